@@ -1,0 +1,75 @@
+/** One seller account in one Amazon marketplace as a `Connector`, over the Selling Partner API. */
+
+import { z } from 'zod';
+import { ChannelError, type ConnectorFactory } from '../connector.ts';
+import { parseBody } from '../wire.ts';
+import { type AmazonApi, amazonError, createAmazonApi } from './api.ts';
+import { readAmazonSettings } from './auth.ts';
+import { amazonCatalogue, createListingMemory } from './listings.ts';
+import { amazonOrdersSince, fetchAmazonOrder, orderOf } from './orders.ts';
+import { shipAmazonOrder } from './shipments.ts';
+import { readAmazonStock, setAmazonStock } from './stock.ts';
+import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
+
+/** Throws `ChannelError` (`misconfigured`) when a setting is wrong. */
+export const createAmazonConnector: ConnectorFactory = (context) => {
+  const settings = readAmazonSettings(context.settings);
+  const api = createAmazonApi(context, settings);
+  const memory = createListingMemory(api, context.now);
+
+  return {
+    platform: 'amazon',
+    capabilities: {
+      compareAndSet: false,
+      writesPerCall: 1,
+      quantityMax: 1_000_000,
+      // The usage plan of searchOrders refills one call in about 179 s.
+      pollIntervalMs: 180_000,
+      pollOverlapMs: 600_000,
+      settleMaxMs: 900_000,
+    },
+    check: () => checkAccount(api),
+    ordersModifiedSince: (since) => amazonOrdersSince(api, since),
+    async order(orderId) {
+      const order = await fetchAmazonOrder(api, orderId);
+      return order === null ? null : orderOf(order);
+    },
+    readStock: (addresses) => readAmazonStock(api, memory, addresses),
+    setStock: (writes) => setAmazonStock(api, memory, writes),
+    catalogue: () => amazonCatalogue(api),
+    ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),
+    async receiveWebhook(request) {
+      return receiveAmazonWebhook(request, await context.credentials.read());
+    },
+    parseWebhook: (topic, body) => parseAmazonWebhook(topic, body, settings),
+  };
+};
+
+const participationsSchema = z.looseObject({
+  payload: z
+    .array(
+      z.looseObject({
+        marketplace: z.looseObject({ id: z.string() }),
+        participation: z.looseObject({ isParticipating: z.boolean() }).nullish(),
+      }),
+    )
+    .default([]),
+});
+
+/** No answer names the seller, so the id is the configured one, confirmed by the marketplace it sells in. */
+async function checkAccount(api: AmazonApi): Promise<{ readonly externalAccountId: string }> {
+  const response = await api.send({
+    operation: 'getMarketplaceParticipations',
+    method: 'GET',
+    path: '/sellers/v1/marketplaceParticipations',
+    retry: 'safe',
+  });
+  if (response.status !== 200) throw amazonError(response, 'getMarketplaceParticipations');
+  const { payload } = parseBody(participationsSchema, response, 'amazon.getMarketplaceParticipations');
+  const { marketplaceId, sellerId } = api.settings;
+  const here = payload.find((entry) => entry.marketplace.id === marketplaceId);
+  if (here === undefined || here.participation?.isParticipating === false) {
+    throw new ChannelError('misconfigured', `the seller does not take part in marketplace ${marketplaceId}`);
+  }
+  return { externalAccountId: sellerId };
+}

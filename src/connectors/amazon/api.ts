@@ -1,0 +1,107 @@
+/** Sends one Selling Partner API operation within its own rate plan and answers the HTTP response, whatever its status below 500. */
+
+import {
+  ChannelError,
+  type ConnectorContext,
+  type HttpRequest,
+  type HttpResponse,
+  type RateLimit,
+} from '../connector.ts';
+import { redactText } from '../redaction.ts';
+import { statusError } from '../wire.ts';
+import { type AmazonSettings, amazonErrorsSchema, createAmazonSend } from './auth.ts';
+
+/** Requests per second and burst, per operation and seller (usage plan tables of the Selling Partner API models). */
+const usagePlans = {
+  searchOrders: { perSecond: 0.0056, burst: 20 },
+  getOrder: { perSecond: 0.5, burst: 30 },
+  confirmShipment: { perSecond: 2, burst: 10 },
+  searchListingsItems: { perSecond: 5, burst: 5 },
+  getListingsItem: { perSecond: 5, burst: 10 },
+  patchListingsItem: { perSecond: 5, burst: 5 },
+  getMarketplaceParticipations: { perSecond: 0.016, burst: 15 },
+} as const;
+
+export type AmazonOperation = keyof typeof usagePlans;
+
+export type AmazonRequest = {
+  readonly operation: AmazonOperation;
+  readonly method: HttpRequest['method'];
+  /** Below the base URL; its parts already encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly retry: HttpRequest['retry'];
+  /** True: wait for the next token of the usage plan, however long its refill takes. */
+  readonly patient?: boolean;
+};
+
+export interface AmazonApi {
+  readonly settings: AmazonSettings;
+  send(request: AmazonRequest): Promise<HttpResponse>;
+}
+
+const patienceBeyondRefillMs = 30_000;
+
+export function createAmazonApi(context: ConnectorContext, settings: AmazonSettings): AmazonApi {
+  const authorizedSend = createAmazonSend(context, settings);
+  const grantedRates = new Map<AmazonOperation, number>();
+
+  const budgetFor = (operation: AmazonOperation): RateLimit => {
+    const plan = usagePlans[operation];
+    const scale = settings.rateScale;
+    return {
+      key: `amazon.${settings.sellerId}.${operation}`,
+      perSecond: grantedRates.get(operation) ?? plan.perSecond * scale,
+      burst: Math.max(1, plan.burst * scale),
+    };
+  };
+
+  return {
+    settings,
+    async send({ operation, method, path, query, json, retry, patient = false }) {
+      const budget = budgetFor(operation);
+      const refillMs = Math.ceil(1000 / budget.perSecond);
+      const search = query === undefined ? '' : `?${new URLSearchParams(query).toString()}`;
+      const response = await authorizedSend((accessToken) => ({
+        method,
+        url: `${settings.apiBaseUrl}${path}${search}`,
+        headers: {
+          accept: 'application/json',
+          'x-amz-access-token': accessToken,
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        operation: `amazon.${operation}`,
+        retry,
+        budget,
+        ...(patient ? { deadlineMs: refillMs + patienceBeyondRefillMs } : {}),
+      }));
+      // A seller may have been granted another rate than the default. A scaled plan is deliberate and stays.
+      const granted = Number(response.headers.get('x-amzn-ratelimit-limit'));
+      if (settings.rateScale === 1 && granted > 0) grantedRates.set(operation, granted);
+      return response;
+    },
+  };
+}
+
+/** The error of an answer that is not a success, with Amazon's first error code in its message. */
+export function amazonError(response: HttpResponse, operation: AmazonOperation): ChannelError {
+  const error = statusError(response, `amazon.${operation}`);
+  const code = firstErrorCode(response);
+  if (code === null) return error;
+  return new ChannelError(error.code, `${error.message} ${code}`, { status: error.status, raw: error.raw });
+}
+
+/** Amazon's first error code, such as `InvalidInput`; null when the body has none. */
+export function firstErrorCode(response: HttpResponse): string | null {
+  let body: unknown;
+  try {
+    body = JSON.parse(response.text);
+  } catch {
+    return null;
+  }
+  const parsed = amazonErrorsSchema.safeParse(body);
+  const code = parsed.success ? parsed.data.errors[0]?.code : undefined;
+  return code === undefined ? null : redactText(code, 80);
+}

@@ -1,0 +1,297 @@
+/** The one interface every marketplace implements, in domain messages only: no table and no wire shape crosses it. */
+
+export const platforms = ['etsy', 'amazon', 'ebay', 'shopify'] as const;
+export type Platform = (typeof platforms)[number];
+
+/** An amount in the currency's minor unit (cents; whole yen), so that no float ever carries money. `currency` is ISO 4217. */
+export type Money = { readonly minor: number; readonly currency: string };
+
+/** Where a listing lives on its channel. Opaque to everything outside the connector that made it. */
+export type ListingAddress = {
+  /** What one stock write replaces: Etsy listing id; Amazon SKU; eBay SKU; Shopify `inventoryItemId/locationId` (numeric ids). */
+  readonly unitId: string;
+  /** Tells the variants of one unit apart: on Etsy the product's SKU, or `#productId` when it has none; '' elsewhere. */
+  readonly variantId: string;
+};
+
+// ---------------------------------------------------------------------------------------------------------------- orders
+
+export const orderStatuses = ['pending', 'processing', 'shipped', 'delivered', 'cancelled'] as const;
+export type OrderStatus = (typeof orderStatuses)[number];
+
+/**
+ * One line as the channel describes it now. `reserved` and `shipped` are levels, not events: the units that this snapshot says
+ * the line holds back and the units that have left the shelf (shipped, or refunded without restock). A cancelled line that was restocked is 0 / 0.
+ */
+export type OrderLine = {
+  readonly lineId: string;
+  /** Where it was bought, when the channel says; tried before the SKU when matching the line to an item. */
+  readonly address: ListingAddress | null;
+  /** The channel's spelling of the SKU; null when the channel sends none. */
+  readonly sku: string | null;
+  readonly title: string;
+  /** Units bought, including those cancelled later. At least 0. */
+  readonly ordered: number;
+  readonly reserved: number;
+  readonly shipped: number;
+  readonly unitPrice: Money | null;
+};
+
+/** A whole order as one channel answer describes it. `updatedAt` is the channel's clock and decides which snapshot is newer. */
+export type Order = {
+  readonly orderId: string;
+  readonly status: OrderStatus;
+  /** Null when the channel withholds it (privacy roles, age). */
+  readonly customerName: string | null;
+  readonly total: Money | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly lines: readonly OrderLine[];
+  /** The channel's own answer, kept for people and for replay. Must be JSON. */
+  readonly raw: unknown;
+};
+
+/** What a seller tells the channel when a parcel leaves. Lines left out mean every open line. */
+export type Shipment = {
+  readonly carrier: string | null;
+  readonly trackingNumber: string | null;
+  readonly shippedAt: Date;
+  readonly lines: readonly { readonly lineId: string; readonly quantity: number }[];
+};
+
+// ----------------------------------------------------------------------------------------------------------------- stock
+
+/** Absent is not zero: a read answers a number, that the channel does not count this listing, or that it cannot say. */
+export type StockReading =
+  | { readonly kind: 'quantity'; readonly quantity: number }
+  | { readonly kind: 'notTracked' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** One wanted number. A retry of the same write carries the same `key`; a key is never derived from the quantity. */
+export type StockWrite = {
+  readonly address: ListingAddress;
+  /** Units to show, 0 or more. */
+  readonly quantity: number;
+  /** The number we believe is shown. Where the channel can compare, the write fails as `stale` if it is another; null skips that. */
+  readonly expected: number | null;
+  /** A UUID. */
+  readonly key: string;
+};
+
+export type StockWriteResult =
+  /** The channel's answer proves that it shows `quantity` now. */
+  | { readonly kind: 'effective'; readonly quantity: number }
+  /** Taken in, but only a later reading proves it (Amazon, feeds). */
+  | { readonly kind: 'accepted'; readonly reference: string | null }
+  /** The compare failed: nothing was changed. `actual` when the channel said it. */
+  | { readonly kind: 'stale'; readonly actual: number | null }
+  /** Refused for a reason that a retry cannot mend. Nothing was changed. */
+  | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }
+  /** No answer: the write may or may not have happened. Both numbers stay possible until read back. */
+  | { readonly kind: 'unknown'; readonly reason: string }
+  /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. */
+  | { readonly kind: 'deferred'; readonly reason: string; readonly retryAfterMs: number };
+
+/** One row of a channel's catalogue, as found by a full scan. */
+export type CatalogueEntry = {
+  readonly address: ListingAddress;
+  readonly sku: string | null;
+  readonly title: string;
+  readonly url: string | null;
+  readonly price: Money | null;
+  readonly stock: StockReading;
+  /** False when the channel owns the quantity (Amazon FBA): shown, never written. */
+  readonly writable: boolean;
+};
+
+// -------------------------------------------------------------------------------------------------------------- webhooks
+
+/** An incoming HTTP request, untouched: signatures are over these bytes. Header names are lower case. */
+export type WebhookRequest = {
+  readonly method: string;
+  /** The public URL the channel called, without the query. */
+  readonly url: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Buffer;
+};
+
+export type WebhookReceipt =
+  /** Signature good: store and answer 2xx. `deliveryId` is the channel's own id for this delivery, equal over its retries. */
+  | { readonly kind: 'verified'; readonly deliveryId: string; readonly topic: string }
+  /** The channel checks the endpoint itself (eBay): answer exactly this. */
+  | { readonly kind: 'challenge'; readonly contentType: string; readonly body: string }
+  /** Answer with `status`; nothing is stored. `reason` goes to the log, never to the caller. */
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
+
+/** What a stored delivery means. A push is a hint: `orderChanged` makes the hub fetch the order. */
+export type ChannelMessage =
+  | { readonly kind: 'order'; readonly order: Order }
+  | { readonly kind: 'orderChanged'; readonly orderId: string }
+  | {
+      readonly kind: 'stockChanged';
+      readonly address: ListingAddress;
+      readonly quantity: number;
+      readonly at: Date;
+    }
+  | { readonly kind: 'authorizationRevoked' }
+  | { readonly kind: 'ignored'; readonly reason: string };
+
+// ------------------------------------------------------------------------------------------------------------- connector
+
+/**
+ * One seller's account on one marketplace. Every method throws only `ChannelError`, except `setStock`, which answers per write.
+ * Methods are safe to call concurrently; deadlines, retries and rate budgets are applied inside.
+ */
+export interface Connector {
+  readonly platform: Platform;
+  readonly capabilities: ConnectorCapabilities;
+  /** The cheapest authenticated call. Answers the channel's immutable account id. */
+  check(): Promise<{ readonly externalAccountId: string }>;
+  /** Every order modified at or after `since` (channel clock), oldest change first, page by page. Ends normally only after the last page. */
+  ordersModifiedSince(since: Date): AsyncIterable<readonly Order[]>;
+  /** One order, or null when the channel does not know it. */
+  order(orderId: string): Promise<Order | null>;
+  /** One reading per address, in the order asked; any number of addresses. A missing row is `unknown`, never 0. */
+  readStock(addresses: readonly ListingAddress[]): Promise<readonly StockReading[]>;
+  /** One result per write, in the order given. At most one write per address. Never throws for the channel's failures. */
+  setStock(writes: readonly StockWrite[]): Promise<readonly StockWriteResult[]>;
+  /** The seller's whole catalogue, page by page. Ends normally only after the last page. */
+  catalogue(): AsyncIterable<readonly CatalogueEntry[]>;
+  /** Tells the channel that a parcel has left. Not idempotent at the channel: reads back before a second attempt. */
+  ship(orderId: string, shipment: Shipment): Promise<void>;
+  /** Checks a delivery over its raw bytes, in constant time. Does no business work. */
+  receiveWebhook(request: WebhookRequest): Promise<WebhookReceipt>;
+  /** The meaning of a stored delivery. Throws `ChannelError` with code `invalid_response` when the body is not what the topic promises. */
+  parseWebhook(topic: string, body: Buffer): readonly ChannelMessage[];
+}
+
+/** What the channel can do, so that sync needs no list of platforms. Times in milliseconds. */
+export type ConnectorCapabilities = {
+  /** True when `StockWrite.expected` is honoured. */
+  readonly compareAndSet: boolean;
+  /** Writes that fit one call; larger batches are split inside the connector. */
+  readonly writesPerCall: number;
+  /** Largest quantity the channel shows (Etsy 999); larger targets are clamped by the availability rule. */
+  readonly quantityMax: number;
+  /** Default time between two order polls. */
+  readonly pollIntervalMs: number;
+  /** How far back each poll overlaps the one before, for late index entries. */
+  readonly pollOverlapMs: number;
+  /** Longest time an accepted write may take to show. */
+  readonly settleMaxMs: number;
+};
+
+/** What a connector is given. No connector reads a clock, a random source, a database or the environment by itself. */
+export type ConnectorContext = {
+  /** Base URLs and account identifiers: see each connector's README. Validated by the connector. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly credentials: CredentialStore;
+  readonly http: HttpClient;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+};
+
+export type ConnectorFactory = (context: ConnectorContext) => Connector;
+
+/** Secrets and tokens of one connection. Values are strings; times are ISO 8601. */
+export type Credentials = Readonly<Record<string, string>>;
+
+export interface CredentialStore {
+  read(): Promise<Credentials>;
+  /**
+   * Replaces tokens with one refresh at a time over all processes. If the stored access token is no longer `staleAccessToken`,
+   * another caller has refreshed: the stored credentials are answered and `refresh` does not run. A missing token counts as ''. New credentials are stored before
+   * they are answered.
+   */
+  refresh(
+    staleAccessToken: string,
+    refresh: (current: Credentials) => Promise<Credentials>,
+  ): Promise<Credentials>;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ http
+
+export type HttpRequest = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** A stable name for logs, metrics and the rate budget, e.g. `amazon.searchOrders`. */
+  readonly operation: string;
+  /** `safe`: may be sent again after any failure. `never`: sent once; a lost answer is a `timeout` or `network` error with `maybeApplied`. */
+  readonly retry: 'safe' | 'never';
+  /** The budget this call draws from. Absent: unlimited. */
+  readonly budget?: RateLimit;
+  /** Whole time allowed, retries and waiting included. Default from configuration. */
+  readonly deadlineMs?: number;
+};
+
+/** A token bucket: `burst` tokens at most, refilled at `perSecond`; one call takes `cost` (default 1). */
+export type RateLimit = {
+  readonly key: string;
+  readonly perSecond: number;
+  readonly burst: number;
+  readonly cost?: number;
+};
+
+export type HttpResponse = {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+};
+
+/** Sends with deadline, retry with full jitter, `Retry-After`, rate budget and redacted logs. Any status below 500 but 429 is an answer. */
+export interface HttpClient {
+  send(request: HttpRequest): Promise<HttpResponse>;
+}
+
+export type ChannelErrorCode =
+  /** The access token is refused and a refresh did not help: the seller must authorise again. */
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  /** Still limited at the deadline. `retryAfterMs` says when to come back. */
+  | 'rate_limited'
+  /** 5xx at the deadline. */
+  | 'unavailable'
+  /** No answer within the deadline. */
+  | 'timeout'
+  /** The connection failed. */
+  | 'network'
+  /** The channel refused the request as wrong. */
+  | 'rejected'
+  /** The answer is not what the marketplace's specification promises. */
+  | 'invalid_response'
+  /** Settings or credentials of the connection are incomplete. */
+  | 'misconfigured';
+
+export class ChannelError extends Error {
+  override readonly name = 'ChannelError';
+  readonly code: ChannelErrorCode;
+  /** True when the request may have taken effect although no answer came. */
+  readonly maybeApplied: boolean;
+  readonly retryAfterMs: number | null;
+  readonly status: number | null;
+  /** The channel's own error body, redacted and shortened. */
+  readonly raw: unknown;
+
+  constructor(
+    code: ChannelErrorCode,
+    message: string,
+    details: {
+      readonly maybeApplied?: boolean;
+      readonly retryAfterMs?: number | null;
+      readonly status?: number | null;
+      readonly raw?: unknown;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.maybeApplied = details.maybeApplied ?? false;
+    this.retryAfterMs = details.retryAfterMs ?? null;
+    this.status = details.status ?? null;
+    this.raw = details.raw;
+  }
+}

@@ -1,0 +1,51 @@
+/** eBay (Sell Inventory, Sell Fulfillment, Commerce Notification) behind the `Connector` interface. Quirks and sources: README.md. */
+
+import { z } from 'zod';
+import type { ConnectorCapabilities, ConnectorFactory } from '../connector.ts';
+import { parseBody } from '../wire.ts';
+import { createEbayApi, type EbayApi } from './auth.ts';
+import { catalogue } from './listings.ts';
+import { createUnits } from './offers.ts';
+import { changedOrders, findOrder } from './orders.ts';
+import { shipOrder } from './shipping.ts';
+import { readStock, setStock } from './stock.ts';
+import { createWebhooks, parseWebhook } from './webhooks.ts';
+
+const capabilities: ConnectorCapabilities = {
+  compareAndSet: false,
+  writesPerCall: 25,
+  // eBay names no largest quantity; this one fits its int32 with room.
+  quantityMax: 1_000_000_000,
+  pollIntervalMs: 60_000,
+  pollOverlapMs: 600_000,
+  settleMaxMs: 5_000,
+};
+
+/** Throws `ChannelError` (`misconfigured`) when a setting is wrong; missing credentials are reported by the first call. */
+export const createEbayConnector: ConnectorFactory = (context) => {
+  const api = createEbayApi(context);
+  const units = createUnits(api);
+  const webhooks = createWebhooks(api);
+  return {
+    platform: 'ebay',
+    capabilities: { ...capabilities, writesPerCall: api.settings.skusPerUpdate },
+    check: () => check(api),
+    ordersModifiedSince: (since) => changedOrders(api, since),
+    order: (orderId) => findOrder(api, orderId),
+    readStock: (addresses) => readStock(api, addresses),
+    setStock: (writes) => setStock(api, units, writes),
+    catalogue: () => catalogue(api),
+    ship: (orderId, shipment) => shipOrder(api, orderId, shipment),
+    receiveWebhook: (request) => webhooks.receive(request),
+    parseWebhook,
+  };
+};
+
+const userSchema = z.object({ userId: z.string().min(1) });
+
+async function check(api: EbayApi): Promise<{ readonly externalAccountId: string }> {
+  const operation = 'ebay.getUser';
+  const path = '/commerce/identity/v1/user/';
+  const response = await api.call({ api: 'identity', method: 'GET', path, operation, retry: 'safe' });
+  return { externalAccountId: parseBody(userSchema, response, operation).userId };
+}

@@ -1,0 +1,244 @@
+/** Writes Etsy quantities: a write changes only the variants it names, because it starts from a record read a moment before. */
+
+import { mapBounded } from '../concurrency.ts';
+import { ChannelError, type StockWrite, type StockWriteResult } from '../connector.ts';
+import { parseBody, stockWriteFailure } from '../wire.ts';
+import type { EtsyApi } from './auth.ts';
+import {
+  changesNothing,
+  hasThreeVariations,
+  type Inventory,
+  inventorySchema,
+  inventoryUpdate,
+  isEnabled,
+  isShared,
+  liveProducts,
+  productsAt,
+  type Quantities,
+  recordedQuantity,
+  shownQuantity,
+  wouldBeAllZero,
+} from './inventory.ts';
+import { isListingId, type Listing, readListing, stateSchema } from './stock.ts';
+
+/** Listings written at the same time: a read and a write each, well below the 10 calls a second of a small application. */
+const listingsAtOnce = 4;
+/** Etsy shows at most 999 of an offering. */
+export const quantityMax = 999;
+const conflictMs = 2_000;
+const unreadableMs = 60_000;
+
+/** The end of the last write of each listing. For the whole process: two connectors of one shop must not rebuild one record at a time. */
+const lastWrites = new Map<string, Promise<unknown>>();
+
+async function exclusively<T>(listingId: string, task: () => Promise<T>): Promise<T> {
+  const before = lastWrites.get(listingId) ?? Promise.resolve();
+  const run = before.then(task);
+  const settled = run.catch(() => null);
+  lastWrites.set(listingId, settled);
+  try {
+    return await run;
+  } finally {
+    if (lastWrites.get(listingId) === settled) lastWrites.delete(listingId);
+  }
+}
+
+type Slot = { readonly write: StockWrite; readonly index: number };
+
+export async function setStock(
+  api: EtsyApi,
+  writes: readonly StockWrite[],
+): Promise<readonly StockWriteResult[]> {
+  const results: StockWriteResult[] = Array.from({ length: writes.length });
+  const slots = writes.map((write, index) => ({ write, index }));
+  const groups = [...Map.groupBy(slots, (slot) => slot.write.address.unitId)];
+  await mapBounded(groups, listingsAtOnce, ([listingId, group]) =>
+    exclusively(listingId, () => writeListing(api, listingId, group, results)),
+  );
+  return results;
+}
+
+/** Answers every slot of one listing in `results`; throws only for programmer errors. */
+async function writeListing(
+  api: EtsyApi,
+  listingId: string,
+  group: readonly Slot[],
+  results: StockWriteResult[],
+): Promise<void> {
+  try {
+    const listing = isListingId(listingId) ? await readListing(api, listingId) : null;
+    const open = group.filter(({ write, index }) => {
+      const refused =
+        listing === null ? rejected('not_found', 'Etsy does not know this listing') : refuse(listing, write);
+      if (refused !== null) results[index] = refused;
+      return refused === null;
+    });
+    if (listing === null || open.length === 0) return;
+    const wanted = open.map((slot) => slot.write);
+    const outcome = await bringAbout(api, listingId, listing, wanted);
+    for (const { write, index } of open) results[index] = resultOf(outcome, write);
+  } catch (error) {
+    const failure = failureOf(error);
+    for (const { index } of group) results[index] ??= failure;
+  }
+}
+
+/** What can be said before anything is sent; null when the write may go on. */
+function refuse(listing: Listing, write: StockWrite): StockWriteResult | null {
+  const { quantity, expected, address } = write;
+  const products = productsAt(listing.inventory, address.variantId);
+  if (products.length === 0) return rejected('unknown_variant', 'The listing has no variant with this SKU');
+  if (quantity > quantityMax) return rejected('quantity_too_high', `Etsy shows at most ${quantityMax}`);
+  if (quantity === 0) return null;
+  if (products.length > 1 && !isShared(listing.inventory)) {
+    return rejected('duplicate_sku', 'Several variants of the listing carry this SKU');
+  }
+  if (!isEnabled(products)) return rejected('variant_disabled', 'The variant is switched off on Etsy');
+  if (listing.state !== 'active' && listing.state !== 'inactive' && listing.state !== 'sold_out') {
+    return rejected(
+      'listing_not_published',
+      `The listing is ${listing.state ?? 'in an unknown state'} on Etsy`,
+    );
+  }
+  const reading = shownQuantity(listing.inventory, listing.state, address.variantId);
+  const actual = reading.kind === 'quantity' ? reading.quantity : null;
+  // Not an atomic comparison, but the read is a moment old: overwriting a sale it shows would sell that unit twice. A lowering write goes on.
+  if (expected !== null && actual !== null && actual !== expected && quantity > actual) {
+    return { kind: 'stale', actual };
+  }
+  return null;
+}
+
+/** The listing as Etsy answered it after the write; `written` false when there was nothing to send. */
+type Outcome = { readonly listing: Listing; readonly written: boolean };
+
+async function bringAbout(
+  api: EtsyApi,
+  listingId: string,
+  listing: Listing,
+  writes: readonly StockWrite[],
+): Promise<Outcome> {
+  const { inventory, state } = listing;
+  const quantities = wantedQuantities(listing, writes);
+  if (wouldBeAllZero(inventory, quantities)) {
+    if (state !== 'active') return { listing, written: false };
+    const takenDown = await changeState(api, listingId, 'inactive');
+    return { listing: { inventory, state: takenDown }, written: true };
+  }
+  if (state === 'active') {
+    if (changesNothing(inventory, quantities)) return { listing, written: false };
+    const stored = await putInventory(api, listingId, inventory, quantities);
+    return { listing: { state, inventory: stored }, written: true };
+  }
+  // The numbers first: an activated listing sells at once.
+  const stored = await putInventory(api, listingId, inventory, quantities);
+  const activated = await changeState(api, listingId, 'active');
+  if (state !== 'sold_out') return { listing: { state: activated, inventory: stored }, written: true };
+  try {
+    // Renewing a sold-out listing makes Etsy set the quantity to 1.
+    const restored = await putInventory(api, listingId, inventory, quantities);
+    return { listing: { state: activated, inventory: restored }, written: true };
+  } catch (error) {
+    // Whatever became of the numbers, the listing sells again.
+    throw maybeApplied(error);
+  }
+}
+
+/**
+ * The quantities of the whole record. Variants not named keep what buyers see now: the number in the record while the listing is active, none
+ * while it is not, since what the record of an inactive listing holds is only what was there before it was taken down.
+ */
+function wantedQuantities({ inventory, state }: Listing, writes: readonly StockWrite[]): Quantities {
+  const quantities = new Map<number, number>();
+  for (const product of liveProducts(inventory)) {
+    quantities.set(product.product_id, state === 'active' ? (recordedQuantity(product) ?? 0) : 0);
+  }
+  const current = Math.max(0, ...quantities.values());
+  for (const { address, quantity } of writes) {
+    for (const product of productsAt(inventory, address.variantId))
+      quantities.set(product.product_id, quantity);
+  }
+  if (!isShared(inventory)) return quantities;
+  const named = new Set(
+    writes.flatMap(({ address }) =>
+      productsAt(inventory, address.variantId).map((product) => product.product_id),
+    ),
+  );
+  const all = liveProducts(inventory).every((product) => named.has(product.product_id));
+  // One number for all: never more than any variant asked for, nor a raise that some variant was not asked about.
+  const shared = Math.min(...writes.map((write) => write.quantity), all ? quantityMax : current);
+  return new Map([...quantities.keys()].map((productId) => [productId, shared]));
+}
+
+async function putInventory(
+  api: EtsyApi,
+  listingId: string,
+  inventory: Inventory,
+  quantities: Quantities,
+): Promise<Inventory> {
+  const operation = 'etsy.updateListingInventory';
+  const query = hasThreeVariations(inventory) ? '?max_variations_supported=3' : '';
+  const response = await api.call({
+    method: 'PUT',
+    path: `/v3/application/listings/${listingId}/inventory${query}`,
+    operation,
+    // A second copy would put back the numbers of variants that may have sold since the first.
+    retry: 'never',
+    json: inventoryUpdate(inventory, quantities),
+  });
+  return afterWrite(() => parseBody(inventorySchema, response, operation));
+}
+
+async function changeState(api: EtsyApi, listingId: string, state: 'active' | 'inactive'): Promise<string> {
+  const operation = 'etsy.updateListing';
+  const response = await api.call({
+    method: 'PATCH',
+    path: `/v3/application/shops/${api.settings.shopId}/listings/${listingId}`,
+    operation,
+    // Taking a listing down twice sells nothing; putting it up twice may undo somebody's decision.
+    retry: state === 'inactive' ? 'safe' : 'never',
+    form: { state },
+  });
+  return afterWrite(() => parseBody(stateSchema, response, operation).state);
+}
+
+/** The write was answered with success: an unreadable answer leaves open what it did. */
+function afterWrite<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw maybeApplied(error);
+  }
+}
+
+function maybeApplied(error: unknown): unknown {
+  if (!(error instanceof ChannelError)) return error;
+  const { status, raw } = error;
+  return new ChannelError(error.code, error.message, { maybeApplied: true, status, raw, cause: error });
+}
+
+function resultOf({ listing, written }: Outcome, { address, quantity }: StockWrite): StockWriteResult {
+  const reading = shownQuantity(listing.inventory, listing.state, address.variantId);
+  if (reading.kind !== 'quantity') {
+    return { kind: 'unknown', reason: reading.kind === 'unknown' ? reading.reason : 'not tracked' };
+  }
+  // Etsy's one number for all variants stayed below this wish: nothing was done, and a retry would change nothing.
+  if (!written && reading.quantity !== quantity) {
+    return rejected('shared_quantity', `Etsy shows one quantity for all variants: ${reading.quantity}`);
+  }
+  return { kind: 'effective', quantity: reading.quantity };
+}
+
+function rejected(code: string, message: string, raw: unknown = null): StockWriteResult {
+  return { kind: 'rejected', code, message, raw };
+}
+
+function failureOf(error: unknown): StockWriteResult {
+  if (!(error instanceof ChannelError) || error.maybeApplied) return stockWriteFailure(error);
+  // Another change of the same listing at the same moment, or a read that nobody can read: nothing was written.
+  if (error.status === 409) return { kind: 'deferred', reason: error.message, retryAfterMs: conflictMs };
+  if (error.code === 'invalid_response') {
+    return { kind: 'deferred', reason: error.message, retryAfterMs: unreadableMs };
+  }
+  return stockWriteFailure(error);
+}

@@ -1,0 +1,51 @@
+/** One Shopify shop as a `Connector`, over the GraphQL Admin API. */
+
+import { ChannelError, type ConnectorFactory } from '../connector.ts';
+import { readShopifySettings } from './auth.ts';
+import { createShopifyApi } from './graphql.ts';
+import { plainId } from './ids.ts';
+import { shopifyCatalogue, shopSchema } from './listings.ts';
+import { findShopifyOrder, shopifyOrdersSince } from './orders.ts';
+import { shipShopifyOrder } from './shipments.ts';
+import { readShopifyStock, setShopifyStock } from './stock.ts';
+import { parseShopifyWebhook, receiveShopifyWebhook } from './webhooks.ts';
+
+/** Throws `ChannelError` (`misconfigured`) when a setting is wrong. */
+export const createShopifyConnector: ConnectorFactory = (context) => {
+  const settings = readShopifySettings(context.settings);
+  const { locationId, shopDomain } = settings;
+  const api = createShopifyApi(context, settings);
+
+  return {
+    platform: 'shopify',
+    capabilities: {
+      compareAndSet: true,
+      // The idempotency key belongs to a call, so each write has its own.
+      writesPerCall: 1,
+      quantityMax: 1_000_000_000,
+      pollIntervalMs: 60_000,
+      pollOverlapMs: 600_000,
+      settleMaxMs: 0,
+    },
+    async check() {
+      const { shop } = await api.run({ operation: 'shop', variables: {}, schema: shopSchema, retry: 'safe' });
+      if (shop.myshopifyDomain.toLowerCase() !== shopDomain.toLowerCase()) {
+        throw new ChannelError(
+          'misconfigured',
+          `the token belongs to ${shop.myshopifyDomain}, not ${shopDomain}`,
+        );
+      }
+      return { externalAccountId: plainId(shop.id) };
+    },
+    ordersModifiedSince: (since) => shopifyOrdersSince(api, locationId, since),
+    order: (orderId) => findShopifyOrder(api, locationId, orderId),
+    readStock: (addresses) => readShopifyStock(api, addresses),
+    setStock: (writes) => setShopifyStock(api, writes),
+    catalogue: () => shopifyCatalogue(api, locationId),
+    ship: (orderId, shipment) => shipShopifyOrder(api, orderId, shipment),
+    async receiveWebhook(request) {
+      return receiveShopifyWebhook(request, shopDomain, await context.credentials.read());
+    },
+    parseWebhook: (topic, body) => parseShopifyWebhook(topic, body, locationId, context.now()),
+  };
+};

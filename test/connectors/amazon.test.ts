@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import { createAmazonConnector } from '../../src/connectors/amazon/amazon.ts';
+import { ChannelError } from '../../src/connectors/connector.ts';
+import { connectSeller, marketplaceId, startSeller, wireOrder } from './amazonSeller.ts';
+import { collect, createTestContext } from './localChannel.ts';
+import { recording } from './recordings.ts';
+
+const participations = {
+  payload: [{ marketplace: { id: marketplaceId }, participation: { isParticipating: true } }],
+};
+function packageIn(status: string) {
+  return { packageReferenceId: '1', packageStatus: { status } };
+}
+
+describe('settings and authorisation', () => {
+  test.each([
+    [{ region: undefined }, /region/],
+    [{ region: 'mars' }, /region/],
+    [{ sellerId: 'not an id' }, /sellerId/],
+    [{ tokenUrl: 'nowhere' }, /tokenUrl/],
+  ])('%o is named as misconfigured', (wrong, place) => {
+    const settings = { region: 'na', sellerId: 'A1', marketplaceId, ...wrong };
+    const create = () => createAmazonConnector(createTestContext(settings, {}));
+    expect(create).toThrow(place);
+    expect(create).toThrow(ChannelError);
+  });
+
+  test('the check names the seller and needs the marketplace among the participations', async () => {
+    await using channel = await startSeller(() => ({ json: participations }));
+    expect(await connectSeller(channel).connector.check()).toEqual({ externalAccountId: 'A1SELLER' });
+    const elsewhere = connectSeller(channel, { marketplaceId: 'OTHER' });
+    await expect(elsewhere.connector.check()).rejects.toMatchObject({ code: 'misconfigured' });
+    expect(channel.requests[0]?.headers).toMatchObject({ 'x-amz-access-token': 'Atza|old' });
+  });
+
+  test('a dead token is renewed once for all callers; the refresh token stays', async () => {
+    const dead = {
+      errors: [
+        {
+          code: 'Unauthorized',
+          message: 'Access denied',
+          details: 'The access token you provided has expired.',
+        },
+      ],
+    };
+    await using channel = await startSeller(({ headers }) =>
+      headers['x-amz-access-token'] === 'Atza|new' ? { json: participations } : { status: 403, json: dead },
+    );
+    const { connector, context } = connectSeller(channel);
+    await Promise.all([connector.check(), connector.check()]);
+    expect(context.credentials.refreshes()).toBe(1);
+    expect(await context.credentials.read()).toMatchObject({
+      accessToken: 'Atza|new',
+      refreshToken: 'Atzr|1',
+    });
+    const tokenCall = channel.requests.find((request) => request.path === '/auth/o2/token');
+    expect(Object.fromEntries(new URLSearchParams(tokenCall?.body))).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: 'Atzr|1',
+      client_id: 'client',
+      client_secret: 'secret',
+    });
+  });
+
+  test('a missing role is forbidden, and does not renew the token with every call', async () => {
+    const denied = {
+      errors: [{ code: 'Unauthorized', message: 'Access to requested resource is denied.', details: '' }],
+    };
+    await using channel = await startSeller(() => ({ status: 403, json: denied }));
+    const { connector, context } = connectSeller(channel);
+    await expect(connector.check()).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(connector.check()).rejects.toMatchObject({ code: 'forbidden' });
+    expect(context.credentials.refreshes()).toBe(1);
+  });
+});
+
+describe('orders', () => {
+  test('the poll asks exactly the documented parameters and follows the token to the end', async () => {
+    await using channel = await startSeller(({ query }) => ({
+      json:
+        query.get('paginationToken') === null
+          ? recording('amazon/searchOrders')
+          : { orders: [wireOrder({ orderId: '2' })] },
+    }));
+    const orders = await collect(
+      connectSeller(channel).connector.ordersModifiedSince(new Date('2026-11-22T08:00:00.500Z')),
+    );
+    expect(orders.map((order) => order.orderId)).toEqual(['113-0000001-0000001', '2']);
+    const asked = channel.requests.map((request) => Object.fromEntries(request.query));
+    const first = {
+      marketplaceIds: marketplaceId,
+      lastUpdatedAfter: '2026-11-22T08:00:00.000Z',
+      maxResultsPerPage: '100',
+      includedData: 'BUYER,RECIPIENT,PROCEEDS,FULFILLMENT,CANCELLATION,PACKAGES',
+    };
+    expect(asked).toEqual([first, { ...first, paginationToken: 'token-2' }]);
+  });
+
+  test('the twenty-second page waits for the usage plan instead of starting over; a new poll does not wait', async () => {
+    let pages = 0;
+    await using channel = await startSeller(() => {
+      pages += 1;
+      return { json: { orders: [], ...(pages < 22 ? { pagination: { nextToken: `t${pages}` } } : {}) } };
+    });
+    const { connector, context } = connectSeller(channel);
+    expect(await collect(connector.ordersModifiedSince(new Date()))).toEqual([]);
+    expect(pages).toBe(22);
+    expect(context.slept.every((milliseconds) => milliseconds > 178_000)).toBe(true);
+    expect(context.slept).toHaveLength(2);
+    await expect(collect(connector.ordersModifiedSince(new Date()))).rejects.toMatchObject({
+      code: 'rate_limited',
+    });
+  });
+
+  test('a rate that Amazon grants beyond the default is used', async () => {
+    let pages = 0;
+    await using channel = await startSeller(() => {
+      pages += 1;
+      const more = pages < 40 ? { pagination: { nextToken: `t${pages}` } } : {};
+      return { headers: { 'x-amzn-RateLimit-Limit': '2.0' }, json: { orders: [], ...more } };
+    });
+    const { connector, context } = connectSeller(channel);
+    await collect(connector.ordersModifiedSince(new Date()));
+    expect(context.slept).toEqual(Array.from({ length: 20 }, () => 500));
+  });
+
+  test('a scaled plan is fast enough for a simulator', async () => {
+    let pages = 0;
+    await using channel = await startSeller(() => {
+      pages += 1;
+      return { json: { orders: [], ...(pages < 40 ? { pagination: { nextToken: `t${pages}` } } : {}) } };
+    });
+    const { connector, context } = connectSeller(channel, { rateScale: 1000 });
+    await collect(connector.ordersModifiedSince(new Date()));
+    expect(context.slept).toEqual([]);
+  });
+
+  test.each([
+    ['PENDING', 'pending', { reserved: 2, shipped: 0 }],
+    ['PENDING_AVAILABILITY', 'pending', { reserved: 2, shipped: 0 }],
+    ['UNSHIPPED', 'processing', { reserved: 2, shipped: 0 }],
+    ['PARTIALLY_SHIPPED', 'processing', { reserved: 2, shipped: 0 }],
+    ['SHIPPED', 'shipped', { reserved: 2, shipped: 0 }],
+    ['CANCELLED', 'cancelled', { reserved: 0, shipped: 0 }],
+    ['UNFULFILLABLE', 'cancelled', { reserved: 0, shipped: 0 }],
+    ['SOMETHING_NEW', 'processing', { reserved: 2, shipped: 0 }],
+  ])('%s is %s and holds %o', async (fulfillmentStatus, status, levels) => {
+    const order = wireOrder({ fulfillment: { fulfillmentStatus, fulfilledBy: 'MERCHANT' } });
+    await using channel = await startSeller(() => ({ json: { order } }));
+    expect(await connectSeller(channel).connector.order('1')).toMatchObject({ status, lines: [levels] });
+  });
+
+  test.each([
+    [
+      'partly cancelled',
+      { quantityFulfilled: 1, quantityUnfulfilled: 0 },
+      'UNSHIPPED',
+      { reserved: 0, shipped: 1 },
+    ],
+    ['without quantities, open', undefined, 'UNSHIPPED', { reserved: 2, shipped: 0 }],
+    ['without quantities, gone', undefined, 'SHIPPED', { reserved: 0, shipped: 2 }],
+    ['with only what is open', { quantityUnfulfilled: 1 }, 'PARTIALLY_SHIPPED', { reserved: 1, shipped: 1 }],
+  ])('a line %s', async (_case, fulfillment, fulfillmentStatus, levels) => {
+    const [item] = wireOrder().orderItems;
+    const orderItems = [{ ...item, fulfillment }];
+    const order = wireOrder({ orderItems, fulfillment: { fulfillmentStatus } });
+    await using channel = await startSeller(() => ({ json: { order } }));
+    expect(await connectSeller(channel).connector.order('1')).toMatchObject({
+      lines: [{ ordered: 2, ...levels }],
+    });
+  });
+
+  test('delivered when every parcel that was not cancelled has arrived', async () => {
+    const shipped = { fulfillmentStatus: 'SHIPPED' };
+    const answers: Record<string, unknown> = {
+      all: wireOrder({ fulfillment: shipped, packages: [packageIn('DELIVERED'), packageIn('CANCELLED')] }),
+      some: wireOrder({ fulfillment: shipped, packages: [packageIn('DELIVERED'), packageIn('IN_TRANSIT')] }),
+    };
+    await using channel = await startSeller(({ path }) => ({
+      json: { order: answers[path.split('/').at(-1) ?? ''] },
+    }));
+    const { connector } = connectSeller(channel);
+    expect(await connector.order('all')).toMatchObject({ status: 'delivered' });
+    expect(await connector.order('some')).toMatchObject({ status: 'shipped' });
+  });
+
+  test('an order that Amazon ships itself never moves the seller’s stock', async () => {
+    const order = wireOrder({ fulfillment: { fulfillmentStatus: 'UNSHIPPED', fulfilledBy: 'AMAZON' } });
+    await using channel = await startSeller(() => ({ json: { order } }));
+    expect(await connectSeller(channel).connector.order('1')).toMatchObject({
+      lines: [{ ordered: 2, reserved: 0, shipped: 0 }],
+    });
+  });
+
+  test('missing buyer and proceeds are null; an unknown order is null', async () => {
+    const order = wireOrder({ buyer: undefined, proceeds: undefined });
+    await using channel = await startSeller(({ path }) =>
+      path.endsWith('/1') ? { json: { order } } : { status: 404 },
+    );
+    const { connector } = connectSeller(channel);
+    expect(await connector.order('1')).toMatchObject({ customerName: null, total: null });
+    expect(await connector.order('2')).toBeNull();
+  });
+});

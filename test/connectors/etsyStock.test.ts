@@ -1,0 +1,340 @@
+import { expect, test } from 'vitest';
+import type { StockWrite } from '../../src/connectors/connector.ts';
+import { createEtsyConnector } from '../../src/connectors/etsy/etsy.ts';
+import { inventorySchema, inventoryUpdate } from '../../src/connectors/etsy/inventory.ts';
+import { createGate } from '../support/waiting.ts';
+import { createContext, createTestStore, type Handler, recording, startServer } from './etsyEbayServer.ts';
+import { createShop, etsyCredentials, shopId, type TestShop } from './etsyShop.ts';
+import { assertEtsyAnswer, assertEtsyRequest } from './etsySpecification.ts';
+
+async function connect(shop: TestShop) {
+  const server = await startServer(shop.handle);
+  const settings = { apiBaseUrl: server.url, tokenUrl: `${server.url}/token`, shopId, rateScale: 1000 };
+  const connector = createEtsyConnector(createContext(settings, createTestStore(etsyCredentials)));
+  const sent = () => server.calls.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
+  return { connector, server, sent };
+}
+
+const write = (
+  unitId: number,
+  variantId: string,
+  quantity: number,
+  expected: number | null = null,
+): StockWrite => ({
+  address: { unitId: String(unitId), variantId },
+  quantity,
+  expected,
+  key: '00000000-0000-4000-8000-000000000001',
+});
+const quantitiesOf = (shop: TestShop, id: number) =>
+  shop.listings.get(id)?.products.map((product) => product.quantity);
+const twoVariants = (state = 'active') => ({
+  state,
+  products: [
+    { id: 1, sku: 'X', quantity: 5 },
+    { id: 2, sku: 'Y', quantity: 7 },
+  ],
+});
+
+test('the documented record becomes the documented update, and both are what the specification describes', () => {
+  const record = recording('etsy/inventory');
+  assertEtsyAnswer('ListingInventory', record);
+  const update = inventoryUpdate(inventorySchema.parse(record), new Map([[9001, 4]]));
+  expect(update).toEqual(recording('etsy/inventoryUpdate'));
+  assertEtsyRequest('PUT', '/v3/application/listings/{listing_id}/inventory', 'application/json', update);
+});
+
+test('a price keeps its value for currencies with another divisor than 100', () => {
+  const record = inventorySchema.parse({
+    products: [
+      {
+        product_id: 1,
+        sku: 'A',
+        offerings: [
+          { quantity: 1, price: { amount: 1999, divisor: 1, currency_code: 'JPY' } },
+          { quantity: 9, is_deleted: true, price: { amount: 1, divisor: 1, currency_code: 'JPY' } },
+        ],
+      },
+      { product_id: 2, sku: 'B', is_deleted: true, offerings: [] },
+    ],
+  });
+  expect(inventoryUpdate(record, new Map())['products']).toEqual([
+    {
+      sku: 'A',
+      property_values: [],
+      offerings: [{ price: 1999, quantity: 1, is_enabled: true, readiness_state_id: null }],
+    },
+  ]);
+});
+
+test('a write changes its own variant and leaves the others as they are', async () => {
+  const shop = createShop({ 11: twoVariants() });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toEqual([{ kind: 'effective', quantity: 4 }]);
+  expect(quantitiesOf(shop, 11)).toEqual([4, 7]);
+});
+
+test('writes for several variants of one listing travel in one update', async () => {
+  const shop = createShop({ 11: twoVariants(), 12: twoVariants() });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 3), write(12, 'Y', 2), write(11, 'Y', 0)]);
+  expect(results.map((result) => result.kind === 'effective' && result.quantity)).toEqual([3, 2, 0]);
+  expect(sent().filter((call) => call === 'PUT 11/inventory')).toHaveLength(1);
+  expect(quantitiesOf(shop, 11)).toEqual([3, 0]);
+  expect(quantitiesOf(shop, 12)).toEqual([5, 2]);
+});
+
+test('T10: a write for one variant never puts back a copy of the other that it read before', async () => {
+  const copyTaken = createGate();
+  const mayAnswer = createGate();
+  const shop = createShop({ 11: twoVariants() });
+  const handle: Handler = async (call) => {
+    const answer = await shop.handle(call);
+    if (call.headers['user-agent'] !== 'bystander' && call.method === 'GET') {
+      copyTaken.open();
+      await mayAnswer.opened;
+    }
+    return answer;
+  };
+  const { connector, server } = await connect({ ...shop, handle });
+  const first = connector.setStock([write(11, 'Y', 6)]);
+  await copyTaken.opened;
+  const second = connector.setStock([write(11, 'X', 4)]);
+  // Time enough for the second write to read its own copy, if it did not wait for the first.
+  const bystander = { headers: { 'user-agent': 'bystander' } };
+  for (let turn = 0; turn < 10; turn += 1)
+    await fetch(`${server.url}/v3/application/listings/11/inventory`, bystander);
+  mayAnswer.open();
+  expect(await first).toEqual([{ kind: 'effective', quantity: 6 }]);
+  expect(await second).toEqual([{ kind: 'effective', quantity: 4 }]);
+  expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
+});
+
+test('T10: two connectors of one shop in one process take turns on a listing too', async () => {
+  const shop = createShop({ 11: twoVariants() });
+  const [one, two] = [await connect(shop), await connect(shop)];
+  await Promise.all([
+    one.connector.setStock([write(11, 'X', 1)]),
+    two.connector.setStock([write(11, 'Y', 2)]),
+  ]);
+  expect(quantitiesOf(shop, 11)).toEqual([1, 2]);
+});
+
+test('a listing whose every quantity becomes 0 is taken down, because Etsy refuses all zeros', async () => {
+  const shop = createShop({ 11: twoVariants() });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 0), write(11, 'Y', 0)]);
+  expect(results).toEqual([
+    { kind: 'effective', quantity: 0 },
+    { kind: 'effective', quantity: 0 },
+  ]);
+  expect(shop.listings.get(11)?.state).toBe('inactive');
+  expect(sent()).toEqual(['GET 11/inventory', 'PATCH listings/11']);
+});
+
+test('a taken-down listing reads 0 for every variant, whatever numbers its record keeps', async () => {
+  const shop = createShop({ 11: twoVariants('inactive'), 12: twoVariants('sold_out') });
+  const { connector } = await connect(shop);
+  const addresses = [11, 12].map((id) => ({ unitId: String(id), variantId: 'X' }));
+  expect(await connector.readStock(addresses)).toEqual([
+    { kind: 'quantity', quantity: 0 },
+    { kind: 'quantity', quantity: 0 },
+  ]);
+});
+
+test('raising one variant of a taken-down listing stores the numbers first and does not offer the others again', async () => {
+  const shop = createShop({ 11: twoVariants('inactive') });
+  const { connector, sent } = await connect(shop);
+  expect(await connector.setStock([write(11, 'Y', 3)])).toEqual([{ kind: 'effective', quantity: 3 }]);
+  expect(sent()).toEqual(['GET 11/inventory', 'PUT 11/inventory', 'PATCH listings/11']);
+  expect(shop.listings.get(11)).toMatchObject({
+    state: 'active',
+    products: [{ quantity: 0 }, { quantity: 3 }],
+  });
+});
+
+test('raising a sold-out listing writes the numbers again after Etsy has renewed it with 1', async () => {
+  const shop = createShop({ 11: twoVariants('sold_out') });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 4), write(11, 'Y', 6)]);
+  expect(results).toEqual([
+    { kind: 'effective', quantity: 4 },
+    { kind: 'effective', quantity: 6 },
+  ]);
+  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11', 'PUT 11/inventory']);
+  expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
+});
+
+test('a failure after a sold-out listing came back leaves the number unknown', async () => {
+  let puts = 0;
+  const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {
+    if (call.method === 'PUT') puts += 1;
+    return puts === 2 ? { status: 400, body: { error: 'no' } } : null;
+  });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
+});
+
+test('lowering to 0 on a listing that is down already sends nothing', async () => {
+  const shop = createShop({ 11: twoVariants('inactive') });
+  const { connector, sent } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 0)])).toEqual([{ kind: 'effective', quantity: 0 }]);
+  expect(sent()).toEqual(['GET 11/inventory']);
+});
+
+test('a number that is shown already is not written again', async () => {
+  const shop = createShop({ 11: twoVariants() });
+  const { connector, sent } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 5)])).toEqual([{ kind: 'effective', quantity: 5 }]);
+  expect(sent()).toEqual(['GET 11/inventory']);
+});
+
+test('a raise over a sale that the read shows is stale, and a lowering write goes through', async () => {
+  const shop = createShop({ 11: twoVariants() });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 9, 6)])).toEqual([{ kind: 'stale', actual: 5 }]);
+  expect(quantitiesOf(shop, 11)).toEqual([5, 7]);
+  expect(await connector.setStock([write(11, 'X', 0, 6)])).toEqual([{ kind: 'effective', quantity: 0 }]);
+  expect(connector.capabilities.compareAndSet).toBe(false);
+});
+
+test('a lost answer to an update is unknown and is never sent a second time', async () => {
+  const shop = createShop({ 11: twoVariants(), 12: twoVariants() }, (call) =>
+    call.method === 'PUT' && call.path.includes('/11/') ? 'lost' : null,
+  );
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 4), write(12, 'X', 4)]);
+  expect(results).toMatchObject([{ kind: 'unknown' }, { kind: 'effective', quantity: 4 }]);
+  expect(sent().filter((call) => call === 'PUT 11/inventory')).toHaveLength(1);
+});
+
+test('an update answered with something unreadable is unknown', async () => {
+  const shop = createShop({ 11: twoVariants() }, (call) =>
+    call.method === 'PUT' ? { body: { products: 3 } } : null,
+  );
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
+});
+
+test('a failed read before the write is deferred, because nothing was sent', async () => {
+  const shop = createShop({ 11: twoVariants() }, () => ({ status: 503, body: {} }));
+  const { connector, sent } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'deferred' }]);
+  expect(sent().some((call) => call.startsWith('PUT'))).toBe(false);
+});
+
+test('a conflict with another change is deferred, and a refusal in words is rejected', async () => {
+  const answers = [
+    { status: 409, body: { error: 'conflict' } },
+    { status: 400, body: { error: 'Parentheses are not allowed' } },
+  ];
+  const shop = createShop({ 11: twoVariants() }, (call) =>
+    call.method === 'PUT' ? (answers.shift() ?? null) : null,
+  );
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'deferred' }]);
+  const [refused] = await connector.setStock([write(11, 'X', 4)]);
+  expect(refused).toMatchObject({ kind: 'rejected', code: 'rejected' });
+  expect(refused).toHaveProperty('message', expect.stringContaining('Parentheses are not allowed'));
+});
+
+test('what a retry cannot mend is rejected without an update, beside writes that go through', async () => {
+  const shop = createShop({
+    11: twoVariants(),
+    12: twoVariants('draft'),
+    13: {
+      state: 'active',
+      products: [
+        { id: 1, sku: 'A', quantity: 1 },
+        { id: 2, sku: 'B', quantity: 1, enabled: false },
+      ],
+    },
+    14: {
+      state: 'active',
+      products: [
+        { id: 1, sku: 'A', quantity: 1 },
+        { id: 2, sku: 'A', quantity: 2 },
+      ],
+    },
+  });
+  const { connector } = await connect(shop);
+  const results = await connector.setStock([
+    write(11, 'X', 1000),
+    write(11, 'Z', 1),
+    write(11, 'Y', 6),
+    write(12, 'X', 1),
+    write(13, 'B', 1),
+    write(14, 'A', 3),
+    write(99, 'X', 1),
+  ]);
+  expect(results.map((result) => (result.kind === 'rejected' ? result.code : result.kind))).toEqual([
+    'quantity_too_high',
+    'unknown_variant',
+    'effective',
+    'listing_not_published',
+    'variant_disabled',
+    'duplicate_sku',
+    'not_found',
+  ]);
+  expect(quantitiesOf(shop, 11)).toEqual([5, 6]);
+  expect(shop.listings.get(12)?.state).toBe('draft');
+});
+
+test('a listing with one quantity for all variants shows the smallest wish, and no raise that a variant did not ask for', async () => {
+  const shop = createShop({ 11: { ...twoVariants(), shared: true } });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 6), write(11, 'Y', 4)])).toEqual([
+    { kind: 'effective', quantity: 4 },
+    { kind: 'effective', quantity: 4 },
+  ]);
+  expect(await connector.setStock([write(11, 'X', 9)])).toMatchObject([
+    { kind: 'rejected', code: 'shared_quantity' },
+  ]);
+  expect(quantitiesOf(shop, 11)).toEqual([4, 4]);
+});
+
+test('one listing that Etsy does not know makes only its own reading unknown', async () => {
+  const ids = Array.from({ length: 150 }, (_unused, index) => index + 1);
+  const known = ids.filter((id) => id !== 42);
+  const shop = createShop(
+    Object.fromEntries(
+      known.map((id) => [id, { state: 'active', products: [{ id, sku: `S${id}`, quantity: id }] }]),
+    ),
+  );
+  const { connector, server } = await connect(shop);
+  const readings = await connector.readStock(ids.map((id) => ({ unitId: String(id), variantId: `S${id}` })));
+  expect(readings.filter((reading) => reading.kind === 'unknown')).toHaveLength(1);
+  expect(readings[41]).toMatchObject({ kind: 'unknown' });
+  expect(readings[149]).toEqual({ kind: 'quantity', quantity: 150 });
+  expect(server.calls.length).toBeLessThan(20);
+});
+
+test('a variant without SKU is found by its product number, and a switched-off or missing one is not taken for stock', async () => {
+  const shop = createShop({
+    11: {
+      state: 'active',
+      products: [
+        { id: 31, sku: '', quantity: 8 },
+        { id: 32, sku: 'OFF', quantity: 3, enabled: false },
+      ],
+    },
+  });
+  const { connector } = await connect(shop);
+  const variants = ['#31', 'OFF', 'GONE'].map((variantId) => ({ unitId: '11', variantId }));
+  expect(await connector.readStock(variants)).toMatchObject([
+    { kind: 'quantity', quantity: 8 },
+    { kind: 'quantity', quantity: 0 },
+    { kind: 'unknown' },
+  ]);
+});
+
+test('where the record comes without its listing, the state is asked for', async () => {
+  const shop = createShop({ 11: twoVariants() }, (call) => {
+    if (call.path === '/v3/application/listings/11') return { body: { listing_id: 11, state: 'inactive' } };
+    return call.method === 'GET' ? { body: recording('etsy/inventory') } : null;
+  });
+  const { connector } = await connect(shop);
+  expect(await connector.readStock([{ unitId: '11', variantId: 'MUG-BLUE' }])).toEqual([
+    { kind: 'quantity', quantity: 0 },
+  ]);
+});
