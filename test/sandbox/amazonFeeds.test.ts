@@ -1,0 +1,166 @@
+/** Amazon's feeds: upload, queue, processing, report. */
+
+import { describe, expect, it } from 'vitest';
+import { type AmazonBench, marketplaceId, quantityPatch, sellerId, withAmazon } from './amazonBench.ts';
+import { assertAmazonDocument } from './amazonSpecification.ts';
+
+const contentType = 'application/json; charset=UTF-8';
+
+const quantityMessage = (messageId: number, sku: string, quantity: number) => ({
+  messageId,
+  sku,
+  operationType: 'PATCH',
+  ...quantityPatch(quantity, 'PRODUCT'),
+});
+
+const feedOf = (messages: readonly unknown[]) => ({
+  header: { sellerId, version: '2.0', issueLocale: 'en_US' },
+  messages,
+});
+
+async function createDocument({ call }: AmazonBench) {
+  const answer = await call('POST', '/feeds/2021-06-30/documents', { body: { contentType } });
+  expect(answer.status).toBe(201);
+  return answer.body as { feedDocumentId: string; url: string };
+}
+
+const upload = (url: string, content: unknown, type = contentType) =>
+  fetch(url, { method: 'PUT', headers: { 'content-type': type }, body: JSON.stringify(content) });
+
+async function submit(bench: AmazonBench, content: unknown): Promise<string> {
+  const { feedDocumentId, url } = await createDocument(bench);
+  expect((await upload(url, content)).status).toBe(200);
+  const answer = await bench.call('POST', '/feeds/2021-06-30/feeds', {
+    body: {
+      feedType: 'JSON_LISTINGS_FEED',
+      marketplaceIds: [marketplaceId],
+      inputFeedDocumentId: feedDocumentId,
+    },
+  });
+  expect(answer.status).toBe(202);
+  return (answer.body as { feedId: string }).feedId;
+}
+
+async function stateOf({ call }: AmazonBench, feedId: string) {
+  const answer = await call('GET', `/feeds/2021-06-30/feeds/${feedId}`);
+  expect(answer.status).toBe(200);
+  return answer.body as { processingStatus: string; resultFeedDocumentId?: string };
+}
+
+async function reportOf(bench: AmazonBench, feedId: string): Promise<unknown> {
+  const { resultFeedDocumentId = '' } = await stateOf(bench, feedId);
+  const answer = await bench.call('GET', `/feeds/2021-06-30/documents/${resultFeedDocumentId}`);
+  const { url } = answer.body as { url: string };
+  return (await fetch(url)).json();
+}
+
+describe('a listings feed', () => {
+  it('waits, is processed, and is done with a report', () =>
+    withAmazon(
+      async (bench) => {
+        const feed = feedOf([quantityMessage(1, 'MUG-BLUE', 3)]);
+        assertAmazonDocument('feed', feed);
+        const feedId = await submit(bench, feed);
+        expect(await stateOf(bench, feedId)).toMatchObject({ processingStatus: 'IN_QUEUE' });
+        bench.clock.advance(1_000);
+        expect(await stateOf(bench, feedId)).toMatchObject({ processingStatus: 'IN_PROGRESS' });
+        expect(bench.variant('MUG-BLUE').quantity).toBe(5);
+        bench.clock.advance(1_000);
+        expect(await stateOf(bench, feedId)).toMatchObject({ processingStatus: 'DONE' });
+        expect(bench.variant('MUG-BLUE').quantity).toBe(3);
+        const report = await reportOf(bench, feedId);
+        assertAmazonDocument('report', report);
+        expect(report).toMatchObject({
+          header: { feedId },
+          summary: { messagesProcessed: 1, messagesAccepted: 1 },
+        });
+      },
+      { feedStepMs: { min: 1_000, max: 1_000 } },
+    ));
+
+  it('accepts the good messages and reports the bad ones by message and SKU', () =>
+    withAmazon(async (bench) => {
+      const feedId = await submit(
+        bench,
+        feedOf([
+          quantityMessage(1, 'MUG-BLUE', 2),
+          quantityMessage(2, 'MUG-BLUE', -4),
+          quantityMessage(3, 'MUG-RED', 4),
+          { messageId: 4, sku: 'MUG-BLUE', operationType: 'PATCH' },
+        ]),
+      );
+      const report = await reportOf(bench, feedId);
+      assertAmazonDocument('report', report);
+      expect(report).toMatchObject({
+        issues: [{ messageId: 2, sku: 'MUG-BLUE' }, { messageId: 3, sku: 'MUG-RED' }, { severity: 'ERROR' }],
+        summary: { errors: 3, messagesProcessed: 4, messagesAccepted: 1, messagesInvalid: 3 },
+      });
+      expect(bench.variant('MUG-BLUE').quantity).toBe(2);
+      expect(bench.variant('MUG-RED').quantity).toBe(9);
+    }));
+
+  it('accepted is not in effect: the write still takes its time', () =>
+    withAmazon(
+      async (bench) => {
+        const feedId = await submit(bench, feedOf([quantityMessage(1, 'MUG-BLUE', 1)]));
+        expect(await stateOf(bench, feedId)).toMatchObject({ processingStatus: 'DONE' });
+        expect(bench.variant('MUG-BLUE').quantity).toBe(5);
+        bench.clock.advance(30_000);
+        expect(bench.variant('MUG-BLUE').quantity).toBe(1);
+      },
+      {},
+      { writeEffectMs: { min: 30_000, max: 30_000 } },
+    ));
+
+  it('ends FATAL without a report when it is no listings feed', () =>
+    withAmazon(async (bench) => {
+      const state = await stateOf(bench, await submit(bench, { header: {} }));
+      expect(state.processingStatus).toBe('FATAL');
+      expect(state.resultFeedDocumentId).toBeUndefined();
+    }));
+
+  it('updates and deletes as well as it patches', () =>
+    withAmazon(async (bench) => {
+      const attributes = { fulfillment_availability: [{ fulfillment_channel_code: 'DEFAULT', quantity: 8 }] };
+      await submit(
+        bench,
+        feedOf([
+          { messageId: 1, sku: 'MUG-BLUE', operationType: 'PARTIAL_UPDATE', productType: 'MUG', attributes },
+          { messageId: 2, sku: 'MUG-RED', operationType: 'DELETE' },
+        ]),
+      );
+      expect(bench.variant('MUG-BLUE').quantity).toBe(8);
+      expect(bench.shop.variantBySku('MUG-RED')).toBeUndefined();
+    }));
+});
+
+describe('a feed document', () => {
+  it('takes an upload without a token for five minutes, with the content type it was made for', () =>
+    withAmazon(async (bench) => {
+      const { url } = await createDocument(bench);
+      expect((await upload(url, {}, 'text/plain')).status).toBe(403);
+      bench.clock.advance(299_999);
+      expect((await upload(url, {})).status).toBe(200);
+      bench.clock.advance(1);
+      expect((await upload(url, {})).status).toBe(403);
+    }));
+
+  it('must be uploaded before it becomes a feed, and only listings feeds are known', () =>
+    withAmazon(async (bench) => {
+      const { feedDocumentId, url } = await createDocument(bench);
+      const create = (feedType: string) =>
+        bench.call('POST', '/feeds/2021-06-30/feeds', {
+          body: { feedType, marketplaceIds: [marketplaceId], inputFeedDocumentId: feedDocumentId },
+        });
+      expect((await create('JSON_LISTINGS_FEED')).status).toBe(400);
+      await upload(url, feedOf([quantityMessage(1, 'MUG-BLUE', 1)]));
+      expect((await create('POST_INVENTORY_AVAILABILITY_DATA')).status).toBe(400);
+      expect((await create('JSON_LISTINGS_FEED')).status).toBe(202);
+    }));
+
+  it('and a feed are 404 when unknown', () =>
+    withAmazon(async ({ call }) => {
+      expect((await call('GET', '/feeds/2021-06-30/feeds/1')).status).toBe(404);
+      expect((await call('GET', '/feeds/2021-06-30/documents/1')).status).toBe(404);
+    }));
+});
