@@ -1,0 +1,55 @@
+/** Brings a channel's own catalogue in: its listings, matched to items by SKU. It never invents stock and never forgets what people mapped. */
+import type { CatalogueEntry } from '../connectors/connector.ts';
+import type { Queryable } from '../db.ts';
+import type { ConnectedChannel } from './connections.ts';
+
+export type CatalogueImport = { readonly listings: number; readonly unmatched: number };
+
+const importSql = `
+WITH entry AS (
+  SELECT * FROM jsonb_to_recordset($3::jsonb) AS entry (unit_id text, variant_id text, sku text, title text, url text, price_minor bigint,
+    currency text, quantity int, writable boolean)
+), imported AS (
+  INSERT INTO listings AS current (account_id, connection_id, item_id, platform, unit_id, variant_id, sku, title, listing_url, quantity, quantity_at,
+                                   price_minor, currency, writable)
+  SELECT $1, $2, coalesce((SELECT id FROM inventory_items WHERE account_id = $1 AND sku = entry.sku),
+                          (SELECT item_id FROM sku_aliases WHERE account_id = $1 AND sku = entry.sku)),
+         $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable
+    FROM entry
+  ON CONFLICT (connection_id, unit_id, variant_id) DO UPDATE
+     SET sku = excluded.sku, title = excluded.title, listing_url = excluded.listing_url, quantity = excluded.quantity, quantity_at = now(),
+         price_minor = excluded.price_minor, currency = excluded.currency, writable = excluded.writable, updated_at = now(),
+         item_id = coalesce(current.item_id, excluded.item_id)
+  RETURNING item_id
+)
+SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int AS unmatched FROM imported`;
+
+export async function importCatalogue(
+  db: Queryable,
+  { connection, connector }: ConnectedChannel,
+): Promise<CatalogueImport> {
+  let listings = 0;
+  let unmatched = 0;
+  for await (const page of connector.catalogue()) {
+    const rows = JSON.stringify(page.map(toRow));
+    const { accountId, id, platform } = connection;
+    const result = await db.query<CatalogueImport>(importSql, [accountId, id, rows, platform]);
+    listings += result.rows[0]?.listings ?? 0;
+    unmatched += result.rows[0]?.unmatched ?? 0;
+  }
+  return { listings, unmatched };
+}
+
+function toRow(entry: CatalogueEntry): Record<string, unknown> {
+  return {
+    unit_id: entry.address.unitId,
+    variant_id: entry.address.variantId,
+    sku: entry.sku,
+    title: entry.title,
+    url: entry.url,
+    price_minor: entry.price?.minor ?? null,
+    currency: entry.price?.currency ?? null,
+    quantity: entry.stock.kind === 'quantity' ? entry.stock.quantity : null,
+    writable: entry.writable && entry.stock.kind !== 'notTracked',
+  };
+}

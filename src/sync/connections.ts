@@ -1,0 +1,211 @@
+/** The connected channels: one connector per connection, its credentials sealed in its row, its tokens refreshed by one process at a time. */
+import type { Clock } from '../clock.ts';
+import {
+  ChannelError,
+  type Connector,
+  type ConnectorFactory,
+  type CredentialStore,
+  type Credentials,
+  type HttpClient,
+  type Platform,
+} from '../connectors/connector.ts';
+import type { Queryable } from '../db.ts';
+import type { SecretBox } from '../secrets.ts';
+
+export type Connection = {
+  readonly id: string;
+  readonly accountId: string;
+  readonly platform: Platform;
+  readonly externalAccountId: string;
+};
+
+export type ConnectedChannel = { readonly connection: Connection; readonly connector: Connector };
+
+export type NewConnection = {
+  readonly accountId: string;
+  readonly platform: Platform;
+  readonly name: string;
+  readonly externalAccountId: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly credentials: Credentials;
+};
+
+export interface Connections {
+  /** The channel of one connection; null when it does not exist, is paused or was disconnected. */
+  open(connectionId: string): Promise<ConnectedChannel | null>;
+  /** Connects a channel, or replaces the settings and credentials of one connected before. Answers its id. */
+  connect(connection: NewConnection): Promise<string>;
+  /** Remembers what is wrong with a channel; an `unauthorized` one waits for the seller. Null clears it. */
+  report(connectionId: string, error: ChannelError | null): Promise<void>;
+}
+
+export type ConnectionsOptions = {
+  readonly db: Queryable;
+  readonly secretBox: SecretBox;
+  readonly clock: Clock;
+  readonly factories: Readonly<Record<Platform, ConnectorFactory>>;
+  /** One client per connection, so that a connection's budget and logs are its own. */
+  readonly httpClient: (connection: Connection) => HttpClient;
+  /** Longest time one token refresh may take before another process may try. */
+  readonly refreshLeaseMs: number;
+};
+
+type ConnectionRow = {
+  id: string;
+  account_id: string;
+  platform: Platform;
+  external_account_id: string;
+  settings: Record<string, unknown>;
+  updated_at: Date;
+};
+
+export function createConnections(options: ConnectionsOptions): Connections {
+  const { db, secretBox } = options;
+  const built = new Map<string, { readonly settings: string; readonly channel: ConnectedChannel }>();
+
+  return {
+    async open(connectionId) {
+      const { rows } = await db.query<ConnectionRow>({
+        name: 'connection-open',
+        text: `SELECT id, account_id, platform, external_account_id, settings FROM connections
+                WHERE id = $1 AND status IN ('active', 'needs_authorization')`,
+        values: [connectionId],
+      });
+      const [row] = rows;
+      if (row === undefined) {
+        built.delete(connectionId);
+        return null;
+      }
+      const settings = JSON.stringify(row.settings);
+      const known = built.get(connectionId);
+      if (known?.settings === settings) return known.channel;
+      const channel = buildChannel(options, row);
+      built.set(connectionId, { settings, channel });
+      return channel;
+    },
+
+    async connect(connection) {
+      const { accountId, platform, name, externalAccountId, settings, credentials } = connection;
+      const sealed = secretBox.seal(JSON.stringify(credentials), sealedFor(connection));
+      const { rows } = await db.query<{ id: string }>(
+        `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (account_id, platform, external_account_id) DO UPDATE
+            SET name = excluded.name, settings = excluded.settings, secrets = excluded.secrets,
+                secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
+                status = 'active', last_error = NULL, last_error_at = NULL, updated_at = now()
+         RETURNING id`,
+        [accountId, platform, name, externalAccountId, JSON.stringify(settings), sealed],
+      );
+      const [row] = rows;
+      if (row === undefined) throw new Error('a connection was neither inserted nor updated');
+      return row.id;
+    },
+
+    async report(connectionId, error) {
+      await db.query(
+        `UPDATE connections SET last_error = $2, last_error_at = CASE WHEN $2::text IS NULL THEN NULL ELSE now() END, updated_at = now(),
+                status = CASE WHEN $3 AND status = 'active' THEN 'needs_authorization'
+                              WHEN $2::text IS NULL AND status = 'needs_authorization' THEN 'active' ELSE status END
+          WHERE id = $1 AND (last_error IS DISTINCT FROM $2 OR $3)`,
+        [
+          connectionId,
+          error === null ? null : `${error.code}: ${error.message}`,
+          error?.code === 'unauthorized',
+        ],
+      );
+    },
+  };
+}
+
+function buildChannel(options: ConnectionsOptions, row: ConnectionRow): ConnectedChannel {
+  const connection: Connection = {
+    id: row.id,
+    accountId: row.account_id,
+    platform: row.platform,
+    externalAccountId: row.external_account_id,
+  };
+  const connector = options.factories[row.platform]({
+    settings: row.settings,
+    credentials: createCredentialStore(options, connection),
+    http: options.httpClient(connection),
+    now: options.clock.now,
+  });
+  return { connection, connector };
+}
+
+type SecretsRow = { secrets: Buffer; secrets_version: number };
+
+function createCredentialStore(options: ConnectionsOptions, connection: Connection): CredentialStore {
+  const { db, secretBox, clock } = options;
+  const waitMs = 50;
+
+  async function load(): Promise<{ credentials: Credentials; version: number }> {
+    const { rows } = await db.query<SecretsRow>({
+      name: 'connection-secrets',
+      text: 'SELECT secrets, secrets_version FROM connections WHERE id = $1',
+      values: [connection.id],
+    });
+    const [row] = rows;
+    if (row === undefined) throw new ChannelError('misconfigured', 'the connection was removed');
+    const credentials = JSON.parse(secretBox.open(row.secrets, sealedFor(connection))) as Credentials;
+    return { credentials, version: row.secrets_version };
+  }
+
+  async function lease(version: number): Promise<boolean> {
+    const { rowCount } = await db.query(
+      `UPDATE connections SET refresh_lease_until = now() + $3 * interval '1 ms'
+        WHERE id = $1 AND secrets_version = $2 AND (refresh_lease_until IS NULL OR refresh_lease_until < now())`,
+      [connection.id, version, options.refreshLeaseMs],
+    );
+    return rowCount === 1;
+  }
+
+  async function store(credentials: Credentials, version: number): Promise<boolean> {
+    const { rowCount } = await db.query(
+      `UPDATE connections SET secrets = $3, secrets_version = secrets_version + 1, refresh_lease_until = NULL
+        WHERE id = $1 AND secrets_version = $2`,
+      [connection.id, version, secretBox.seal(JSON.stringify(credentials), sealedFor(connection))],
+    );
+    return rowCount === 1;
+  }
+
+  const release = (version: number) =>
+    db.query('UPDATE connections SET refresh_lease_until = NULL WHERE id = $1 AND secrets_version = $2', [
+      connection.id,
+      version,
+    ]);
+
+  return {
+    read: async () => (await load()).credentials,
+    async refresh(staleAccessToken, refresh) {
+      const deadline = clock.now() + options.refreshLeaseMs * 2;
+      for (;;) {
+        const { credentials, version } = await load();
+        if ((credentials['accessToken'] ?? '') !== staleAccessToken) return credentials;
+        if (await lease(version)) {
+          try {
+            const fresh = await refresh(credentials);
+            // Stored before use: a rotated refresh token that is lost locks the seller out.
+            if (await store(fresh, version)) return fresh;
+          } catch (error) {
+            await release(version);
+            throw error;
+          }
+        } else if (clock.now() > deadline) {
+          throw new ChannelError(
+            'unavailable',
+            'another process is refreshing the token and does not finish',
+          );
+        } else {
+          await clock.sleep(waitMs);
+        }
+      }
+    },
+  };
+}
+
+/** Sealed credentials open only in the row they were made for. */
+function sealedFor(connection: Pick<Connection, 'accountId' | 'platform' | 'externalAccountId'>): string {
+  return `${connection.accountId} ${connection.platform} ${connection.externalAccountId}`;
+}

@@ -1,0 +1,215 @@
+/** The sync engine: the verbs, the event stream and the background work over one database, wired by hand. */
+import type pg from 'pg';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import { acknowledgeAlert } from './alerts.ts';
+import type { Bus } from './bus.ts';
+import type { Connections } from './connections.ts';
+import { createEventTail, type EventTail } from './eventTail.ts';
+import {
+  type Delivery,
+  type InboxOptions,
+  type NewDelivery,
+  processDelivery,
+  storeDelivery,
+  workOffInbox,
+} from './inbox.ts';
+import type { StockEffect } from './ledger.ts';
+import { applyWaiting, mapListing, mapSku } from './mapping.ts';
+import { advanceJob, type OperationsOptions, settleOperations, syncAll, syncItem } from './operations.ts';
+import { updateOrderStatus } from './orderStatus.ts';
+import { pollConnection } from './poll.ts';
+import { pushConnection } from './push.ts';
+import { adjustStock, setStock } from './stock.ts';
+import { startSupervisor } from './supervisor.ts';
+import type { Sync } from './sync.ts';
+import { verifyConnection } from './verify.ts';
+import type { TaskName, WakeUps } from './wakeUps.ts';
+
+export type SyncLimits = {
+  readonly pollIntervalMs: number | null;
+  readonly pollOverlapMs: number | null;
+  /** Longer than the longest channel call. */
+  readonly leaseMs: number;
+  readonly lookIntervalMs: number;
+  readonly verifyIntervalMs: number;
+  readonly housekeepingIntervalMs: number;
+  readonly pushBatchMax: number;
+  readonly inboxBatchMax: number;
+  /** Deliveries that the process which stored them works off itself at the same time. */
+  readonly inboxOwnMax: number;
+  readonly deliveryAttemptsMax: number;
+  readonly backoffMaxMs: number;
+  readonly jobBatch: number;
+  readonly jobOpenMax: number;
+  readonly mailboxMax: number;
+  readonly heartbeatIntervalMs: number;
+  readonly eventRetentionMs: number;
+  readonly recordRetentionMs: number;
+};
+
+export type SyncEngineOptions = {
+  readonly pool: pg.Pool;
+  readonly bus: Bus;
+  readonly wakeUps: WakeUps;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly limits: SyncLimits;
+};
+
+export type Task = (subject: string | null) => Promise<void>;
+
+export type SyncEngine = {
+  readonly sync: Sync;
+  readonly tail: EventTail;
+  /** Stores a verified delivery and, in a process that works, carries it out at once. Resolves when it is stored. */
+  receive(delivery: NewDelivery): Promise<void>;
+  /** What the job queue runs, by name. */
+  readonly tasks: Readonly<Record<TaskName, Task>>;
+  /** From now on this process works: it carries out its own deliveries and looks for work. */
+  startWork(): void;
+  /** Takes no new work and waits for what is under way. */
+  stopWork(): Promise<void>;
+};
+
+export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
+  const { pool, bus, clock, connections, limits, log, wakeUps } = options;
+  const onEvents = () => bus.publish('log');
+  const onMoved = (effect: StockEffect) => {
+    onEvents();
+    wakeUps.push(effect.connectionIds);
+  };
+  const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
+  const mapping = { pool, onApplied: onMoved, batchMax: 1_000 };
+  const inbox: InboxOptions = {
+    db: pool,
+    connections,
+    clock,
+    log,
+    batchMax: limits.inboxBatchMax,
+    leaseMs: limits.leaseMs,
+    attemptsMax: limits.deliveryAttemptsMax,
+    backoffMaxMs: limits.backoffMaxMs,
+    onApplied: onMoved,
+  };
+  const tail = createEventTail({
+    db: pool,
+    bus,
+    clock,
+    mailboxMax: limits.mailboxMax,
+    heartbeatIntervalMs: limits.heartbeatIntervalMs,
+    lookIntervalMs: limits.lookIntervalMs,
+    onError: (error) => log.error({ error }, 'the event log could not be read'),
+  });
+  const statuses = { pool, connections, clock, onApplied: onMoved };
+  return {
+    tail,
+    sync: {
+      adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
+      setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
+      syncItem: (caller, input) => syncItem(operations, caller, input),
+      syncAll: (caller) => syncAll(operations, caller),
+      updateOrderStatus: (caller, input) => updateOrderStatus(statuses, caller, input),
+      async acknowledgeAlert(caller, alertId) {
+        const outcome = await acknowledgeAlert(pool, caller, alertId);
+        onEvents();
+        return outcome;
+      },
+      mapListing: (caller, input) => mapListing(mapping, caller, input),
+      mapSku: (caller, input) => mapSku(mapping, caller, input),
+      events: tail,
+    },
+    tasks: createTasks(options, operations, inbox),
+    ...createWork(options, inbox, () => applyWaiting(mapping, null)),
+  };
+}
+
+function ofSubject(work: (subject: string) => Promise<unknown>): Task {
+  return async (subject) => {
+    if (subject !== null) await work(subject);
+  };
+}
+
+function createTasks(
+  options: SyncEngineOptions,
+  operations: OperationsOptions,
+  inbox: InboxOptions,
+): Readonly<Record<TaskName, Task>> {
+  const { pool: db, clock, connections, limits, log, newId } = options;
+  const { leaseMs, backoffMaxMs } = limits;
+  const onSettled = (itemIds: readonly string[]) => settleOperations(operations, itemIds);
+  const push = {
+    db,
+    connections,
+    clock,
+    newId,
+    log,
+    batchMax: limits.pushBatchMax,
+    leaseMs,
+    backoffMaxMs,
+    onSettled,
+  };
+  const verify = {
+    db,
+    connections,
+    clock,
+    intervalMs: limits.verifyIntervalMs,
+    batchMax: limits.pushBatchMax,
+  };
+  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
+  const poll = { db, connections, clock, log, intervalMs, overlapMs, leaseMs, onApplied: inbox.onApplied };
+  return {
+    push: ofSubject((id) => pushConnection(push, id)),
+    verify: ofSubject(async (id) => {
+      if ((await verifyConnection(verify, id)) > 0) options.wakeUps.push([id]);
+    }),
+    poll: ofSubject((id) => pollConnection(poll, id)),
+    inbox: () => workOffInbox(inbox),
+    job: ofSubject((id) => advanceJob(operations, id)),
+  };
+}
+
+function createWork(
+  options: SyncEngineOptions,
+  inbox: InboxOptions,
+  sweepUnmatched: () => Promise<unknown>,
+): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
+  const { limits, log, wakeUps } = options;
+  const own = new Set<Promise<void>>();
+  let supervisor: { stop(): Promise<void> } | undefined;
+
+  function carryOut(delivery: Delivery): void {
+    const work = processDelivery(inbox, delivery)
+      .catch((error: unknown) => log.error({ error, eventId: delivery.id }, 'delivery not processed'))
+      .finally(() => own.delete(work));
+    own.add(work);
+  }
+
+  return {
+    async receive(delivery) {
+      const keeps = supervisor !== undefined && own.size < limits.inboxOwnMax;
+      const stored = await storeDelivery(options.pool, delivery, keeps ? limits.leaseMs : null);
+      if (stored === null) return;
+      if (keeps) carryOut(stored);
+      else wakeUps.inbox();
+    },
+    startWork() {
+      supervisor ??= startSupervisor({
+        ...limits,
+        db: options.pool,
+        clock: options.clock,
+        wakeUps,
+        sweepUnmatched,
+        onError: (error) => log.error({ error }, 'looking for work failed'),
+      });
+    },
+    async stopWork() {
+      const stopping = supervisor;
+      supervisor = undefined;
+      await stopping?.stop();
+      await Promise.all(own);
+    },
+  };
+}

@@ -1,0 +1,229 @@
+/** One reader of the event log per process, and any number of subscribers fed from it: live when they keep up, from the log when not. */
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db.ts';
+import type { Bus } from './bus.ts';
+import { decodeCursor, encodeCursor, isVisible, type Position, positionAt } from './eventCursor.ts';
+import { adoptRestoredLog, logState, readLog } from './eventLog.ts';
+import { createMailbox, type Mailbox } from './eventMailbox.ts';
+import {
+  type Envelope,
+  type EventStream,
+  type GapReason,
+  InvalidCursorError,
+  type LogEvent,
+  type Subscription,
+} from './eventStream.ts';
+
+export type EventTailOptions = {
+  readonly db: Queryable;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  /** Events kept for one subscriber before it is served from the log. */
+  readonly mailboxMax: number;
+  readonly heartbeatIntervalMs: number;
+  /** How long a lost wake-up can delay delivery. */
+  readonly lookIntervalMs: number;
+  readonly onError: (error: unknown) => void;
+};
+
+export type EventTail = EventStream & {
+  /** Resolves when the tail stands at the present end of the log. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+const pageMax = 500;
+
+export function createEventTail(options: EventTailOptions): EventTail {
+  const { db, bus, clock } = options;
+  const mailboxes = new Map<string, Set<Mailbox>>();
+  const stopping = new AbortController();
+  const news = createSignal();
+  let position: Position | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  async function follow(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const page = await readLog(db, at(), null, pageMax);
+        dispatch(page.events);
+        position = page.next;
+        if (page.atEnd) await news.wait(clock, options.lookIntervalMs);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        options.onError(error);
+        await clock.sleep(options.lookIntervalMs, stopping.signal);
+      }
+    }
+  }
+
+  function dispatch(events: readonly LogEvent[]): void {
+    for (const event of events) {
+      for (const mailbox of mailboxes.get(`${event.accountId} ${event.topic}`) ?? []) mailbox.offer(event);
+    }
+  }
+
+  function at(): Position {
+    if (position === undefined) throw new Error('the event tail has not been started');
+    return position;
+  }
+
+  function enlist(subscription: Subscription, mailbox: Mailbox): () => void {
+    const key = `${subscription.accountId} ${subscription.topic}`;
+    const set = mailboxes.get(key) ?? new Set();
+    mailboxes.set(key, set.add(mailbox));
+    return () => {
+      set.delete(mailbox);
+      if (set.size === 0) mailboxes.delete(key);
+    };
+  }
+
+  async function* subscribe(subscription: Subscription): AsyncGenerator<Envelope, void> {
+    // The mailbox opens before the log is read, so that nothing can fall between replay and live.
+    const mailbox = createMailbox(subscription.delivery, options.mailboxMax);
+    const leave = enlist(subscription, mailbox);
+    try {
+      const start = await openPosition(subscription, at());
+      if (start.gap !== null) yield start.gap;
+      let from = start.position;
+      let replaying = start.replay;
+      while (!subscription.signal.aborted) {
+        if (replaying) from = yield* replay(subscription, from);
+        from = yield* fromMailbox(subscription, mailbox, from);
+        replaying = true;
+      }
+    } finally {
+      leave();
+    }
+  }
+
+  /** From the log until its end; the last position is the answer. */
+  async function* replay(subscription: Subscription, start: Position): AsyncGenerator<Envelope, Position> {
+    for (let from = start; ; ) {
+      const page = await readLog(db, from, subscription, pageMax);
+      for (const event of newest(subscription, page.events)) {
+        if (subscription.signal.aborted) return from;
+        yield { kind: 'event', event };
+      }
+      from = page.next;
+      if (page.atEnd) return from;
+    }
+  }
+
+  /** From the mailbox until it falls behind or the subscription ends; answers the position reached. */
+  async function* fromMailbox(
+    subscription: Subscription,
+    mailbox: Mailbox,
+    replayed: Position,
+  ): AsyncGenerator<Envelope, Position> {
+    const arrival = createSignal();
+    mailbox.onNews = arrival.notify;
+    subscription.signal.addEventListener('abort', arrival.notify, { once: true });
+    let reached = replayed;
+    while (!subscription.signal.aborted) {
+      if (mailbox.isBehind()) {
+        mailbox.reset();
+        return reached;
+      }
+      const event = mailbox.take();
+      if (event !== undefined) {
+        if (!isVisible(replayed.base, event.xid)) {
+          reached = decodeCursor(event.cursor);
+          if (subscription.accepts(event)) yield { kind: 'event', event };
+        }
+        continue;
+      }
+      // With an empty mailbox everything up to the tail's position has been taken.
+      reached = later(at(), reached);
+      const woken = await arrival.wait(clock, options.heartbeatIntervalMs);
+      if (!woken && !subscription.signal.aborted) yield { kind: 'heartbeat', cursor: encodeCursor(reached) };
+    }
+    return reached;
+  }
+
+  async function openPosition(subscription: Subscription, live: Position): Promise<Opening> {
+    if (subscription.after === null) return { position: live, replay: false, gap: null };
+    const wanted = decodeCursor(subscription.after);
+    const state = await logState(db);
+    const from = subscription.after;
+    if (wanted.epoch !== state.epoch) {
+      if (wanted.epoch > state.epoch) throw new InvalidCursorError('the cursor was not made by this server');
+      return gapTo(positionAt(state.epoch, state.now), from, 'LOG_REPLACED');
+    }
+    if (state.pruned !== null && wanted.base.xmin < state.pruned.xmin) {
+      return gapTo(positionAt(state.epoch, state.pruned), from, 'RETENTION');
+    }
+    return { position: wanted, replay: true, gap: null };
+  }
+
+  return {
+    subscribe,
+    async oldestCursor() {
+      const { epoch, pruned, now } = await logState(db);
+      return encodeCursor(
+        positionAt(epoch, pruned ?? { ...now, text: '1:1:', xmin: 1n, xmax: 1n, running: new Set() }),
+      );
+    },
+    async start() {
+      await adoptRestoredLog(db);
+      const { epoch, now } = await logState(db);
+      position = positionAt(epoch, now);
+      const unsubscribe = bus.subscribe('log', news.notify);
+      running = follow().finally(unsubscribe);
+    },
+    async stop() {
+      stopping.abort();
+      news.notify();
+      await running;
+    },
+  };
+}
+
+type Opening = { readonly position: Position; readonly replay: boolean; readonly gap: Envelope | null };
+
+function gapTo(position: Position, from: string, reason: GapReason): Opening {
+  return { position, replay: true, gap: { kind: 'gap', from, to: encodeCursor(position), reason } };
+}
+
+function newest(subscription: Subscription, events: readonly LogEvent[]): readonly LogEvent[] {
+  const accepted = events.filter(subscription.accepts);
+  if (subscription.delivery === 'EVERY') return accepted;
+  const last = new Map(accepted.map((event) => [event.subjectId, event]));
+  return accepted.filter((event) => last.get(event.subjectId) === event);
+}
+
+/** The tail's position when it is certainly past `reached`; a replay can have read further than the tail has. */
+function later(tail: Position, reached: Position): Position {
+  const horizon = reached.upTo ?? reached.base;
+  return tail.upTo === null && tail.base.xmin >= horizon.xmax ? tail : reached;
+}
+
+type Signal = {
+  notify(): void;
+  /** True when notified, before or while waiting; false when `ms` passed. One waiter at a time. */
+  wait(clock: Clock, ms: number): Promise<boolean>;
+};
+
+function createSignal(): Signal {
+  let pending = false;
+  let wake: (() => void) | undefined;
+  return {
+    notify() {
+      pending = true;
+      wake?.();
+    },
+    async wait(clock, ms) {
+      if (!pending) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        const cancel = clock.timer(ms, resolve);
+        await promise;
+        cancel();
+        wake = undefined;
+      }
+      const was = pending;
+      pending = false;
+      return was;
+    },
+  };
+}

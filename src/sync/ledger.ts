@@ -1,0 +1,135 @@
+/** The one way stock changes: movements, their projection, dirty listings, events and alerts, committed by a single statement. */
+import type { Queryable } from '../db.ts';
+import type { Actor } from './outcome.ts';
+import type { StockReason } from './sync.ts';
+
+/**
+ * The tail of every statement that moves stock. The statement's head provides
+ * `change(account_id, item_id, connection_id, order_id, order_line_id, on_hand_delta, reserved_delta, rank, idempotency_key, kind, reason, reference,
+ * actor_kind, actor_id)`: one row per movement, none of them zero; `connection_id` is the channel that sold, or null. Items are locked in id order, so that orders sharing items cannot
+ * deadlock, and every number is taken from the locked row, so that concurrent statements add up.
+ */
+export const ledgerSql = `
+locked AS MATERIALIZED (
+  SELECT id FROM inventory_items WHERE id IN (SELECT item_id FROM change) ORDER BY id FOR NO KEY UPDATE
+),
+total AS (
+  SELECT change.item_id, sum(change.on_hand_delta)::int AS on_hand_delta, sum(change.reserved_delta)::int AS reserved_delta,
+         count(*) AS movements, min(change.kind) AS kind, min(change.reason) AS reason, (array_agg(change.order_id))[1] AS order_id,
+         (array_agg(change.connection_id))[1] AS connection_id
+    FROM change JOIN locked ON locked.id = change.item_id
+   GROUP BY change.item_id
+),
+stock AS (
+  UPDATE inventory_items item
+     SET quantity = item.quantity + total.on_hand_delta, reserved = item.reserved + total.reserved_delta,
+         seq = item.seq + total.movements, updated_at = now()
+    FROM total WHERE item.id = total.item_id
+  RETURNING item.id, item.account_id, item.sku, item.quantity, item.reserved, item.available, item.seq,
+            total.on_hand_delta, total.reserved_delta, total.movements, total.kind, total.reason, total.order_id,
+            total.connection_id
+),
+movement AS (
+  INSERT INTO stock_movements (account_id, item_id, seq, on_hand_delta, reserved_delta, on_hand_after, reserved_after,
+                               kind, reason, reference, order_id, order_line_id, idempotency_key, actor_kind, actor_id)
+  SELECT stock.account_id, stock.id, stock.seq - stock.movements + row_number() OVER so_far,
+         change.on_hand_delta, change.reserved_delta,
+         stock.quantity - stock.on_hand_delta + sum(change.on_hand_delta) OVER so_far,
+         stock.reserved - stock.reserved_delta + sum(change.reserved_delta) OVER so_far,
+         change.kind, change.reason, change.reference, change.order_id, change.order_line_id, change.idempotency_key,
+         change.actor_kind, change.actor_id
+    FROM stock JOIN change ON change.item_id = stock.id
+  WINDOW so_far AS (PARTITION BY stock.id ORDER BY change.rank ROWS UNBOUNDED PRECEDING)
+  RETURNING id
+),
+dirty AS (
+  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread)
+  SELECT listing.id, listing.account_id, listing.connection_id, listing.connection_id IS NOT DISTINCT FROM stock.connection_id
+    FROM stock JOIN listings listing ON listing.item_id = stock.id
+   WHERE listing.sync_enabled AND listing.writable AND stock.on_hand_delta <> stock.reserved_delta
+   ORDER BY listing.id
+  ON CONFLICT (listing_id) DO UPDATE
+     SET version = current.version + 1, not_before = now(), reread = current.reread OR excluded.reread
+  RETURNING connection_id
+),
+stock_event AS (
+  INSERT INTO events (account_id, topic, subject_id, item_seq, payload)
+  SELECT account_id, 'stock', id, seq, jsonb_build_object(
+           'itemId', id, 'sku', sku, 'quantity', quantity, 'reserved', reserved, 'available', available,
+           'onHandDelta', on_hand_delta, 'reservedDelta', reserved_delta, 'seq', seq, 'kind', kind, 'orderId', order_id, 'reason', reason)
+    FROM stock
+  RETURNING 1
+),
+alert AS (
+  SELECT settle_oversell_alert(account_id, id, reserved - quantity) AS changed
+    FROM stock WHERE least(available, available - on_hand_delta + reserved_delta) < 0
+),
+effect AS (
+  SELECT (SELECT array_agg(id) FROM movement) AS movement_ids,
+         (SELECT array_agg(DISTINCT connection_id) FROM dirty) AS connection_ids,
+         (SELECT coalesce(bool_or(changed), false) FROM alert) AS alert_changed
+)`;
+
+/** What a stock statement answers. `connectionIds` have listings to bring in step. */
+export type StockEffect = {
+  readonly movementIds: readonly string[];
+  readonly connectionIds: readonly string[];
+  readonly alertChanged: boolean;
+};
+
+export type EffectRow = {
+  movement_ids: string[] | null;
+  connection_ids: string[] | null;
+  alert_changed: boolean | null;
+};
+
+export function stockEffect(row: EffectRow | undefined): StockEffect {
+  return {
+    movementIds: row?.movement_ids ?? [],
+    connectionIds: row?.connection_ids ?? [],
+    alertChanged: row?.alert_changed ?? false,
+  };
+}
+
+const adjustSql = `
+WITH change AS (
+  SELECT account_id, id AS item_id, NULL::uuid AS connection_id, NULL::uuid AS order_id, NULL::uuid AS order_line_id, $3::int AS on_hand_delta, 0 AS reserved_delta,
+         1 AS rank, $4::text AS idempotency_key, $5::movement_kind AS kind, $6::stock_reason AS reason, $7::text AS reference,
+         $8::actor_kind AS actor_kind, $9::text AS actor_id
+    FROM inventory_items WHERE id = $2 AND account_id = $1 AND $3::int <> 0
+),${ledgerSql}
+SELECT * FROM effect`;
+
+export type Adjustment = {
+  readonly accountId: string;
+  readonly itemId: string;
+  /** Units; 0 moves nothing. */
+  readonly onHandDelta: number;
+  /** Unique per account: the same key cannot move stock twice. */
+  readonly idempotencyKey: string;
+  /** `count` when a person stated the number on the shelf, `opening` for the first stock of an item. */
+  readonly kind: 'adjustment' | 'count' | 'opening';
+  readonly reason: StockReason;
+  readonly reference: string | null;
+  readonly actor: Actor;
+};
+
+/** Moves units on hand for a cause that is no order. Never refuses for lack of stock: what was counted or lost is a fact. */
+export async function adjust(db: Queryable, adjustment: Adjustment): Promise<StockEffect> {
+  const { rows } = await db.query<EffectRow>({
+    name: 'ledger-adjust',
+    text: adjustSql,
+    values: [
+      adjustment.accountId,
+      adjustment.itemId,
+      adjustment.onHandDelta,
+      adjustment.idempotencyKey,
+      adjustment.kind,
+      adjustment.reason,
+      adjustment.reference,
+      adjustment.actor.kind,
+      adjustment.actor.id,
+    ],
+  });
+  return stockEffect(rows[0]);
+}

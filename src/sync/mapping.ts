@@ -1,0 +1,108 @@
+/** Says which item a listing or a spelling means, and applies the order lines that were waiting for it. */
+import type pg from 'pg';
+import { inTransaction } from '../db.ts';
+import { type OrderEffect, reapplyOrder } from './orders.ts';
+import { type Caller, done, type Outcome, refused } from './outcome.ts';
+
+export type MappingOptions = {
+  readonly pool: pg.Pool;
+  readonly onApplied: (effect: OrderEffect) => void;
+  /** Orders applied in one go; the rest follows from the sweep. */
+  readonly batchMax: number;
+};
+
+export async function mapListing(
+  options: MappingOptions,
+  caller: Caller,
+  input: { readonly listingId: string; readonly itemId: string },
+): Promise<Outcome<{ listingId: string }>> {
+  const { rows } = await options.pool.query<{
+    item: boolean;
+    listing: boolean;
+    connection_id: string | null;
+  }>(
+    `WITH item AS (
+       SELECT id FROM inventory_items WHERE id = $3 AND account_id = $1
+     ), mapped AS (
+       UPDATE listings SET item_id = item.id, updated_at = now() FROM item WHERE listings.id = $2 AND listings.account_id = $1
+       RETURNING listings.id, listings.account_id, listings.connection_id
+     ), dirty AS (
+       INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread) SELECT id, account_id, connection_id, true FROM mapped
+       ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true, not_before = now()
+     )
+     SELECT EXISTS (SELECT FROM item) AS item, EXISTS (SELECT FROM mapped) AS listing, (SELECT connection_id FROM mapped) AS connection_id`,
+    [caller.accountId, input.listingId, input.itemId],
+  );
+  const [found] = rows;
+  if (found?.item !== true)
+    return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] });
+  if (!found.listing)
+    return refused({
+      code: 'NOT_FOUND',
+      message: 'There is no such listing.',
+      field: ['input', 'listingId'],
+    });
+  await applyWaiting(options, caller.accountId);
+  if (found.connection_id !== null) {
+    options.onApplied({
+      changed: true,
+      orderId: null,
+      unmatchedLines: 0,
+      movementIds: [],
+      connectionIds: [found.connection_id],
+      alertChanged: false,
+    });
+  }
+  return done({ listingId: input.listingId });
+}
+
+export async function mapSku(
+  options: MappingOptions,
+  caller: Caller,
+  input: { readonly sku: string; readonly itemId: string },
+): Promise<Outcome<{ linesApplied: number }>> {
+  if (input.sku === '')
+    return refused({ code: 'INVALID_INPUT', message: 'A SKU is not empty.', field: ['input', 'sku'] });
+  const { rowCount } = await options.pool.query(
+    `INSERT INTO sku_aliases (account_id, sku, item_id) SELECT $1, $2, id FROM inventory_items WHERE id = $3 AND account_id = $1
+     ON CONFLICT (account_id, sku) DO UPDATE SET item_id = excluded.item_id`,
+    [caller.accountId, input.sku, input.itemId],
+  );
+  if (rowCount === 0)
+    return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] });
+  return done({ linesApplied: await applyWaiting(options, caller.accountId) });
+}
+
+/** Lines without an item for which an item is known now, by their listing, their SKU or an alias. Null looks in every account. */
+const waitingSql = `
+SELECT DISTINCT line.account_id, line.order_id, count(*) OVER (PARTITION BY line.order_id)::int AS lines
+  FROM order_lines line JOIN orders ON orders.id = line.order_id
+ WHERE line.item_id IS NULL AND ($1::uuid IS NULL OR line.account_id = $1)
+   AND (EXISTS (SELECT FROM listings WHERE connection_id = orders.connection_id AND item_id IS NOT NULL
+                   AND ((unit_id = line.unit_id AND variant_id = line.variant_id) OR sku = line.sku))
+     OR EXISTS (SELECT FROM inventory_items WHERE account_id = line.account_id AND sku = line.sku)
+     OR EXISTS (SELECT FROM sku_aliases WHERE account_id = line.account_id AND sku = line.sku))
+ ORDER BY line.order_id LIMIT $2`;
+
+/**
+ * Applies waiting lines. Also swept now and then without an account: a line stored at the very moment of its mapping sees neither the mapping nor
+ * its first sweep.
+ */
+export async function applyWaiting(options: MappingOptions, accountId: string | null): Promise<number> {
+  const { rows } = await options.pool.query<{ account_id: string; order_id: string; lines: number }>(
+    waitingSql,
+    [accountId, options.batchMax],
+  );
+  for (const row of rows) {
+    const effect = await inTransaction(options.pool, (client) =>
+      reapplyOrder(client, {
+        accountId: row.account_id,
+        orderId: row.order_id,
+        localStatus: null,
+        actor: { kind: 'system', id: null },
+      }),
+    );
+    if (effect.changed) options.onApplied(effect);
+  }
+  return rows.reduce((total, row) => total + row.lines, 0);
+}

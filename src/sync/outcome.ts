@@ -1,0 +1,47 @@
+/** Who asks and what comes back: every verb of sync takes a caller and answers with a value or with problems as data. */
+
+export type Actor = { readonly kind: 'system' | 'user' | 'api_key'; readonly id: string | null };
+
+export const systemActor: Actor = { kind: 'system', id: null };
+
+export type Caller = {
+  readonly accountId: string;
+  readonly actor: Actor;
+  /** Ties the log lines of one request, order or write together. */
+  readonly correlationId: string;
+};
+
+export type ProblemCode =
+  | 'NOT_FOUND'
+  | 'INVALID_INPUT'
+  /** The compared number was not the current one. `current` carries it. */
+  | 'STOCK_CHANGED'
+  /** The order cannot take this status from where it is. `current` carries the status. */
+  | 'INVALID_TRANSITION'
+  /** The key was used before with other input. */
+  | 'IDEMPOTENCY_KEY_REUSED'
+  /** The first request with this key has not finished. Safe to retry. */
+  | 'IN_PROGRESS'
+  /** The marketplace refused. `raw` carries its own words. */
+  | 'CHANNEL_REJECTED';
+
+/** A business error. `field` is the path in the caller's input, e.g. `['input', 'delta']`. */
+export type Problem = {
+  readonly code: ProblemCode;
+  readonly message: string;
+  readonly field: readonly string[];
+  readonly current?: number | string;
+  readonly raw?: string;
+};
+
+export type Outcome<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export function done<Value>(value: Value): Outcome<Value> {
+  return { ok: true, value };
+}
+
+export function refused(...problems: readonly Problem[]): Outcome<never> {
+  return { ok: false, problems };
+}

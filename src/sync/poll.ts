@@ -1,0 +1,97 @@
+/** Asks a channel for every order changed since the watermark, so that each lost webhook is repaired. The watermark moves only after the last page. */
+import type { Clock } from '../clock.ts';
+import { ChannelError, type Order } from '../connectors/connector.ts';
+import type { Queryable } from '../db.ts';
+import type { Log } from '../log.ts';
+import type { ConnectedChannel, Connections } from './connections.ts';
+import { applyOrder, type OrderEffect } from './orders.ts';
+
+export type PollOptions = {
+  readonly db: Queryable;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Null leaves it to the channel's own default. */
+  readonly intervalMs: number | null;
+  readonly overlapMs: number | null;
+  /** Longest time between two pages; after it another worker may poll. */
+  readonly leaseMs: number;
+  readonly onApplied: (effect: OrderEffect) => void;
+};
+
+const leaseSql = `
+UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms'
+ WHERE id = $1 AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
+RETURNING coalesce(orders_watermark, connected_at) AS watermark`;
+
+const renewSql = `UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms' WHERE id = $1`;
+
+const finishSql = `
+UPDATE connections
+   SET poll_lease_until = NULL, next_poll_at = now() + $2 * interval '1 ms', last_polled_at = now(),
+       orders_watermark = greatest(orders_watermark, $3::timestamptz)
+ WHERE id = $1`;
+
+/** Polls once if the connection is due and nobody else is polling it. Answers how many orders were new or changed. */
+export async function pollConnection(options: PollOptions, connectionId: string): Promise<number> {
+  const channel = await options.connections.open(connectionId);
+  if (channel === null) return 0;
+  const { rows } = await options.db.query<{ watermark: Date }>(leaseSql, [connectionId, options.leaseMs]);
+  const [lease] = rows;
+  if (lease === undefined) return 0;
+  const { capabilities } = channel.connector;
+  const intervalMs = options.intervalMs ?? capabilities.pollIntervalMs;
+  // Taken before the first page: a change made while we read belongs to the next poll.
+  const startedAt = new Date(options.clock.now());
+  const since = new Date(lease.watermark.getTime() - (options.overlapMs ?? capabilities.pollOverlapMs));
+  try {
+    const changed = await readPages(options, channel, since);
+    await options.db.query(finishSql, [connectionId, intervalMs, startedAt]);
+    await options.connections.report(connectionId, null);
+    return changed;
+  } catch (error) {
+    const retryInMs =
+      error instanceof ChannelError ? Math.max(error.retryAfterMs ?? 0, intervalMs) : intervalMs;
+    await options.db.query(finishSql, [connectionId, retryInMs, null]);
+    if (!(error instanceof ChannelError)) throw error;
+    options.log.warn({ connectionId, error }, 'order poll failed');
+    await options.connections.report(connectionId, error);
+    return 0;
+  }
+}
+
+async function readPages(options: PollOptions, channel: ConnectedChannel, since: Date): Promise<number> {
+  const { connection, connector } = channel;
+  let changed = 0;
+  let observedAt = new Date(options.clock.now());
+  for await (const page of connector.ordersModifiedSince(since)) {
+    for (const order of page) changed += (await applyPolled(options, channel, order, observedAt)) ? 1 : 0;
+    await options.db.query(renewSql, [connection.id, options.leaseMs]);
+    observedAt = new Date(options.clock.now());
+  }
+  return changed;
+}
+
+async function applyPolled(
+  options: PollOptions,
+  { connection }: ConnectedChannel,
+  order: Order,
+  observedAt: Date,
+): Promise<boolean> {
+  const effect = await applyOrder(
+    options.db,
+    {
+      accountId: connection.accountId,
+      connectionId: connection.id,
+      platform: connection.platform,
+      observedAt,
+      deliveryId: null,
+    },
+    order,
+  );
+  if (effect.changed) {
+    options.log.info({ orderId: order.orderId, connectionId: connection.id }, 'order applied from poll');
+    options.onApplied(effect);
+  }
+  return effect.changed;
+}

@@ -1,0 +1,86 @@
+/** Looks at the tables and wakes whoever has work there. Everything else is speed: with every wake-up lost, this alone brings all channels in step. */
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db.ts';
+import { pruneLog } from './eventLog.ts';
+import type { TaskName, WakeUps } from './wakeUps.ts';
+
+export type SupervisorOptions = {
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly wakeUps: WakeUps;
+  readonly lookIntervalMs: number;
+  readonly verifyIntervalMs: number;
+  readonly housekeepingIntervalMs: number;
+  readonly eventRetentionMs: number;
+  /** How long answered deliveries, settled writes and idempotency keys are kept. At least 24 h: the promise of a safe retry. */
+  readonly recordRetentionMs: number;
+  /** Applies order lines whose mapping was made at the very moment they arrived. */
+  readonly sweepUnmatched: () => Promise<unknown>;
+  readonly onError: (error: unknown) => void;
+};
+
+const dueSql = `
+SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND EXISTS (
+  SELECT FROM dirty_listings WHERE connection_id = connection.id AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
+UNION ALL
+SELECT 'verify', id FROM connections connection WHERE status = 'active' AND EXISTS (
+  SELECT FROM listing_writes WHERE connection_id = connection.id AND state IN ('sent', 'accepted', 'unknown')
+     AND coalesce(checked_at, sent_at) < now() - $1 * interval '1 ms')
+UNION ALL
+SELECT 'poll', id FROM connections
+ WHERE status IN ('active', 'needs_authorization') AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
+UNION ALL
+SELECT 'inbox', NULL WHERE EXISTS (
+  SELECT FROM webhook_deliveries WHERE status = 'pending' AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
+UNION ALL
+SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing') AND NOT fully_queued`;
+
+/** Wakes everything that is due now. Answers what was woken. */
+export async function lookForWork(
+  options: Pick<SupervisorOptions, 'db' | 'wakeUps' | 'verifyIntervalMs'>,
+): Promise<number> {
+  const { rows } = await options.db.query<{ task: TaskName; subject: string | null }>({
+    name: 'supervisor-look',
+    text: dueSql,
+    values: [options.verifyIntervalMs],
+  });
+  for (const { task, subject } of rows) {
+    if (task === 'inbox') options.wakeUps.inbox();
+    else if (subject !== null && task === 'job') options.wakeUps.job(subject);
+    else if (subject !== null && task !== 'job') options.wakeUps[task]([subject]);
+  }
+  return rows.length;
+}
+
+async function keepHouse(options: SupervisorOptions): Promise<void> {
+  await options.sweepUnmatched();
+  await pruneLog(options.db, new Date(options.clock.now() - options.eventRetentionMs));
+  const before = new Date(options.clock.now() - options.recordRetentionMs);
+  await options.db.query(`DELETE FROM webhook_deliveries WHERE status = 'processed' AND received_at < $1`, [
+    before,
+  ]);
+  await options.db.query('DELETE FROM idempotency_keys WHERE created_at < $1', [before]);
+  await options.db.query('DELETE FROM listing_writes WHERE settled_at < $1', [before]);
+}
+
+export type Supervisor = { stop(): Promise<void> };
+
+export function startSupervisor(options: SupervisorOptions): Supervisor {
+  const stopping = new AbortController();
+  const every = async (intervalMs: number, work: () => Promise<unknown>): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await work().catch(options.onError);
+      await options.clock.sleep(intervalMs, stopping.signal);
+    }
+  };
+  const running = Promise.all([
+    every(options.lookIntervalMs, () => lookForWork(options)),
+    every(options.housekeepingIntervalMs, () => keepHouse(options)),
+  ]);
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}

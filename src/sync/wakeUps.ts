@@ -1,0 +1,67 @@
+/** Tells the workers where to look. A wake-up carries no state: losing one only means that the supervisor finds the work a moment later. */
+import type { WorkerUtils } from 'graphile-worker';
+
+export type WakeUps = {
+  /** These connections have listings to bring in step. */
+  push(connectionIds: readonly string[]): void;
+  /** These connections have writes whose effect is to be checked. */
+  verify(connectionIds: readonly string[]): void;
+  /** These connections are due for an order poll. */
+  poll(connectionIds: readonly string[]): void;
+  /** Deliveries are waiting. */
+  inbox(): void;
+  /** A job over many items has work to queue. */
+  job(jobId: string): void;
+  /** Resolves when everything told so far has been handed over. */
+  flush(): Promise<void>;
+};
+
+export const taskNames = ['push', 'verify', 'poll', 'inbox', 'job'] as const;
+export type TaskName = (typeof taskNames)[number];
+
+type Wanted = { readonly task: TaskName; readonly subject: string | null };
+
+/** Wake-ups within one turn of the event loop go out in one statement, each once. */
+export function createWakeUps(
+  queue: Pick<WorkerUtils, 'addJobs'>,
+  onError: (error: unknown) => void,
+): WakeUps {
+  const waiting = new Map<string, Wanted>();
+  let sending: Promise<void> | undefined;
+
+  async function send(): Promise<void> {
+    while (waiting.size > 0) {
+      const batch = [...waiting];
+      waiting.clear();
+      await queue
+        .addJobs(
+          batch.map(([key, { task, subject }]) => ({
+            identifier: task,
+            payload: { subject },
+            // A job that already waits is kept, one that already runs gets a successor: no wake-up is lost and none piles up.
+            jobKey: key,
+            maxAttempts: 1,
+          })),
+        )
+        .catch(onError);
+    }
+    sending = undefined;
+  }
+
+  function want(task: TaskName, subject: string | null): void {
+    waiting.set(subject === null ? task : `${task}:${subject}`, { task, subject });
+    sending ??= Promise.resolve().then(send);
+  }
+
+  return {
+    push: (ids) => ids.forEach((id) => want('push', id)),
+    verify: (ids) => ids.forEach((id) => want('verify', id)),
+    poll: (ids) => ids.forEach((id) => want('poll', id)),
+    inbox: () => want('inbox', null),
+    job: (id) => want('job', id),
+    async flush() {
+      // Wake-ups told while we wait are sent by the same loop.
+      await sending;
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/** Runs the engine's tasks from the job queue in PostgreSQL. A task that fails is only logged: its work is still in the tables and is found again. */
+import { Logger, makeWorkerUtils, type Runner, run, type WorkerUtils } from 'graphile-worker';
+import type pg from 'pg';
+import type { Log } from '../log.ts';
+import type { Task } from './engine.ts';
+import { type TaskName, taskNames } from './wakeUps.ts';
+
+export type JobQueue = Pick<WorkerUtils, 'addJobs' | 'release'>;
+
+/** The sending end. Also brings the queue's own schema up to date. */
+export async function openJobQueue(pool: pg.Pool, log: Log): Promise<JobQueue> {
+  const queue = await makeWorkerUtils({ pgPool: pool, logger: queueLogger(log) });
+  await queue.migrate();
+  return queue;
+}
+
+export type WorkerOptions = {
+  readonly pool: pg.Pool;
+  readonly tasks: Readonly<Record<TaskName, Task>>;
+  readonly log: Log;
+  readonly concurrency: number;
+};
+
+export async function startWorker(options: WorkerOptions): Promise<Runner> {
+  const taskList = Object.fromEntries(
+    taskNames.map((name) => [
+      name,
+      async (payload: unknown) => {
+        const { subject } = payload as { subject: string | null };
+        try {
+          await options.tasks[name](subject);
+        } catch (error) {
+          options.log.error({ error, task: name, subject }, 'task failed');
+        }
+      },
+    ]),
+  );
+  return run({
+    pgPool: options.pool,
+    taskList,
+    concurrency: options.concurrency,
+    noHandleSignals: true,
+    logger: queueLogger(options.log),
+    pollInterval: 1_000,
+  });
+}
+
+function queueLogger(log: Log): Logger {
+  return new Logger(() => (level, message) => {
+    if (level === 'error') log.error(message);
+    else if (level === 'warning') log.warn(message);
+    else log.trace(message);
+  });
+}
