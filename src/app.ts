@@ -1,0 +1,257 @@
+/** The only place that wires: from a configuration to a running product, and back down in an order that loses nothing. */
+import { randomUUID } from 'node:crypto';
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { Redis } from 'ioredis';
+import { type ApiKeys, openApiKeys } from './apiKeys.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { Config, Role } from './config.ts';
+import { createHttpClient } from './connectors/httpClient.ts';
+import { connectorFactories } from './connectors/index.ts';
+import { createMemoryRateBudget, createRedisRateBudget, type RateBudget } from './connectors/rateBudget.ts';
+import { type Database, openDatabase } from './db.ts';
+import { createPipeline, type Pipeline } from './graphql.ts';
+import { createHttpServer, graphqlPath, type HttpServer } from './http.ts';
+import type { Log } from './log.ts';
+import { migrate } from './migrate.ts';
+import { schema } from './schema/schema.ts';
+import { createSecretBox } from './secrets.ts';
+import { type Bus, createLocalBus, createRedisBus } from './sync/bus.ts';
+import { type Connection, type Connections, createConnections } from './sync/connections.ts';
+import { createSyncEngine, type SyncEngine } from './sync/engine.ts';
+import { createWakeUps } from './sync/wakeUps.ts';
+import { openJobQueue, startWorker } from './sync/worker.ts';
+import { syncLimits } from './syncLimits.ts';
+import { createWebhookHandler } from './webhooks.ts';
+import { attachWebSocket } from './websocket.ts';
+
+export type AppOptions = {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  /** 32 bytes that seal the marketplaces' credentials. */
+  readonly secretsKey: Buffer;
+  readonly log: Log;
+  /** Runs when everything but the background work is up. */
+  readonly beforeWork?: (app: App) => Promise<void>;
+};
+
+export type App = {
+  readonly role: Role;
+  readonly database: Database;
+  readonly connections: Connections;
+  readonly engine: SyncEngine;
+  /** Where HTTP is served; null in a worker. */
+  readonly port: number | null;
+  /** Ends everything within the configured deadline: intake first, the database last. */
+  stop(): Promise<void>;
+};
+
+/** One step of the way down; run in reverse order of the way up. */
+type Teardown = { readonly name: string; readonly run: () => Promise<unknown> };
+
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, log } = options;
+  const down: Teardown[] = [];
+  const stop = () => tearDown(down, log);
+  try {
+    await migrate(options.databaseUrl, { log });
+    const core = await startCore(options, down);
+    const port = config.role === 'worker' ? null : await startTransports(options, core, down);
+    const app = { ...core, role: config.role, port, stop };
+    await options.beforeWork?.(app);
+    if (config.role !== 'serve') await startWork(options, core, down);
+    return app;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Core = Pick<App, 'database' | 'connections' | 'engine'> & { readonly redis: Redis | null };
+
+async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
+  const { config, log } = options;
+  const clock: Clock = systemClock;
+  const onError = (what: string) => (error: unknown) => log.error({ error }, what);
+  const database = openDatabase({
+    url: options.databaseUrl,
+    poolMax: config.databasePoolMax,
+    connectionTimeoutMs: config.databaseConnectionTimeoutMs,
+    statementTimeoutMs: config.statementTimeoutMs,
+    applicationName: `listgenius-sync ${config.role}`,
+    onError: onError('a database connection broke'),
+  });
+  down.push({ name: 'database', run: () => database.close() });
+  const { redis, bus, budget } = openShared(config, log);
+  down.push({ name: 'redis', run: async () => redis?.disconnect() });
+  down.push({ name: 'bus', run: () => bus.close() });
+  const calls = new AbortController();
+  down.push({ name: 'channel calls', run: async () => calls.abort() });
+  const queue = await openJobQueue(database.pool, log);
+  const wakeUps = createWakeUps(queue, onError('a wake-up could not be queued'));
+  down.push({ name: 'job queue', run: () => wakeUps.flush().then(() => queue.release()) });
+  const connections = createConnections({
+    db: database.pool,
+    secretBox: createSecretBox(options.secretsKey),
+    clock,
+    factories: connectorFactories,
+    httpClient: (connection) =>
+      createHttpClient({
+        budget: budgetOf(connection, budget),
+        log: log.child({ connectionId: connection.id }),
+        deadlineMs: config.channelDeadlineMs,
+        attemptTimeoutMs: Math.min(config.channelDeadlineMs, 10_000),
+        signal: calls.signal,
+      }),
+    refreshLeaseMs: config.channelDeadlineMs,
+  });
+  const engine = createSyncEngine({
+    pool: database.pool,
+    bus,
+    wakeUps,
+    connections,
+    clock,
+    newId: randomUUID,
+    log,
+    limits: syncLimits(config),
+  });
+  await engine.tail.start();
+  down.push({ name: 'event tail', run: () => engine.tail.stop() });
+  return { database, connections, engine, redis };
+}
+
+function openShared(config: Config, log: Log): { redis: Redis | null; bus: Bus; budget: RateBudget } {
+  const own = createMemoryRateBudget({ now: Date.now });
+  if (config.redisUrl === null) {
+    if (config.role !== 'all')
+      log.warn('without REDIS_URL other processes hear of events up to a second late');
+    return { redis: null, bus: createLocalBus(), budget: own };
+  }
+  // Commands fail at once while Redis is away: nothing here may wait for it.
+  const redis = new Redis(config.redisUrl, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+  redis.on('error', (error: Error) => log.warn({ error: error.message }, 'Redis is not reachable'));
+  const onError = (error: unknown) => log.debug({ error }, 'a wake-up did not reach Redis');
+  return {
+    redis,
+    bus: createRedisBus(redis, onError),
+    budget: createRedisRateBudget({ redis, fallback: own }),
+  };
+}
+
+/** Rate limits hold per seller's account, so every connection has buckets of its own. */
+function budgetOf(connection: Connection, budget: RateBudget): RateBudget {
+  const own = (key: string) => `${connection.id}:${key}`;
+  return {
+    take: (limit) => budget.take({ ...limit, key: own(limit.key) }),
+    penalise: (key, ms) => budget.penalise(own(key), ms),
+  };
+}
+
+async function startTransports(options: AppOptions, core: Core, down: Teardown[]): Promise<number> {
+  const { config, log } = options;
+  const onError = ({ error, correlationId }: { error: unknown; correlationId: string }) =>
+    log.error({ error, requestId: correlationId }, 'a request failed');
+  const keys = openApiKeys({
+    database: core.database.pool,
+    cacheMs: 5_000,
+    cacheMax: 10_000,
+    recheckMs: 3_000,
+    onError: (error) => log.error({ error }, 'the API keys of open streams could not be checked'),
+  });
+  down.push({ name: 'API keys', run: async () => keys.close() });
+  const pipeline = createPipeline({
+    schema,
+    services: { prisma: core.database.prisma, database: core.database.pool, sync: core.engine.sync },
+    limits: {
+      depthMax: config.graphqlDepthMax,
+      aliasesMax: config.graphqlAliasesMax,
+      fieldsMax: config.graphqlFieldsMax,
+      nodesMax: config.graphqlNodesMax,
+      mutationsMax: config.graphqlMutationsMax,
+      costMax: config.graphqlCostMax,
+      tokensMax: config.graphqlTokensMax,
+      operationTimeoutMs: config.operationTimeoutMs,
+    },
+    introspection: config.introspection,
+    watch: keys.watch,
+    onInternalError: onError,
+  });
+  const http = openHttp(options, core, pipeline, keys, onError);
+  const sockets = attachWebSocket(http.server, {
+    pipeline,
+    verifyKey: keys.verify,
+    watch: keys.watch,
+    path: graphqlPath,
+    corsOrigins: config.corsOrigins,
+    payloadMaxBytes: config.wsPayloadMaxBytes,
+    operationsPerSocketMax: config.wsOperationsPerSocketMax,
+    socketsPerAccountMax: config.wsSocketsPerAccountMax,
+    socketsMax: config.wsSocketsMax,
+    initWaitMs: config.wsInitWaitMs,
+    pingIntervalMs: config.wsPingIntervalMs,
+    bufferedMaxBytes: config.wsBufferedMaxBytes,
+    onError,
+  });
+  const port = await http.listen(config.port, config.host);
+  down.push({
+    name: 'transports',
+    run: async () => {
+      http.drain();
+      await Promise.all([http.close(config.shutdownDeadlineMs / 2), sockets.close()]);
+    },
+  });
+  return port;
+}
+
+function openHttp(
+  { config, log }: AppOptions,
+  { connections, database, engine, redis }: Core,
+  pipeline: Pipeline,
+  keys: ApiKeys,
+  onError: (report: { error: unknown; correlationId: string }) => void,
+): HttpServer {
+  return createHttpServer({
+    pipeline,
+    verifyKey: keys.verify,
+    bodyMaxBytes: config.httpBodyMaxBytes,
+    corsOrigins: config.corsOrigins,
+    graphiql: config.graphiql,
+    renderGraphiql: renderGraphiQL,
+    ssePingIntervalMs: config.wsPingIntervalMs,
+    checks: {
+      database: async () => void (await database.pool.query('SELECT 1')),
+      // Redis only speeds things up: its absence is told, and does not take the server out of service.
+      redis: async () => {
+        if (redis !== null && redis.status !== 'ready') log.debug('not connected to Redis');
+      },
+    },
+    checkTimeoutMs: config.databaseConnectionTimeoutMs,
+    webhooks: createWebhookHandler({
+      connections,
+      receive: engine.receive,
+      log,
+      publicUrl: config.publicUrl,
+      bodyMaxBytes: config.webhookBodyMaxBytes,
+    }),
+    headersTimeoutMs: config.httpHeadersTimeoutMs,
+    requestTimeoutMs: config.httpRequestTimeoutMs,
+    keepAliveTimeoutMs: config.httpKeepAliveTimeoutMs,
+    onError,
+  });
+}
+
+async function startWork(
+  { config, log }: AppOptions,
+  { database, engine }: Core,
+  down: Teardown[],
+): Promise<void> {
+  const { pool } = database;
+  const runner = await startWorker({ pool, tasks: engine.tasks, log, concurrency: config.workerConcurrency });
+  engine.startWork();
+  down.push({ name: 'worker', run: () => Promise.all([engine.stopWork(), runner.stop()]) });
+}
+
+async function tearDown(down: Teardown[], log: Log): Promise<void> {
+  for (const step of down.splice(0).toReversed()) {
+    await step.run().catch((error: unknown) => log.error({ error, step: step.name }, 'stopping failed'));
+  }
+}

@@ -1,0 +1,128 @@
+/** Alerts: what a person should look at, with the orders that caused it. */
+
+import { apiError } from './apiError.ts';
+import { builder } from './builder.ts';
+import { connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
+import { AlertKind, AlertStatus } from './enums.ts';
+import { InventoryItem } from './inventoryItem.ts';
+import { Order } from './order.ts';
+import { pageSizeMax } from './paging.ts';
+import { enumFilter, instant, member, reference, where } from './where.ts';
+
+export const Alert = builder.prismaNode('Alert', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id_accountId: { id, accountId: context.accountId } }),
+  nullable: true,
+  select: { id: true },
+  extensions: { scope: 'stock:read' },
+  description:
+    'Something a person should look at. It is a row first: nobody has to be listening when it happens.',
+  fields: (t) => ({
+    item: t.relation('item', { description: 'The item concerned.' }),
+    kind: t.expose('kind', { type: AlertKind, description: 'What it is about.' }),
+    status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
+    units: t.exposeInt('units', {
+      description: 'Units promised beyond what is on hand when it last changed, 0 or more.',
+    }),
+    orders: t.field({
+      type: [Order],
+      description: 'The orders that together promise more than there is, oldest first.',
+      args: { first: t.arg.int({ required: true, description: `The first so many, 1 to ${pageSizeMax}.` }) },
+      extensions: { scope: 'orders:read' },
+      select: (args, _context, nested) => ({
+        orders: { take: bounded(args.first), orderBy: { orderId: 'asc' }, select: { order: nested(true) } },
+      }),
+      resolve: (alert) => alert.orders.map(({ order }) => order) as never,
+    }),
+    acknowledgedBy: t.exposeString('acknowledgedBy', {
+      nullable: true,
+      description: 'The id of the key or person that saw it; null before.',
+    }),
+    acknowledgedAt: t.expose('acknowledgedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was seen; null before.',
+    }),
+    resolvedAt: t.expose('resolvedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it stopped being true; null before.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was raised.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When it last changed. Sort by it to catch up.',
+    }),
+  }),
+});
+
+const AlertConnection = connectionOf('Alert', 'alerts', Alert);
+
+builder.prismaObjectField(InventoryItem, 'alerts', (t) =>
+  t.field({
+    type: AlertConnection,
+    description: 'Its alerts, newest first.',
+    ...relatedPage<typeof Alert.$inferType>('alerts', 'Alert', {
+      name: 'CREATED_AT_DESC',
+      column: null,
+      kind: 'text',
+      descending: true,
+    }),
+  }),
+);
+
+const order = orderOf('AlertOrder', 'alerts', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was raised' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+const alertWhere = where('AlertWhere', 'alerts', {
+  itemId: reference('itemId', 'InventoryItem', 'The item concerned.'),
+  kind: member('kind', enumFilter('AlertKindFilter', AlertKind), 'What it is about.'),
+  status: member(
+    'status',
+    enumFilter('AlertStatusFilter', AlertStatus),
+    'Whether somebody has dealt with it.',
+  ),
+  updatedAt: instant('updatedAt', 'The last change.'),
+});
+
+builder.queryField('alerts', (t) =>
+  t.field({
+    type: AlertConnection,
+    description: 'The alerts of the account.',
+    extensions: { scope: 'stock:read' },
+    args: {
+      ...pageArgs(),
+      where: t.arg({ type: alertWhere.type, description: 'Only these.' }),
+      orderBy: t.arg({ type: order.type, defaultValue: 'CREATED_AT_DESC', description: 'In which order.' }),
+    },
+    resolve: (_root, args, context, info) =>
+      rootPage<typeof Alert.$inferType>(context.prisma.alert, {
+        typeName: 'Alert',
+        sort: order.by(args.orderBy),
+        where: { accountId: context.accountId, ...alertWhere.condition(args.where) },
+        args,
+        context,
+        info,
+      }),
+  }),
+);
+
+/** One alert of the caller's account. A null id is answered with null. */
+export async function readAlert(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.alert.findUnique({
+    ...selection,
+    where: { id_accountId: { id, accountId: context.accountId } },
+  });
+}
+
+function bounded(first: number): number {
+  if (first >= 1 && first <= pageSizeMax) return first;
+  throw apiError('LIMIT_PAGE_SIZE', `A page has 1 to ${pageSizeMax} nodes, not ${first}.`, {
+    limit: pageSizeMax,
+  });
+}

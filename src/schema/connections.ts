@@ -1,0 +1,182 @@
+/** Relay connections named for people, over keyset pages: one helper for root fields, one for relations. */
+import type { ObjectRef } from '@pothos/core';
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { GraphQLResolveInfo } from 'graphql';
+import { builder } from './builder.ts';
+import type { Context } from './context.ts';
+import {
+  cursorColumns,
+  type Page,
+  type PageArguments,
+  type PageInfoShape,
+  pageQuery,
+  pageSizeMax,
+  type Sort,
+  toPage,
+} from './paging.ts';
+
+type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;
+type NodeRef<Shape> = ObjectRef<SchemaTypes, Shape>;
+
+const nodePaths = [['nodes'], ['edges', 'node']];
+
+const PageInfo = builder.objectRef<PageInfoShape>('PageInfo').implement({
+  description: 'Where a page lies in its list.',
+  fields: (t) => ({
+    hasNextPage: t.boolean({
+      description: 'Whether the list goes on after this page.',
+      resolve: (info) => info.hasNextPage(),
+    }),
+    hasPreviousPage: t.boolean({
+      description: 'Whether the list has anything before this page.',
+      resolve: (info) => info.hasPreviousPage(),
+    }),
+    startCursor: t.expose('startCursor', {
+      type: 'Cursor',
+      nullable: true,
+      description: 'Pass as `before` for the page before. Null on an empty page.',
+    }),
+    endCursor: t.expose('endCursor', {
+      type: 'Cursor',
+      nullable: true,
+      description: 'Pass as `after` for the next page. Null on an empty page.',
+    }),
+  }),
+});
+
+/** Defines `<Name>Connection` and `<Name>Edge`. `plural` is the word for the nodes in descriptions. */
+export function connectionOf<Shape>(name: string, plural: string, node: NodeRef<Shape>) {
+  const edge = builder.objectRef<Page<Shape>['edges'][number]>(`${name}Edge`).implement({
+    description: `One of the ${plural} with its place in the list.`,
+    fields: (t) => ({
+      node: t.field({ type: node, description: 'The object itself.', resolve: (self) => self.node as never }),
+      cursor: t.expose('cursor', {
+        type: 'Cursor',
+        description: 'Its place in the list, for `after` and `before`.',
+      }),
+    }),
+  });
+  return builder.objectRef<Page<Shape>>(`${name}Connection`).implement({
+    description: `A page of ${plural}.`,
+    fields: (t) => ({
+      edges: t.field({
+        type: [edge],
+        description: `The ${plural} of this page with their cursors.`,
+        resolve: (page) => page.edges,
+      }),
+      nodes: t.field({
+        type: [node],
+        description: `The ${plural} of this page.`,
+        resolve: (page) => page.edges.map((each) => each.node) as never,
+      }),
+      pageInfo: t.field({
+        type: PageInfo,
+        description: 'Where this page lies in the list.',
+        resolve: (page) => page.pageInfo,
+      }),
+      totalCount: t.int({
+        nullable: true,
+        description:
+          'How many the whole list has, counted only when selected. On a long list this costs far more than a page. Null where it cannot be said.',
+        resolve: (page) => page.totalCount(),
+      }),
+    }),
+  });
+}
+
+/** The arguments of every connection. */
+export function pageArgs() {
+  return builder.args((t) => ({
+    first: t.int({
+      description: `The first so many, 1 to ${pageSizeMax}. Either \`first\` or \`last\` must be given.`,
+    }),
+    after: t.field({ type: 'Cursor', description: 'Only what comes after this cursor.' }),
+    last: t.int({ description: `The last so many, 1 to ${pageSizeMax}.` }),
+    before: t.field({ type: 'Cursor', description: 'Only what comes before this cursor.' }),
+  }));
+}
+
+/** What a root connection needs of one Prisma model. */
+type Model = {
+  readonly findMany: (query: never) => PromiseLike<unknown>;
+  readonly findFirst: (query: never) => PromiseLike<unknown>;
+  readonly count: (query: never) => PromiseLike<unknown>;
+};
+
+/** One page of a root connection in one statement; nested selections are read along. `where` must name the account. */
+export async function rootPage<Shape>(
+  model: Model,
+  options: {
+    readonly typeName: string;
+    readonly sort: Sort;
+    readonly where: object;
+    readonly args: PageArguments;
+    readonly context: Context;
+    readonly info: GraphQLResolveInfo;
+  },
+): Promise<Page<Shape>> {
+  const { typeName, sort, where, args, context, info } = options;
+  const page = pageQuery(sort, args);
+  const selection = queryFromInfo({ context, info, typeName, select: cursorColumns(sort), paths: nodePaths });
+  const query = { ...selection, orderBy: page.orderBy, take: page.take, where: { AND: [where, page.where] } };
+  const rows = (await model.findMany(query as never)) as ({ id: string } & Shape)[];
+  return toPage<{ id: string } & Shape>(sort, args, rows, {
+    exists: async (side) =>
+      (await model.findFirst({ where: { AND: [where, side] }, select: { id: true } } as never)) !== null,
+    totalCount: async () => (await model.count({ where } as never)) as number,
+  });
+}
+
+type Nested = (query: object, include: object) => object;
+type SelectedNames = () => ReadonlySet<string>;
+
+/** A connection over a relation, read in the same statement as its parent. Spread into a field of a Prisma object. */
+export function relatedPage<Shape>(relation: string, typeName: string, sort: Sort) {
+  const include = { getType: () => typeName, paths: nodePaths.map((path) => path.map((name) => ({ name }))) };
+  return {
+    args: pageArgs(),
+    select: ((args: PageArguments, _context: Context, nested: Nested, selected: SelectedNames) => ({
+      [relation]: nested({ ...pageQuery(sort, args), select: cursorColumns(sort) }, include),
+      ...(selected().has('totalCount') ? { _count: { select: { [relation]: true } } } : {}),
+    })) as never,
+    resolve: (parent: object, args: PageArguments): Page<Shape> => {
+      const { _count: counts, ...loaded } = parent as { _count?: Record<string, number> };
+      const rows = (loaded as Record<string, ({ id: string } & Shape)[]>)[relation] ?? [];
+      // Asking the database per parent would be a statement for each of them; a cursor implies a row before it.
+      return toPage<{ id: string } & Shape>(sort, args, rows, {
+        exists: null,
+        totalCount: () => counts?.[relation] ?? null,
+      });
+    },
+  };
+}
+
+/** Sorts by the id alone: time-ordered UUIDs, so this is the order of creation. */
+export function byCreation(descending: boolean): Sort {
+  return { name: descending ? 'CREATED_AT_DESC' : 'CREATED_AT_ASC', column: null, kind: 'text', descending };
+}
+
+type Sorting = { readonly column: string | null; readonly kind: Sort['kind']; readonly description: string };
+
+/** Defines `<Name>Order` with an `_ASC` and a `_DESC` member per sorting, each served by an index. The first is the default. */
+export function orderOf(name: string, plural: string, sortings: Readonly<Record<string, Sorting>>) {
+  const sorts = Object.entries(sortings).flatMap(([key, { column, kind, description }]) =>
+    [false, true].map((descending) => ({
+      sort: { name: `${key}_${descending ? 'DESC' : 'ASC'}`, column, kind, descending } satisfies Sort,
+      description: `By ${description}, ${descending ? 'largest or newest first' : 'smallest or oldest first'}.`,
+    })),
+  );
+  const [first] = sorts;
+  if (first === undefined) throw new Error(`${name} has no member`);
+  const byName = new Map(sorts.map(({ sort }) => [sort.name, sort]));
+  return {
+    type: builder.enumType(name, {
+      description: `The order of ${plural}.`,
+      values: Object.fromEntries(
+        sorts.map(({ sort, description }) => [sort.name, { value: sort.name, description }]),
+      ),
+    }),
+    initial: first.sort.name,
+    by: (member: string | null | undefined): Sort => byName.get(member ?? '') ?? first.sort,
+  };
+}

@@ -1,0 +1,123 @@
+/** The enums of the database in GraphQL's upper case. */
+import { builder } from './builder.ts';
+
+type Descriptions<Value extends string> = Readonly<Record<Value, string>>;
+
+export const Platform = upperCase('Platform', 'A marketplace.', {
+  etsy: 'Etsy.',
+  amazon: 'Amazon (Selling Partner API).',
+  ebay: 'eBay.',
+  shopify: 'Shopify.',
+});
+
+export const SyncStatus = upperCase('SyncStatus', 'How an item stands with its channels.', {
+  synced: 'Every channel shows what it should, as far as we know.',
+  syncing: 'Being brought in step.',
+  conflict: 'An open conflict waits for a decision.',
+  error: 'The last attempt failed; it is tried again.',
+});
+
+export const ConnectionStatus = upperCase('ConnectionStatus', 'Whether a marketplace account can be used.', {
+  active: 'In use.',
+  paused: 'Paused by the seller: nothing is read or written.',
+  needs_authorization: 'The marketplace refuses our token: the seller must authorise again.',
+  disconnected: 'No longer connected. Kept for its history.',
+});
+
+export const OrderStatus = upperCase(
+  'OrderStatus',
+  'Where an order stands. Later ones are never left for earlier ones.',
+  {
+    pending: 'Placed; payment not yet confirmed. Its units are already reserved.',
+    processing: 'Paid and to be shipped.',
+    shipped: 'Every unit has left.',
+    delivered: 'Arrived.',
+    cancelled: 'Cancelled; what it had reserved is free again.',
+  },
+);
+
+export const MovementKind = upperCase('MovementKind', 'What caused a stock movement.', {
+  order: 'A line of an order.',
+  adjustment: 'Units added or taken away (`stockAdjust`).',
+  count: 'A counted number (`stockSet`).',
+  opening: 'The first number of an item.',
+});
+
+export const StockReason = upperCase('StockReason', 'Why stock was changed by hand.', {
+  received: 'Goods came in.',
+  correction: 'The number was wrong.',
+  damaged: 'Units can no longer be sold.',
+  lost: 'Units are missing.',
+  returned: 'A buyer sent units back.',
+  promotion: 'Given away or used for promotion.',
+  opening: 'The first number of an item.',
+  other: 'See the reference.',
+});
+
+export const ActorKind = upperCase('ActorKind', 'Who did it.', {
+  system: 'The server itself.',
+  user: 'A person.',
+  api_key: 'A program with an API key.',
+});
+
+export const SyncAction = upperCase('SyncAction', 'What an operation does on the channels.', {
+  update_quantity: 'Brings the shown quantity in step.',
+  update_price: 'Brings the price in step.',
+  create_listing: 'Creates a listing.',
+  delete_listing: 'Deletes a listing.',
+});
+
+export const OperationStatus = upperCase('OperationStatus', 'How far an operation or a job is.', {
+  pending: 'Queued.',
+  processing: 'Being worked on.',
+  completed: 'Done.',
+  failed: 'Given up; `error` says why.',
+});
+
+export const JobKind = upperCase('JobKind', 'What a job does.', {
+  sync_all: 'Brings every item of the account in step.',
+});
+
+export const ConflictType = upperCase('ConflictType', 'What does not agree.', {
+  quantity_mismatch: 'A channel shows a number that nothing we know explains.',
+  price_mismatch: 'A channel shows another price.',
+  sold_out: 'A channel shows nothing although it should sell.',
+});
+
+export const ConflictStatus = upperCase('ConflictStatus', 'Whether a conflict still needs a decision.', {
+  open: 'Needs a decision.',
+  resolved: 'Decided.',
+  superseded: 'Overtaken by newer evidence; there is nothing left to decide.',
+});
+
+export const ConflictResolution = upperCase('ConflictResolution', 'A way out of a conflict.', {
+  use_lowest: 'Book the largest proven decrease, then show our number everywhere.',
+  use_highest: 'Book the largest proven increase, then show our number everywhere.',
+  manual_review: 'A person decides; until then every channel runs at the lower number.',
+  keep_ours: 'Book nothing and show our number everywhere.',
+});
+
+export const AlertKind = upperCase('AlertKind', 'What an alert is about.', {
+  oversell: 'More units are promised to buyers than are on hand.',
+});
+
+export const AlertStatus = upperCase('AlertStatus', 'Whether somebody has dealt with an alert.', {
+  open: 'Nobody has seen it.',
+  acknowledged: 'Seen, not yet solved. A growing oversell opens it again.',
+  resolved: 'No longer true.',
+});
+
+function upperCase<const Value extends string>(
+  name: string,
+  description: string,
+  members: Descriptions<Value>,
+) {
+  const entries = Object.entries<string>(members).map(([value, text]) => [
+    value.toUpperCase(),
+    { value, description: text },
+  ]);
+  return builder.enumType(name, {
+    description,
+    values: Object.fromEntries(entries) as Record<Uppercase<Value>, { value: Value; description: string }>,
+  });
+}

@@ -1,0 +1,329 @@
+/** What streams carry: events in the words of their topic, explicit gaps, and heartbeats with a cursor to resume from. */
+import type { OrderStatus as OrderStatusName, Platform as PlatformName } from '../connectors/connector.ts';
+import type { Envelope, EventTopic, GapReason, LogEvent } from '../sync/eventStream.ts';
+import type { StockReason as Reason } from '../sync/sync.ts';
+import { Alert, readAlert } from './alert.ts';
+import { builder } from './builder.ts';
+import { readConflict, SyncConflict } from './conflict.ts';
+import {
+  AlertKind,
+  AlertStatus,
+  JobKind,
+  MovementKind,
+  OperationStatus,
+  OrderStatus,
+  Platform,
+  StockReason,
+} from './enums.ts';
+import { encodeId, type NodeType } from './globalId.ts';
+import { InventoryItem, readItem } from './inventoryItem.ts';
+import { Job, readJob } from './job.ts';
+import { Order, readOrder } from './order.ts';
+
+export type Gap = Extract<Envelope, { kind: 'gap' }>;
+export type Heartbeat = Extract<Envelope, { kind: 'heartbeat' }>;
+export type EnvelopeShape = LogEvent | Gap | Heartbeat;
+
+const StreamEvent = builder.interfaceRef<LogEvent>('StreamEvent').implement({
+  description: 'Something that happened.',
+  fields: (t) => ({
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'Resume after it.' }),
+    occurredAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
+  }),
+});
+
+const gapReasons: Readonly<Record<GapReason, string>> = {
+  RETENTION: 'The log no longer reaches back to the cursor: read the current state.',
+  LOG_REPLACED: 'The log was replaced, as after a restore: read the current state.',
+};
+
+const StreamGapReason = builder.enumType('StreamGapReason', {
+  description: 'Why events will not come.',
+  values: Object.fromEntries(
+    Object.entries(gapReasons).map(([reason, description]) => [reason, { value: reason, description }]),
+  ) as unknown as Record<GapReason, { value: GapReason; description: string }>,
+});
+
+const StreamGap = builder.objectRef<Gap>('StreamGap').implement({
+  description: 'The events after `from` up to `to` will not come.',
+  fields: (t) => ({
+    from: t.expose('from', {
+      type: 'Cursor',
+      nullable: true,
+      description: 'The last position before the gap; null for the beginning.',
+    }),
+    to: t.expose('to', { type: 'Cursor', description: 'The last position in the gap. Resume after it.' }),
+    reason: t.field({ type: StreamGapReason, description: 'Why.', resolve: (gap) => gap.reason }),
+  }),
+});
+
+const StreamHeartbeat = builder.objectRef<Heartbeat>('StreamHeartbeat').implement({
+  description: 'Nothing happened, and this is how far the stream has been read.',
+  fields: (t) => ({ cursor: t.expose('cursor', { type: 'Cursor', description: 'Resume after it.' }) }),
+});
+
+const StockEvent = builder.objectRef<LogEvent>('StockEvent').implement({
+  description:
+    'The stock of an item changed. The numbers are those right after the change; `item` is as of now.',
+  interfaces: [StreamEvent],
+  extensions: { scope: 'stock:read' },
+  fields: (t) => ({
+    itemId: t.id({
+      description: 'The item.',
+      resolve: ({ subjectId }) => encodeId('InventoryItem', subjectId),
+    }),
+    sku: t.string({ description: 'Its SKU.', resolve: (event) => stockOf(event).sku }),
+    quantity: t.int({ description: 'Units on hand.', resolve: (event) => stockOf(event).quantity }),
+    reserved: t.int({
+      description: 'Units reserved, 0 or more.',
+      resolve: (event) => stockOf(event).reserved,
+    }),
+    available: t.int({
+      description: 'Units that can still be sold; below zero when oversold.',
+      resolve: (event) => stockOf(event).available,
+    }),
+    onHandDelta: t.int({
+      description: 'Units added to what is on hand.',
+      resolve: (event) => stockOf(event).onHandDelta,
+    }),
+    reservedDelta: t.int({
+      description: 'Units added to what is reserved.',
+      resolve: (event) => stockOf(event).reservedDelta,
+    }),
+    seq: t.int({
+      description: 'Grows with every change of the item. An event with a smaller one is older.',
+      resolve: (event) => event.itemSeq ?? stockOf(event).seq,
+    }),
+    kind: t.field({
+      type: MovementKind,
+      description: 'What caused it.',
+      resolve: (event) => stockOf(event).kind,
+    }),
+    // Not `reason`: a client asks for that of gaps, in the same selection.
+    stockReason: t.field({
+      type: StockReason,
+      nullable: true,
+      description: 'Why, for a change by hand.',
+      resolve: (event) => stockOf(event).reason,
+    }),
+    orderId: t.id({
+      nullable: true,
+      description: 'The order that caused it; null for a change by hand.',
+      resolve: (event) => idIn(event, 'orderId', 'Order'),
+    }),
+    item: t.prismaField({
+      type: InventoryItem,
+      nullable: true,
+      description: 'The item as it is now; null when it is gone.',
+      resolve: (query, event, _args, context) => readItem(query, context, event.subjectId),
+    }),
+  }),
+});
+
+const OrderEvent = builder.objectRef<LogEvent>('OrderEvent').implement({
+  description: 'An order came in or changed.',
+  interfaces: [StreamEvent],
+  extensions: { scope: 'orders:read' },
+  fields: (t) => ({
+    orderId: t.id({ description: 'The order.', resolve: ({ subjectId }) => encodeId('Order', subjectId) }),
+    platform: t.field({
+      type: Platform,
+      description: 'The marketplace.',
+      resolve: (event) => orderOf(event).platform,
+    }),
+    platformOrderId: t.string({
+      description: "The channel's own id.",
+      resolve: (event) => orderOf(event).platformOrderId,
+    }),
+    status: t.field({
+      type: OrderStatus,
+      description: 'Its status right after.',
+      resolve: (event) => orderOf(event).status,
+    }),
+    revision: t.int({
+      description: 'Grows with every change of the order. An event with a smaller one is older.',
+      resolve: (event) => orderOf(event).revision,
+    }),
+    created: t.boolean({
+      description: 'True when it was seen for the first time.',
+      resolve: (event) => orderOf(event).created,
+    }),
+    order: t.prismaField({
+      type: Order,
+      nullable: true,
+      description: 'The order as it is now; null when it is gone.',
+      resolve: (query, event, _args, context) => readOrder(query, context, event.subjectId),
+    }),
+  }),
+});
+
+const AlertEvent = builder.objectRef<LogEvent>('AlertEvent').implement({
+  description: 'An alert was raised or changed.',
+  interfaces: [StreamEvent],
+  extensions: { scope: 'stock:read' },
+  fields: (t) => ({
+    alertId: t.id({ description: 'The alert.', resolve: ({ subjectId }) => encodeId('Alert', subjectId) }),
+    kind: t.field({
+      type: AlertKind,
+      description: 'What it is about.',
+      resolve: (event) => alertOf(event).kind,
+    }),
+    status: t.field({
+      type: AlertStatus,
+      description: 'Its status right after.',
+      resolve: (event) => alertOf(event).status,
+    }),
+    itemId: t.id({
+      description: 'The item concerned.',
+      resolve: (event) => encodeId('InventoryItem', alertOf(event).itemId),
+    }),
+    units: t.int({
+      description: 'Units promised beyond what is on hand, 0 or more.',
+      resolve: (event) => alertOf(event).units,
+    }),
+    orderIds: t.idList({
+      description: 'The orders that together promise more than there is.',
+      resolve: (event) => alertOf(event).orderIds.map((id) => encodeId('Order', id)),
+    }),
+    alert: t.prismaField({
+      type: Alert,
+      nullable: true,
+      description: 'The alert as it is now; null when it is gone.',
+      resolve: (query, event, _args, context) => readAlert(query, context, event.subjectId),
+    }),
+  }),
+});
+
+const ConflictEvent = builder.objectRef<LogEvent>('ConflictEvent').implement({
+  description: 'A conflict was found or changed.',
+  interfaces: [StreamEvent],
+  extensions: { scope: 'stock:read' },
+  fields: (t) => ({
+    conflictId: t.id({
+      description: 'The conflict.',
+      resolve: ({ subjectId }) => encodeId('SyncConflict', subjectId),
+    }),
+    conflict: t.prismaField({
+      type: SyncConflict,
+      nullable: true,
+      description: 'The conflict as it is now; null when it is gone.',
+      resolve: (query, event, _args, context) => readConflict(query, context, event.subjectId),
+    }),
+  }),
+});
+
+const JobEvent = builder.objectRef<LogEvent>('JobEvent').implement({
+  description: 'A job made progress.',
+  interfaces: [StreamEvent],
+  extensions: { scope: 'stock:read' },
+  fields: (t) => ({
+    jobId: t.id({ description: 'The job.', resolve: ({ subjectId }) => encodeId('Job', subjectId) }),
+    kind: t.field({ type: JobKind, description: 'What it does.', resolve: (event) => jobOf(event).kind }),
+    status: t.field({
+      type: OperationStatus,
+      description: 'How far it is.',
+      resolve: (event) => jobOf(event).status,
+    }),
+    total: t.int({
+      description: 'Operations queued so far, 0 or more.',
+      resolve: (event) => jobOf(event).total,
+    }),
+    completed: t.int({
+      description: 'Operations done, 0 to `total`.',
+      resolve: (event) => jobOf(event).completed,
+    }),
+    failed: t.int({
+      description: 'Operations given up, 0 to `total`.',
+      resolve: (event) => jobOf(event).failed,
+    }),
+    job: t.prismaField({
+      type: Job,
+      nullable: true,
+      description: 'The job as it is now; null when it is gone.',
+      resolve: (query, event, _args, context) => readJob(query, context, event.subjectId),
+    }),
+  }),
+});
+
+const memberNames: Readonly<Record<EventTopic | Gap['kind'] | Heartbeat['kind'], string>> = {
+  stock: 'StockEvent',
+  order: 'OrderEvent',
+  alert: 'AlertEvent',
+  conflict: 'ConflictEvent',
+  job: 'JobEvent',
+  gap: 'StreamGap',
+  heartbeat: 'StreamHeartbeat',
+};
+
+export const StockEventEnvelope = envelopeOf('StockEventEnvelope', StockEvent);
+export const OrderEventEnvelope = envelopeOf('OrderEventEnvelope', OrderEvent);
+export const AlertEventEnvelope = envelopeOf('AlertEventEnvelope', AlertEvent);
+export const ConflictEventEnvelope = envelopeOf('ConflictEventEnvelope', ConflictEvent);
+export const JobEventEnvelope = envelopeOf('JobEventEnvelope', JobEvent);
+
+function envelopeOf(name: string, event: typeof StockEvent) {
+  return builder.unionType(name, {
+    description: 'An event, a gap, or a heartbeat. Ask each for its cursor.',
+    types: [event, StreamGap, StreamHeartbeat],
+    resolveType: (member) => memberNames['topic' in member ? member.topic : member.kind],
+  });
+}
+
+// The payloads have the shapes that the statements which write them promise.
+
+type StockPayload = {
+  readonly sku: string;
+  readonly quantity: number;
+  readonly reserved: number;
+  readonly available: number;
+  readonly onHandDelta: number;
+  readonly reservedDelta: number;
+  readonly seq: number;
+  readonly kind: 'order' | 'adjustment' | 'count' | 'opening';
+  readonly reason: Reason | null;
+};
+
+function stockOf({ payload }: LogEvent): StockPayload {
+  return payload as StockPayload;
+}
+
+type OrderPayload = {
+  readonly platform: PlatformName;
+  readonly platformOrderId: string;
+  readonly status: OrderStatusName;
+  readonly revision: number;
+  readonly created: boolean;
+};
+
+function orderOf({ payload }: LogEvent): OrderPayload {
+  return payload as OrderPayload;
+}
+
+type AlertPayload = {
+  readonly kind: 'oversell';
+  readonly status: 'open' | 'acknowledged' | 'resolved';
+  readonly itemId: string;
+  readonly units: number;
+  readonly orderIds: readonly string[];
+};
+
+function alertOf({ payload }: LogEvent): AlertPayload {
+  return payload as AlertPayload;
+}
+
+type JobPayload = {
+  readonly kind: 'sync_all';
+  readonly status: 'pending' | 'processing' | 'completed' | 'failed';
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+};
+
+function jobOf({ payload }: LogEvent): JobPayload {
+  return payload as JobPayload;
+}
+
+function idIn(event: LogEvent, name: string, type: NodeType): string | null {
+  const id = event.payload[name];
+  return typeof id === 'string' ? encodeId(type, id) : null;
+}

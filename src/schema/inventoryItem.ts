@@ -1,0 +1,129 @@
+/** Inventory items: the one stock pool behind many listings. */
+import { builder } from './builder.ts';
+import { connectionOf, orderOf, pageArgs, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
+import { SyncStatus } from './enums.ts';
+import { requireId } from './globalId.ts';
+import { enumFilter, instant, integer, member, reference, text, where } from './where.ts';
+
+export const InventoryItem = builder.prismaNode('InventoryItem', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id_accountId: { id, accountId: context.accountId } }),
+  nullable: true,
+  select: { id: true },
+  extensions: { scope: 'stock:read' },
+  description:
+    'Something that is stocked and sold, on any number of channels. Its numbers come from the ledger, never from a reading.',
+  fields: (t) => ({
+    sku: t.exposeString('sku', { description: "The seller's own code. Unique in the account." }),
+    title: t.exposeString('title', { description: 'What people call it.' }),
+    quantity: t.exposeInt('quantity', {
+      description: 'Units on hand. Below zero is possible, and a fact to act on.',
+    }),
+    reserved: t.exposeInt('reserved', {
+      description: 'Units promised to buyers and not yet shipped, 0 or more.',
+    }),
+    available: t.int({
+      description: '`quantity` less `reserved`. Below zero: oversold by so many.',
+      select: { quantity: true, reserved: true },
+      resolve: (item) => item.quantity - item.reserved,
+    }),
+    seq: t.int({
+      description: 'The number of the newest movement: grows by one with each, without gaps.',
+      select: { seq: true },
+      resolve: (item) => Number(item.seq),
+    }),
+    syncStatus: t.expose('syncStatus', { type: SyncStatus, description: 'How it stands with its channels.' }),
+    lastSyncedAt: t.expose('lastSyncedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was last brought in step on every channel; null while it never was.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When it last changed. Sort by it to catch up.',
+    }),
+  }),
+});
+
+export const InventoryItemConnection = connectionOf('InventoryItem', 'items', InventoryItem);
+
+const order = orderOf('InventoryItemOrder', 'items', {
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+  SKU: { column: 'sku', kind: 'text', description: 'SKU' },
+  TITLE: { column: 'title', kind: 'text', description: 'title' },
+  AVAILABLE: { column: 'available', kind: 'number', description: 'available units' },
+});
+
+const itemWhere = where('InventoryItemWhere', 'items', {
+  id: reference('id', 'InventoryItem', 'The item itself.'),
+  sku: text('sku', 'The SKU.'),
+  title: text('title', 'The title.'),
+  quantity: integer('quantity', 'Units on hand.'),
+  available: integer('available', 'Units that can still be sold.'),
+  syncStatus: member(
+    'syncStatus',
+    enumFilter('SyncStatusFilter', SyncStatus),
+    'How it stands with its channels.',
+  ),
+  updatedAt: instant('updatedAt', 'The last change.'),
+});
+
+builder.queryField('inventoryItems', (t) =>
+  t.field({
+    type: InventoryItemConnection,
+    description: 'The items of the account.',
+    extensions: { scope: 'stock:read' },
+    args: {
+      ...pageArgs(),
+      where: t.arg({ type: itemWhere.type, description: 'Only these.' }),
+      orderBy: t.arg({ type: order.type, defaultValue: order.initial, description: 'In which order.' }),
+    },
+    resolve: (_root, args, context, info) =>
+      rootPage<typeof InventoryItem.$inferType>(context.prisma.inventoryItem, {
+        typeName: 'InventoryItem',
+        sort: order.by(args.orderBy),
+        where: { accountId: context.accountId, ...itemWhere.condition(args.where) },
+        args,
+        context,
+        info,
+      }),
+  }),
+);
+
+builder.queryField('inventoryItem', (t) =>
+  t.prismaField({
+    type: InventoryItem,
+    nullable: true,
+    description: 'One item by its id. Null when this account has no such item.',
+    extensions: { scope: 'stock:read' },
+    args: { id: t.arg.id({ required: true, description: 'The global id of the item.' }) },
+    resolve: (query, _root, args, context) => readItem(query, context, requireId('InventoryItem', args.id)),
+  }),
+);
+
+builder.queryField('inventoryItemBySku', (t) =>
+  t.prismaField({
+    type: InventoryItem,
+    nullable: true,
+    description: 'One item by its SKU. Null when this account has no such SKU.',
+    extensions: { scope: 'stock:read' },
+    args: { sku: t.arg.string({ required: true, description: "The seller's own code, exactly." }) },
+    resolve: (query, _root, { sku }, context) =>
+      context.prisma.inventoryItem.findUnique({
+        ...query,
+        where: { accountId_sku: { accountId: context.accountId, sku } },
+      }),
+  }),
+);
+
+/** One item of the caller's account. A null id is answered with null, so that a failed mutation can share it. */
+export async function readItem(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.inventoryItem.findUnique({
+    ...selection,
+    where: { id_accountId: { id, accountId: context.accountId } },
+  });
+}

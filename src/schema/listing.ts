@@ -1,0 +1,170 @@
+/** Listings: where an item is offered, what we believe is shown there and what should be. */
+import { builder } from './builder.ts';
+import { byCreation, connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
+import { Platform } from './enums.ts';
+import { InventoryItem } from './inventoryItem.ts';
+import { Money, moneyOf } from './money.ts';
+import { PlatformConnection, PlatformFilter } from './platformConnection.ts';
+import { flag, instant, member, reference, text, where } from './where.ts';
+
+export const Listing = builder.prismaNode('Listing', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id_accountId: { id, accountId: context.accountId } }),
+  nullable: true,
+  select: { id: true },
+  extensions: { scope: 'stock:read' },
+  description:
+    'One place where an item is offered: a variant of a listing on a connected marketplace account.',
+  fields: (t) => ({
+    item: t.relation('item', {
+      nullable: true,
+      description: 'The item it sells; null while nobody has said which (see `listingMap`).',
+    }),
+    connection: t.relation('connection', { description: 'The marketplace account it is on.' }),
+    platform: t.expose('platform', { type: Platform, description: 'The marketplace.' }),
+    platformId: t.exposeString('unitId', {
+      description:
+        "The channel's id of what one stock write replaces: Etsy listing id; Amazon SKU; eBay SKU; Shopify inventory item and location.",
+    }),
+    variantId: t.exposeString('variantId', {
+      description: 'Tells the variants of one Etsy listing apart; empty on the other marketplaces.',
+    }),
+    sku: t.exposeString('sku', {
+      nullable: true,
+      description: "The channel's spelling of the SKU; null where it has none.",
+    }),
+    title: t.exposeString('title', { description: 'Its title on the channel.' }),
+    listingUrl: t.exposeString('listingUrl', { nullable: true, description: 'Where buyers see it.' }),
+    quantity: t.exposeInt('quantity', {
+      nullable: true,
+      description:
+        'Units that we believe the channel shows; null when it does not count them or nothing is known. Never read as 0.',
+    }),
+    lastUpdated: t.expose('quantityAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When `quantity` was last read or proven.',
+    }),
+    target: t.exposeInt('target', {
+      nullable: true,
+      description: 'The newest number sent to the channel, 0 or more; null before the first.',
+    }),
+    pending: t.boolean({
+      description: 'Whether it waits to be brought in step.',
+      select: { dirty: { select: { since: true } } },
+      resolve: (listing) => listing.dirty !== null,
+    }),
+    pendingSince: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when it waits; null when it does not.',
+      select: { dirty: { select: { since: true } } },
+      resolve: (listing) => listing.dirty?.since ?? null,
+    }),
+    price: t.field({
+      type: Money,
+      nullable: true,
+      description: 'The price shown; null when unknown.',
+      select: { priceMinor: true, currency: true },
+      resolve: (listing) => moneyOf(listing.priceMinor, listing.currency),
+    }),
+    syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
+    writable: t.exposeBoolean('writable', {
+      description: 'False when the channel owns the number (Amazon FBA): shown, never written.',
+    }),
+    buffer: t.exposeInt('buffer', {
+      nullable: true,
+      description: "Units withheld from it, 0 or more; null means the connection's buffer.",
+    }),
+    quantityMax: t.exposeInt('quantityMax', {
+      nullable: true,
+      description: "Most units ever shown, 0 or more; null means the channel's own limit.",
+    }),
+    lastError: t.exposeString('lastError', {
+      nullable: true,
+      description: "The channel's words when it last refused; null when nothing failed since.",
+    }),
+    lastPushedAt: t.expose('lastPushedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a number was last sent.',
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was first seen here.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When it last changed. Sort by it to catch up.',
+    }),
+  }),
+});
+
+export const ListingConnection = connectionOf('Listing', 'listings', Listing);
+
+const order = orderOf('ListingOrder', 'listings', {
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+const listingWhere = where('ListingWhere', 'listings', {
+  id: reference('id', 'Listing', 'The listing itself.'),
+  itemId: reference('itemId', 'InventoryItem', 'The item it sells.'),
+  connectionId: reference('connectionId', 'PlatformConnection', 'The marketplace account it is on.'),
+  platform: member('platform', PlatformFilter, 'The marketplace.'),
+  platformId: text('unitId', "The channel's id."),
+  sku: text('sku', "The channel's spelling of the SKU."),
+  title: text('title', 'Its title on the channel.'),
+  hasItem: flag('Whether it is known which item it sells.', (has) => ({
+    itemId: has ? { not: null } : null,
+  })),
+  pending: flag('Whether it waits to be brought in step.', (is) => ({ dirty: is ? { isNot: null } : null })),
+  syncEnabled: flag('Whether numbers are written to it.', (is) => ({ syncEnabled: is })),
+  updatedAt: instant('updatedAt', 'The last change.'),
+});
+
+builder.queryField('listings', (t) =>
+  t.field({
+    type: ListingConnection,
+    description: 'The listings of the account on all channels.',
+    extensions: { scope: 'stock:read' },
+    args: {
+      ...pageArgs(),
+      where: t.arg({ type: listingWhere.type, description: 'Only these.' }),
+      orderBy: t.arg({ type: order.type, defaultValue: order.initial, description: 'In which order.' }),
+    },
+    resolve: (_root, args, context, info) =>
+      rootPage<typeof Listing.$inferType>(context.prisma.listing, {
+        typeName: 'Listing',
+        sort: order.by(args.orderBy),
+        where: { accountId: context.accountId, ...listingWhere.condition(args.where) },
+        args,
+        context,
+        info,
+      }),
+  }),
+);
+
+builder.prismaObjectField(InventoryItem, 'listings', (t) =>
+  t.field({
+    type: ListingConnection,
+    description: 'Where it is offered, oldest first.',
+    ...relatedPage<typeof Listing.$inferType>('listings', 'Listing', byCreation(false)),
+  }),
+);
+
+builder.prismaObjectField(PlatformConnection, 'listings', (t) =>
+  t.field({
+    type: ListingConnection,
+    description: 'What is offered on it, oldest first.',
+    extensions: { scope: 'stock:read' },
+    ...relatedPage<typeof Listing.$inferType>('listings', 'Listing', byCreation(false)),
+  }),
+);
+
+/** One listing of the caller's account. A null id is answered with null. */
+export async function readListing(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.listing.findUnique({
+    ...selection,
+    where: { id_accountId: { id, accountId: context.accountId } },
+  });
+}

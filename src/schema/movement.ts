@@ -1,0 +1,93 @@
+/** The ledger: every change of stock with its cause. Nothing here is ever rewritten. */
+import { Actor } from './actor.ts';
+import { builder } from './builder.ts';
+import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
+import { MovementKind, StockReason } from './enums.ts';
+import { encodeId } from './globalId.ts';
+import { InventoryItem } from './inventoryItem.ts';
+import type { Sort } from './paging.ts';
+import { enumFilter, instant, member, reference, text, where } from './where.ts';
+
+export const StockMovement = builder.prismaNode('StockMovement', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id, accountId: context.accountId }),
+  nullable: true,
+  select: { id: true },
+  extensions: { scope: 'stock:read' },
+  description: 'One change of stock. An item at any time is the sum of its movements.',
+  fields: (t) => ({
+    item: t.relation('item', { description: 'What was moved.' }),
+    seq: t.int({
+      description: "Its place among the item's movements: 1, 2, 3 and so on, without gaps.",
+      select: { seq: true },
+      resolve: (movement) => Number(movement.seq),
+    }),
+    onHandDelta: t.exposeInt('onHandDelta', {
+      description: 'Units added to what is on hand; negative when taken away.',
+    }),
+    reservedDelta: t.exposeInt('reservedDelta', {
+      description: 'Units added to what is reserved; negative when freed.',
+    }),
+    onHandAfter: t.exposeInt('onHandAfter', { description: 'Units on hand after it.' }),
+    reservedAfter: t.exposeInt('reservedAfter', { description: 'Units reserved after it.' }),
+    kind: t.expose('kind', { type: MovementKind, description: 'What caused it.' }),
+    reason: t.expose('reason', {
+      type: StockReason,
+      nullable: true,
+      description: 'Why, for a change by hand; null for an order.',
+    }),
+    reference: t.exposeString('reference', { nullable: true, description: "The caller's own note." }),
+    orderId: t.id({
+      nullable: true,
+      description: 'The order that caused it (read it with `node`); null for a change by hand.',
+      select: { orderId: true },
+      resolve: (movement) => (movement.orderId === null ? null : encodeId('Order', movement.orderId)),
+    }),
+    actor: t.field({
+      type: Actor,
+      description: 'Who did it.',
+      select: { actorKind: true, actorId: true },
+      resolve: (movement) => movement,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was booked.' }),
+  }),
+});
+
+const StockMovementConnection = connectionOf('StockMovement', 'stock movements', StockMovement);
+
+const bySeq: Sort = { name: 'SEQ_DESC', column: 'seq', kind: 'bigint', descending: true };
+
+builder.prismaObjectField(InventoryItem, 'movements', (t) =>
+  t.field({
+    type: StockMovementConnection,
+    description: 'Its history, newest first.',
+    ...relatedPage<typeof StockMovement.$inferType>('movements', 'StockMovement', bySeq),
+  }),
+);
+
+const movementWhere = where('StockMovementWhere', 'stock movements', {
+  itemId: reference('itemId', 'InventoryItem', 'What was moved.'),
+  orderId: reference('orderId', 'Order', 'The order that caused it.'),
+  kind: member('kind', enumFilter('MovementKindFilter', MovementKind), 'What caused it.'),
+  reason: member('reason', enumFilter('StockReasonFilter', StockReason), 'Why, for a change by hand.'),
+  reference: text('reference', "The caller's own note."),
+  createdAt: instant('createdAt', 'When it was booked.'),
+});
+
+builder.queryField('movements', (t) =>
+  t.field({
+    type: StockMovementConnection,
+    description: 'Every change of stock in the account, newest first.',
+    extensions: { scope: 'stock:read' },
+    args: { ...pageArgs(), where: t.arg({ type: movementWhere.type, description: 'Only these.' }) },
+    resolve: (_root, args, context, info) =>
+      rootPage<typeof StockMovement.$inferType>(context.prisma.stockMovement, {
+        typeName: 'StockMovement',
+        sort: byCreation(true),
+        where: { accountId: context.accountId, ...movementWhere.condition(args.where) },
+        args,
+        context,
+        info,
+      }),
+  }),
+);

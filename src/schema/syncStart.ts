@@ -1,0 +1,96 @@
+/** Bringing items in step on request: one now, or all of them as a job. */
+import { builder } from './builder.ts';
+import { Platform } from './enums.ts';
+import { idOf } from './globalId.ts';
+import { InventoryItem, readItem } from './inventoryItem.ts';
+import { Job, readJob } from './job.ts';
+import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { readOperation, SyncOperation } from './operation.ts';
+import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+
+const InventoryItemSyncPayload = builder
+  .objectRef<Payload<{ readonly operationId: string }>>('InventoryItemSyncPayload')
+  .implement({
+    description: 'What came of `inventoryItemSync`.',
+    fields: (t) => ({
+      item: t.prismaField({
+        type: InventoryItem,
+        nullable: true,
+        description: 'The item as it is now. Null when this account has no such item.',
+        resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
+      }),
+      operation: t.prismaField({
+        type: SyncOperation,
+        nullable: true,
+        description: 'The queued operation. Null when there was an error.',
+        resolve: (query, payload, _args, context) =>
+          readOperation(query, context, payload.value?.operationId ?? null),
+      }),
+      userErrors: t.field({
+        type: [UserError],
+        description: userErrorsDescription,
+        resolve: (payload) => payload.userErrors,
+      }),
+    }),
+  });
+
+const InventoryItemSyncInput = builder.inputType('InventoryItemSyncInput', {
+  description: 'Which item to bring in step, and where.',
+  fields: (t) => ({
+    itemId: t.id({ required: true, description: 'The global id of the item.' }),
+    platforms: t.field({
+      type: [Platform],
+      description: 'Only on these marketplaces. Left out: wherever it is listed.',
+    }),
+    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+  }),
+});
+
+builder.mutationField('inventoryItemSync', (t) =>
+  t.field({
+    type: InventoryItemSyncPayload,
+    description:
+      'Reads what the channels show for one item and brings it in step. Queued; follow the operation. Errors: NOT_FOUND, INVALID_INPUT, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
+    extensions: { scope: 'stock:write' },
+    args: { input: t.arg({ type: InventoryItemSyncInput, required: true, description: 'What to do.' }) },
+    resolve: async (_root, { input }, context) => {
+      const itemId = idOf('InventoryItem', input.itemId);
+      if (itemId === null) return refusedWith(notFound(['input', 'itemId'], 'item'));
+      const wanted = {
+        itemId,
+        platforms: input.platforms ?? null,
+        idempotencyKey: input.idempotencyKey ?? null,
+      };
+      return answered(itemId, await context.sync.syncItem(context.caller, wanted));
+    },
+  }),
+);
+
+const InventorySyncAllPayload = builder
+  .objectRef<Payload<{ readonly jobId: string }>>('InventorySyncAllPayload')
+  .implement({
+    description: 'What came of `inventorySyncAll`.',
+    fields: (t) => ({
+      job: t.prismaField({
+        type: Job,
+        nullable: true,
+        description: 'The job; follow it with `jobProgress`. Null when there was an error.',
+        resolve: (query, payload, _args, context) => readJob(query, context, payload.value?.jobId ?? null),
+      }),
+      userErrors: t.field({
+        type: [UserError],
+        description: userErrorsDescription,
+        resolve: (payload) => payload.userErrors,
+      }),
+    }),
+  });
+
+builder.mutationField('inventorySyncAll', (t) =>
+  t.field({
+    type: InventorySyncAllPayload,
+    description:
+      'Queues every item of the account to be brought in step. While such a job is open it is answered instead of a second one, so this may be repeated freely.',
+    extensions: { scope: 'stock:write' },
+    resolve: async (_root, _args, context) => answered(null, await context.sync.syncAll(context.caller)),
+  }),
+);

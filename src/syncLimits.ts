@@ -1,0 +1,28 @@
+/** The limits of the sync engine, from the configuration. */
+import type { Config } from './config.ts';
+import type { SyncLimits } from './sync/engine.ts';
+
+const hourMs = 3_600_000;
+
+export function syncLimits(config: Config): SyncLimits {
+  return {
+    pollIntervalMs: config.pollIntervalMs,
+    pollOverlapMs: config.pollOverlapMs,
+    // A lease must outlive the longest call made under it, or two workers would make that call at once.
+    leaseMs: config.channelDeadlineMs * 2,
+    lookIntervalMs: config.lookIntervalMs,
+    verifyIntervalMs: config.verifyIntervalMs,
+    housekeepingIntervalMs: 60_000,
+    pushBatchMax: config.pushBatchMax,
+    inboxBatchMax: 20,
+    inboxOwnMax: 50,
+    deliveryAttemptsMax: config.deliveryAttemptsMax,
+    backoffMaxMs: config.backoffMaxMs,
+    jobBatch: 500,
+    jobOpenMax: 2_000,
+    mailboxMax: config.subscriptionMailboxMax,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    eventRetentionMs: config.eventRetentionHours * hourMs,
+    recordRetentionMs: config.recordRetentionHours * hourMs,
+  };
+}

@@ -1,0 +1,79 @@
+/** Where marketplaces call: the signature is checked over the raw bytes, the delivery stored, 2xx answered; the work comes after. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ChannelError, platforms } from './connectors/connector.ts';
+import type { Log } from './log.ts';
+import type { Connections } from './sync/connections.ts';
+import type { NewDelivery } from './sync/inbox.ts';
+
+export type WebhookOptions = {
+  readonly connections: Connections;
+  readonly receive: (delivery: NewDelivery) => Promise<void>;
+  readonly log: Log;
+  /** The address that marketplaces were given, without a trailing slash. eBay's challenge is over it. */
+  readonly publicUrl: string;
+  readonly bodyMaxBytes: number;
+};
+
+const pathShape = /^\/webhooks\/([a-z]+)\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** The path of one connection. Its id is unguessable, and still every delivery has to carry a good signature. */
+export function webhookPath(platform: string, connectionId: string): string {
+  return `/webhooks/${platform}/${connectionId}`;
+}
+
+export function createWebhookHandler(options: WebhookOptions) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url ?? '/', options.publicUrl);
+    const [, platform, connectionId] = pathShape.exec(url.pathname) ?? [];
+    if (connectionId === undefined || !platforms.some((known) => known === platform))
+      return answer(response, 404);
+    if (request.method !== 'POST' && request.method !== 'GET') return answer(response, 405);
+    const body = await readBody(request, options.bodyMaxBytes);
+    if (body === null) return answer(response, 413);
+    const channel = await options.connections.open(connectionId);
+    if (channel === null || channel.connection.platform !== platform) return answer(response, 404);
+    const { connection, connector } = channel;
+    const receipt = await connector
+      .receiveWebhook({
+        method: request.method,
+        url: options.publicUrl + url.pathname,
+        query: url.searchParams,
+        headers: request.headers as Record<string, string | undefined>,
+        body,
+      })
+      .catch((error: unknown) => {
+        // Not able to check is no verdict: the marketplace is to try again.
+        if (error instanceof ChannelError)
+          return { kind: 'refused', status: 503, reason: error.message } as const;
+        throw error;
+      });
+    switch (receipt.kind) {
+      case 'challenge':
+        return answer(response, 200, receipt.contentType, receipt.body);
+      case 'refused':
+        options.log.warn({ connectionId, platform, reason: receipt.reason }, 'webhook refused');
+        return answer(response, receipt.status);
+      case 'verified': {
+        const { deliveryId, topic } = receipt;
+        await options.receive({ accountId: connection.accountId, connectionId, deliveryId, topic, body });
+        return answer(response, 204);
+      }
+    }
+  };
+}
+
+/** The whole body, or null when it is larger than allowed. */
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function answer(response: ServerResponse, status: number, contentType = 'text/plain', body = ''): void {
+  response.writeHead(status, body === '' ? {} : { 'content-type': contentType }).end(body);
+}
