@@ -32,6 +32,8 @@ export type AppOptions = {
   readonly log: Log;
   /** Runs when everything but the background work is up. */
   readonly beforeWork?: (app: App) => Promise<void>;
+  /** False opens everything but carries out no background work, whatever the role. Default true. */
+  readonly background?: boolean;
 };
 
 export type App = {
@@ -58,7 +60,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     const port = config.role === 'worker' ? null : await startTransports(options, core, down);
     const app = { ...core, role: config.role, port, stop };
     await options.beforeWork?.(app);
-    if (config.role !== 'serve') await startWork(options, core, down);
+    if (config.role !== 'serve' && options.background !== false) await startWork(options, core, down);
     return app;
   } catch (error) {
     await stop();

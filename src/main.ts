@@ -1,21 +1,10 @@
 /** The process: reads the configuration, finds its database, starts the product, and stops it on SIGTERM and SIGINT. */
 
 import { type App, startApp } from './app.ts';
-import { type Config, ConfigError, keptSecretsKey, readConfig } from './config.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
 import { type Demo, startDemo } from './demo.ts';
-import { startEmbeddedPostgres } from './embeddedPostgres.ts';
 import { createLog, type Log } from './log.ts';
-
-type Place = { readonly databaseUrl: string; readonly secretsKey: Buffer; stop(): Promise<void> };
-
-async function openPlace(config: Config, log: Log): Promise<Place> {
-  if (config.databaseUrl !== null && config.secretsKey !== null) {
-    return { databaseUrl: config.databaseUrl, secretsKey: config.secretsKey, stop: () => Promise.resolve() };
-  }
-  const postgres = await startEmbeddedPostgres({ purpose: 'main', log });
-  const secretsKey = config.secretsKey ?? (await keptSecretsKey(`${postgres.dataDirectory}.secretsKey`));
-  return { databaseUrl: postgres.url, secretsKey, stop: postgres.stop };
-}
+import { openPlace } from './place.ts';
 
 async function start(config: Config, log: Log): Promise<() => Promise<void>> {
   const place = await openPlace(config, log);

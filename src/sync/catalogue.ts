@@ -1,7 +1,10 @@
 /** Brings a channel's own catalogue in: its listings, matched to items by SKU. It never invents stock and never forgets what people mapped. */
+import type { Pool, PoolClient } from 'pg';
 import type { CatalogueEntry } from '../connectors/connector.ts';
-import type { Queryable } from '../db.ts';
+import { inTransaction, type Queryable } from '../db.ts';
 import type { ConnectedChannel } from './connections.ts';
+import { adjust } from './ledger.ts';
+import type { Actor } from './outcome.ts';
 
 export type CatalogueImport = { readonly listings: number; readonly unmatched: number };
 
@@ -52,4 +55,60 @@ function toRow(entry: CatalogueEntry): Record<string, unknown> {
     quantity: entry.stock.kind === 'quantity' ? entry.stock.quantity : null,
     writable: entry.writable && entry.stock.kind !== 'notTracked',
   };
+}
+
+/**
+ * Makes an item of every SKU of a connection that no item is known for, with what the channel shows as its opening stock. For the first channel
+ * of a new account; afterwards an unknown SKU is a question for people. Answers how many items were made.
+ */
+export async function openItems(
+  pool: Pool,
+  accountId: string,
+  connectionId: string,
+  actor: Actor,
+): Promise<number> {
+  const { rows } = await pool.query<{ sku: string; title: string; quantity: number | null }>(
+    `SELECT sku, min(title) AS title, min(quantity) AS quantity FROM listings
+      WHERE account_id = $1 AND connection_id = $2 AND item_id IS NULL AND sku <> '' GROUP BY sku ORDER BY sku`,
+    [accountId, connectionId],
+  );
+  for (const { sku, title, quantity } of rows) {
+    await inTransaction(pool, (client) =>
+      openItem(client, { accountId, connectionId, sku, title, quantity, actor }),
+    );
+  }
+  return rows.length;
+}
+
+type Opening = {
+  readonly accountId: string;
+  readonly connectionId: string;
+  readonly sku: string;
+  readonly title: string;
+  readonly quantity: number | null;
+  readonly actor: Actor;
+};
+
+async function openItem(client: PoolClient, opening: Opening): Promise<void> {
+  const { accountId, connectionId, sku, title, quantity, actor } = opening;
+  const { rows } = await client.query<{ id: string }>(
+    `INSERT INTO inventory_items (account_id, sku, title) VALUES ($1, $2, $3) ON CONFLICT (account_id, sku) DO NOTHING RETURNING id`,
+    [accountId, sku, title],
+  );
+  const [item] = rows;
+  if (item === undefined) return;
+  await adjust(client, {
+    accountId,
+    itemId: item.id,
+    onHandDelta: quantity ?? 0,
+    idempotencyKey: `opening:${item.id}`,
+    kind: 'opening',
+    reason: 'opening',
+    reference: null,
+    actor,
+  });
+  await client.query(
+    'UPDATE listings SET item_id = $3, updated_at = now() WHERE connection_id = $1 AND sku = $2',
+    [connectionId, sku, item.id],
+  );
 }

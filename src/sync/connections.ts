@@ -33,6 +33,8 @@ export type NewConnection = {
 export interface Connections {
   /** The channel of one connection; null when it does not exist, is paused or was disconnected. */
   open(connectionId: string): Promise<ConnectedChannel | null>;
+  /** Asks the channel whose account these credentials open, and answers the connection complete, with tokens as fresh as they are now. */
+  identify(connection: Omit<NewConnection, 'externalAccountId'>): Promise<NewConnection>;
   /** Connects a channel, or replaces the settings and credentials of one connected before. Answers its id. */
   connect(connection: NewConnection): Promise<string>;
   /** Remembers what is wrong with a channel; an `unauthorized` one waits for the seller. Null clears it. */
@@ -82,6 +84,25 @@ export function createConnections(options: ConnectionsOptions): Connections {
       const channel = buildChannel(options, row);
       built.set(connectionId, { settings, channel });
       return channel;
+    },
+
+    async identify(connection) {
+      let { credentials } = connection;
+      const connector = options.factories[connection.platform]({
+        settings: connection.settings,
+        credentials: {
+          read: () => Promise.resolve(credentials),
+          // Kept, since a rotated refresh token is the only one that still works.
+          refresh: async (_stale, refresh) => {
+            credentials = await refresh(credentials);
+            return credentials;
+          },
+        },
+        http: options.httpClient({ id: 'new', externalAccountId: '', ...connection }),
+        now: options.clock.now,
+      });
+      const { externalAccountId } = await connector.check();
+      return { ...connection, externalAccountId, credentials };
     },
 
     async connect(connection) {

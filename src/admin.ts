@@ -1,0 +1,124 @@
+/** Commands for the operator of an installation: accounts, API keys and connections. Works on the same database as the server. */
+import { readFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { createApiKey } from './apiKeys.ts';
+import { type App, startApp } from './app.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { platforms } from './connectors/connector.ts';
+import { createLog } from './log.ts';
+import { openPlace } from './place.ts';
+import { isScope, scopes } from './schema/scopes.ts';
+import { importCatalogue, openItems } from './sync/catalogue.ts';
+import { systemActor } from './sync/outcome.ts';
+import { webhookPath } from './webhooks.ts';
+
+const usage = `npm run admin -- COMMAND
+
+  account NAME                                    makes an account and its first API key
+  key ACCOUNT_ID NAME [--scopes a,b]              makes another key (all scopes unless given)
+  connect ACCOUNT_ID FILE [--create-items]        connects a marketplace account and imports its catalogue
+
+FILE is JSON: {"platform", "name", "settings", "credentials"}; the README of each folder in src/connectors lists its
+settings and credentials. With --create-items every SKU that no item is known for becomes an item whose opening stock is
+what the marketplace shows.
+`;
+
+const connectionFile = z.object({
+  platform: z.enum(platforms),
+  name: z.string().min(1),
+  settings: z.record(z.string(), z.unknown()),
+  credentials: z.record(z.string(), z.string()),
+});
+
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+async function makeAccount({ database }: App, name: string): Promise<void> {
+  const { rows } = await database.pool.query<{ id: string }>(
+    'INSERT INTO accounts (name) VALUES ($1) RETURNING id',
+    [name],
+  );
+  const accountId = rows[0]?.id ?? '';
+  const { key } = await createApiKey(database.pool, {
+    accountId,
+    name: 'First key',
+    scopes,
+    expiresAt: null,
+  });
+  process.stdout.write(`account ${accountId}\nAPI key, shown only this once: ${key}\n`);
+}
+
+async function makeKey(
+  { database }: App,
+  accountId: string,
+  name: string,
+  wanted: string | undefined,
+): Promise<void> {
+  const chosen = wanted?.split(',') ?? scopes;
+  const unknown = chosen.filter((scope) => !isScope(scope));
+  if (unknown.length > 0)
+    throw new UsageError(`no such scope: ${unknown.join(', ')}; there are ${scopes.join(', ')}`);
+  const { key } = await createApiKey(database.pool, {
+    accountId,
+    name,
+    scopes: chosen.filter(isScope),
+    expiresAt: null,
+  });
+  process.stdout.write(`API key, shown only this once: ${key}\n`);
+}
+
+async function connect(
+  app: App,
+  config: Config,
+  accountId: string,
+  file: string,
+  createItems: boolean,
+): Promise<void> {
+  const parsed = connectionFile.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  if (!parsed.success) throw new UsageError(`${file}: ${z.prettifyError(parsed.error)}`);
+  const { platform } = parsed.data;
+  const connection = await app.connections.identify({ accountId, ...parsed.data });
+  const { externalAccountId } = connection;
+  const connectionId = await app.connections.connect(connection);
+  const channel = await app.connections.open(connectionId);
+  if (channel === null) throw new Error('the connection vanished');
+  const { listings, unmatched } = await importCatalogue(app.database.pool, channel);
+  const made = createItems ? await openItems(app.database.pool, accountId, connectionId, systemActor) : 0;
+  process.stdout.write(
+    `connection ${connectionId} (${platform} ${externalAccountId})\n${listings} listings, ${unmatched - made} without an item\n` +
+      `webhooks: ${config.publicUrl}${webhookPath(platform, connectionId)}\n`,
+  );
+}
+
+async function run(words: readonly string[]): Promise<void> {
+  const options = { scopes: { type: 'string' }, 'create-items': { type: 'boolean' } } as const;
+  const { positionals, values } = parseArgs({ args: [...words], allowPositionals: true, options });
+  const [command, first, second] = positionals;
+  const config = { ...readConfig(process.env), role: 'worker' } as const;
+  const log = createLog({ level: 'error' });
+  const work = async (app: App): Promise<void> => {
+    if (command === 'account' && first !== undefined) return makeAccount(app, first);
+    if (command === 'key' && first !== undefined && second !== undefined)
+      return makeKey(app, first, second, values.scopes);
+    if (command === 'connect' && first !== undefined && second !== undefined) {
+      return connect(app, config, first, second, values['create-items'] === true);
+    }
+    throw new UsageError(usage);
+  };
+  const place = await openPlace(config, log);
+  try {
+    // Up to the point where background work would begin, and no further.
+    const app = await startApp({ ...place, config, log, background: false });
+    await work(app).finally(() => app.stop());
+  } finally {
+    await place.stop();
+  }
+}
+
+await run(process.argv.slice(2)).catch((error: unknown) => {
+  const expected = error instanceof UsageError || error instanceof ConfigError;
+  process.stderr.write(`${expected ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});
