@@ -2,13 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { createApiKey } from './apiKeys.ts';
+import { createApiKey, isScope, scopes } from './apiKeys.ts';
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { platforms } from './connectors/connector.ts';
 import { createLog } from './log.ts';
 import { openPlace } from './place.ts';
-import { isScope, scopes } from './schema/scopes.ts';
 import { importCatalogue, openItems } from './sync/catalogue.ts';
 import { systemActor } from './sync/outcome.ts';
 import { webhookPath } from './webhooks.ts';

@@ -4,6 +4,8 @@ import type { Queryable } from './db.ts';
 import type { Session } from './schema/context.ts';
 import { isScope, type Scope } from './schema/scopes.ts';
 
+export { isScope, type Scope, scopes } from './schema/scopes.ts';
+
 export type NewApiKey = {
   readonly accountId: string;
   readonly name: string;

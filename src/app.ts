@@ -13,7 +13,6 @@ import { createPipeline, type Pipeline } from './graphql.ts';
 import { createHttpServer, graphqlPath, type HttpServer } from './http.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
-import { schema } from './schema/schema.ts';
 import { createSecretBox } from './secrets.ts';
 import { type Bus, createLocalBus, createRedisBus } from './sync/bus.ts';
 import { type Connection, type Connections, createConnections } from './sync/connections.ts';
@@ -161,7 +160,6 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
   });
   down.push({ name: 'API keys', run: async () => keys.close() });
   const pipeline = createPipeline({
-    schema,
     services: { prisma: core.database.prisma, database: core.database.pool, sync: core.engine.sync },
     limits: {
       depthMax: config.graphqlDepthMax,
@@ -198,7 +196,9 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
     name: 'transports',
     run: async () => {
       http.drain();
-      await Promise.all([http.close(config.shutdownDeadlineMs / 2), sockets.close()]);
+      // Half of the time is theirs, the other half the work's.
+      const deadlineMs = config.shutdownDeadlineMs / 2;
+      await Promise.all([http.close(deadlineMs), sockets.close(deadlineMs)]);
     },
   });
   return port;

@@ -1,12 +1,12 @@
 /** The demo: four sandbox marketplaces, one shop connected to them through the real connectors, buyers, a packer and deliveries. */
 
-import { createApiKey } from './apiKeys.ts';
+import { createApiKey, scopes } from './apiKeys.ts';
 import type { App } from './app.ts';
 import type { Config } from './config.ts';
 import { type Platform, platforms } from './connectors/connector.ts';
+import { violatedConstraint } from './dbErrors.ts';
 import type { Log } from './log.ts';
 import { createSandbox, demoShopSettings, type Sandbox } from './sandbox/sandbox.ts';
-import { scopes } from './schema/scopes.ts';
 import { importCatalogue } from './sync/catalogue.ts';
 import { adjust } from './sync/ledger.ts';
 import { type Caller, systemActor } from './sync/outcome.ts';
@@ -37,7 +37,7 @@ export async function startDemo({ app, config, log }: DemoOptions): Promise<Demo
   });
   await sandbox.start();
   const accountId = await ensureAccount(app);
-  await ensureKey(app, accountId, config, log);
+  const key = await ensureKey(app, accountId, config, log);
   await stockShelves(app, accountId, sandbox);
   const hookBase = `http://127.0.0.1:${app.port ?? config.port}`;
   for (const platform of platforms) await connect(app, accountId, sandbox, platform, hookBase);
@@ -49,6 +49,7 @@ export async function startDemo({ app, config, log }: DemoOptions): Promise<Demo
     sandbox,
     accountId,
     open() {
+      process.stdout.write(welcome(app, config, key));
       if (config.buyersPerMinute > 0) sandbox.buyers.start();
       keeper ??= startShopkeeper(app, caller, sandbox, log);
     },
@@ -73,28 +74,36 @@ async function ensureAccount({ database }: App): Promise<string> {
   return made.rows[0]?.id ?? '';
 }
 
-/** A key that is shown once. `DEMO_API_KEY` presets it, at any start. */
-async function ensureKey({ database }: App, accountId: string, config: Config, log: Log): Promise<void> {
+/** A key that is shown once. `DEMO_API_KEY` presets it, at any start. Answers what to show. */
+async function ensureKey({ database }: App, accountId: string, config: Config, log: Log): Promise<string> {
   const preset = config.demoApiKey;
   const { rows } = await database.pool.query(
     'SELECT 1 FROM api_keys WHERE account_id = $1 AND revoked_at IS NULL LIMIT 1',
     [accountId],
   );
-  if (preset === null && rows.length > 0) return;
-  const name = 'Demo';
+  if (preset === null && rows.length > 0) return 'shown at the first start (DEMO_API_KEY presets another)';
   try {
-    const { key } = await createApiKey(database.pool, {
-      accountId,
-      name,
-      scopes,
-      expiresAt: null,
-      ...(preset === null ? {} : { key: preset }),
-    });
-    if (preset === null) process.stdout.write(`\nThe demo's API key, shown only this once: ${key}\n\n`);
+    const wanted = { accountId, name: 'Demo', scopes, expiresAt: null };
+    const { key } = await createApiKey(database.pool, preset === null ? wanted : { ...wanted, key: preset });
+    return preset === null ? `${key}   (shown only this once)` : 'the one in DEMO_API_KEY';
   } catch (error) {
-    if (preset === null) throw error;
+    if (preset === null || violatedConstraint(error) === null) throw error;
     log.debug('the preset demo key is already there');
+    return 'the one in DEMO_API_KEY';
   }
+}
+
+function welcome(app: App, config: Config, key: string): string {
+  const base = `http://localhost:${app.port}`;
+  return [
+    '',
+    `  ListGenius Sync     ${base}`,
+    ...(config.graphiql ? [`  GraphiQL            ${base}/graphql`] : []),
+    `  API key             ${key}`,
+    `  Demo                four sandbox marketplaces, ${config.buyersPerMinute} buyers a minute (BUYERS_PER_MINUTE)`,
+    '',
+    '',
+  ].join('\n');
 }
 
 async function stockShelves({ database }: App, accountId: string, sandbox: Sandbox): Promise<void> {

@@ -1,7 +1,6 @@
 /** The one way an operation takes, whatever it came in by: parse, validate, authorise, limit, execute or subscribe, mask errors. */
 import {
   createSourceEventStream,
-  type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   execute,
@@ -10,15 +9,15 @@ import {
   getOperationAST,
   type OperationDefinitionNode,
   OperationTypeNode,
-  parse,
-  validate,
 } from 'graphql';
 import { getVariableValues } from 'graphql/execution/values.js';
+import { createDocuments } from './graphqlDocuments.ts';
 import { type ErrorReport, maskError, withCode } from './graphqlErrors.ts';
 import { apiError, missingKey, missingScope } from './schema/apiError.ts';
 import { type Context, createContext, type Services, type Session } from './schema/context.ts';
 import { cursorOf } from './schema/events.ts';
 import { type Limits, measure } from './schema/limits.ts';
+import { schema as apiSchema } from './schema/schema.ts';
 import { createShare, questionOf } from './schema/sharedExecution.ts';
 import type { Envelope } from './sync/eventStream.ts';
 
@@ -30,7 +29,8 @@ export type GraphqlLimits = Limits & {
 };
 
 export type PipelineOptions = {
-  readonly schema: GraphQLSchema;
+  /** Default: the API's own. */
+  readonly schema?: GraphQLSchema;
   readonly services: Services;
   readonly limits: GraphqlLimits;
   readonly introspection: boolean;
@@ -72,13 +72,7 @@ export type Pipeline = {
   run(request: GraphqlRequest, visitor: Visitor): Promise<ExecutionResult | Results>;
 };
 
-type Document = {
-  readonly document: DocumentNode;
-  readonly errors: readonly GraphQLError[];
-};
-
-const documentsMax = 500;
-const validationErrorsMax = 20;
+const inputErrorsMax = 20;
 const cursors = new WeakMap<ExecutionResult, string>();
 
 /** The cursor that a subscriber who got this result resumes from; null when it is no result of a stream. */
@@ -87,8 +81,8 @@ export function resultCursor(result: ExecutionResult): string | null {
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { schema, limits, services } = options;
-  const documents = new Map<string, Document>();
+  const { schema = apiSchema, limits, services } = options;
+  const documents = createDocuments(schema, limits.tokensMax, options.introspection);
   const share = createShare();
 
   return {
@@ -103,7 +97,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   function prepare(request: GraphqlRequest, visitor: Visitor): Prepared | readonly GraphQLError[] {
     try {
       const { query, variables, operationName } = checkedRequest(request);
-      const { document, errors } = parsed(query);
+      const { document, errors } = documents(query);
       if (errors.length > 0) return errors;
       const operation = getOperationAST(document, operationName);
       if (!operation) return [apiError('BAD_USER_INPUT', 'Say which operation to run with `operationName`.')];
@@ -114,7 +108,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         schema,
         operation.variableDefinitions ?? [],
         variables ?? {},
-        { maxErrors: validationErrorsMax },
+        { maxErrors: inputErrorsMax },
       );
       if (inputErrors) return inputErrors.map((error) => withCode(error, 'BAD_USER_INPUT'));
       const demand = measure(schema, document, operation, coerced, limits);
@@ -147,36 +141,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     } catch (error) {
       return [maskError(error, visitor.correlationId, options.onInternalError, 'BAD_USER_INPUT')];
     }
-  }
-
-  function parsed(query: string): Document {
-    const known = documents.get(query);
-    if (known) {
-      // Moved to the end: the first entry is then the one unused for longest.
-      documents.delete(query);
-      documents.set(query, known);
-      return known;
-    }
-    const result = parseAndValidate(query);
-    documents.set(query, result);
-    const [oldest] = documents.keys();
-    if (documents.size > documentsMax && oldest !== undefined) documents.delete(oldest);
-    return result;
-  }
-
-  function parseAndValidate(query: string): Document {
-    let document: DocumentNode;
-    try {
-      document = parse(query, { maxTokens: limits.tokensMax });
-    } catch (error) {
-      const code = /more tha[nt] \d+ tokens/.test(String(error)) ? 'LIMIT_TOKENS' : 'GRAPHQL_PARSE_FAILED';
-      return { document: emptyDocument, errors: [withCode(error as GraphQLError, code)] };
-    }
-    const errors = validate(schema, document, undefined, { maxErrors: validationErrorsMax }).map((error) =>
-      // A suggestion would tell what introspection may not.
-      withCode(error, 'GRAPHQL_VALIDATION_FAILED', options.introspection ? undefined : / Did you mean .*$/s),
-    );
-    return { document, errors };
   }
 
   function contextFor({ session, correlationId, lastEventId }: Visitor, signal: AbortSignal): Context {
@@ -265,8 +229,6 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 export function isRefused(prepared: Prepared | readonly GraphQLError[]): prepared is readonly GraphQLError[] {
   return Array.isArray(prepared);
 }
-
-const emptyDocument: DocumentNode = { kind: 'Document' as DocumentNode['kind'], definitions: [] };
 
 function authorise(session: Session | null, scopes: Iterable<Parameters<typeof missingScope>[0]>): void {
   if (session === null) throw missingKey();

@@ -55,8 +55,8 @@ query Items {
 subscription Stock {
   stockEvents {
     ... on StockEvent { cursor sku available kind }
-    ... on StreamGap { to reason }
-    ... on StreamHeartbeat { cursor }
+    ... on Gap { to reason }
+    ... on Heartbeat { cursor }
   }
 }
 `;

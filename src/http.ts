@@ -65,6 +65,8 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     (request, response) => {
       const correlationId = correlationOf(request);
       response.setHeader(requestIdHeader, correlationId);
+      inFlight.add(response);
+      response.once('close', () => inFlight.delete(response));
       answer(request, response, correlationId).catch((error: unknown) => {
         options.onError({ error, correlationId });
         if (response.headersSent) response.destroy();
@@ -95,11 +97,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     correlationId: string,
   ): Promise<void> {
     const [path = '/'] = (request.url ?? '/').split('?');
-    if (path === graphqlPath) {
-      inFlight.add(response);
-      response.once('close', () => inFlight.delete(response));
-      return graphql(request, response, correlationId);
-    }
+    if (path === graphqlPath) return graphql(request, response, correlationId);
     if (path.startsWith('/webhooks/')) return options.webhooks(request, response);
     const page = pages.get(path);
     if (!page) return send(response, 404, 'text/plain', 'There is nothing here.\n');
@@ -125,6 +123,8 @@ export function createHttpServer(options: HttpOptions): HttpServer {
     // An event stream never ends by itself. Cut, its client comes back with its cursor; completed, it would not.
     for (const response of inFlight) {
       if (String(response.getHeader('content-type')).startsWith(eventStreamType)) response.destroy();
+      // Kept alive, the connection of an answered request would hold the server open until it times out.
+      else if (!response.headersSent) response.setHeader('connection', 'close');
     }
     server.closeIdleConnections();
     const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);

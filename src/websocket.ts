@@ -35,8 +35,11 @@ export type WebSocketOptions = {
 };
 
 export type WebSocketTransport = {
-  /** Closes every socket with 1001, which tells clients to come back. Subscriptions are not completed. */
-  close(): Promise<void>;
+  /**
+   * Closes every socket with 1001, which tells clients to come back; those that have not answered after `deadlineMs` are cut.
+   * Subscriptions are not completed.
+   */
+  close(deadlineMs: number): Promise<void>;
 };
 
 type Extra = {
@@ -72,12 +75,17 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): WebS
   sockets.on('connection', onSocket);
 
   return {
-    async close() {
+    async close(deadlineMs) {
       server.off('upgrade', onUpgrade);
       for (const socket of sockets.clients) socket.close(goingAway, 'Going away');
-      await new Promise<void>((resolve) => {
+      const closed = new Promise<void>((resolve) => {
         sockets.close(() => resolve());
       });
+      const timer = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, deadlineMs);
+      await closed;
+      clearTimeout(timer);
     },
   };
 

@@ -29,7 +29,6 @@ export const Alert = builder.prismaNode('Alert', {
       type: [Order],
       description: 'The orders that together promise more than there is, oldest first.',
       args: { first: t.arg.int({ required: true, description: `The first so many, 1 to ${pageSizeMax}.` }) },
-      extensions: { scope: 'orders:read' },
       select: (args, _context, nested) => ({
         orders: { take: bounded(args.first), orderBy: { orderId: 'asc' }, select: { order: nested(true) } },
       }),
@@ -57,7 +56,7 @@ export const Alert = builder.prismaNode('Alert', {
   }),
 });
 
-const AlertConnection = connectionOf('Alert', 'alerts', Alert);
+const AlertConnection = connectionOf('Alert', 'alerts', Alert, 'stock:read');
 
 builder.prismaObjectField(InventoryItem, 'alerts', (t) =>
   t.field({
@@ -72,7 +71,7 @@ builder.prismaObjectField(InventoryItem, 'alerts', (t) =>
   }),
 );
 
-const order = orderOf('AlertOrder', 'alerts', {
+const order = orderOf('AlertOrderBy', 'alerts', {
   CREATED_AT: { column: null, kind: 'text', description: 'when it was raised' },
   UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
 });
@@ -92,7 +91,6 @@ builder.queryField('alerts', (t) =>
   t.field({
     type: AlertConnection,
     description: 'The alerts of the account.',
-    extensions: { scope: 'stock:read' },
     args: {
       ...pageArgs(),
       where: t.arg({ type: alertWhere.type, description: 'Only these.' }),

@@ -55,7 +55,7 @@ export const SyncConflict = builder.prismaNode('SyncConflict', {
   }),
 });
 
-const SyncConflictConnection = connectionOf('SyncConflict', 'conflicts', SyncConflict);
+const SyncConflictConnection = connectionOf('SyncConflict', 'conflicts', SyncConflict, 'stock:read');
 
 builder.prismaObjectField(InventoryItem, 'conflicts', (t) =>
   t.field({
@@ -73,7 +73,7 @@ builder.prismaObjectField(Listing, 'conflicts', (t) =>
   }),
 );
 
-const order = orderOf('SyncConflictOrder', 'conflicts', {
+const order = orderOf('SyncConflictOrderBy', 'conflicts', {
   CREATED_AT: { column: null, kind: 'text', description: 'when it was found' },
 });
 
@@ -97,7 +97,6 @@ builder.queryField('conflicts', (t) =>
   t.field({
     type: SyncConflictConnection,
     description: 'The conflicts of the account.',
-    extensions: { scope: 'stock:read' },
     args: {
       ...pageArgs(),
       where: t.arg({ type: conflictWhere.type, description: 'Only these.' }),

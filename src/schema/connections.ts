@@ -14,6 +14,7 @@ import {
   type Sort,
   toPage,
 } from './paging.ts';
+import type { Scope } from './scopes.ts';
 
 type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;
 type NodeRef<Shape> = ObjectRef<SchemaTypes, Shape>;
@@ -44,10 +45,14 @@ const PageInfo = builder.objectRef<PageInfoShape>('PageInfo').implement({
   }),
 });
 
-/** Defines `<Name>Connection` and `<Name>Edge`. `plural` is the word for the nodes in descriptions. */
-export function connectionOf<Shape>(name: string, plural: string, node: NodeRef<Shape>) {
+/**
+ * Defines `<Name>Connection` and `<Name>Edge`, which need the scope that their nodes need. `plural` is the word for the nodes in
+ * descriptions.
+ */
+export function connectionOf<Shape>(name: string, plural: string, node: NodeRef<Shape>, scope: Scope | null) {
   const edge = builder.objectRef<Page<Shape>['edges'][number]>(`${name}Edge`).implement({
     description: `One of the ${plural} with its place in the list.`,
+    extensions: { scope },
     fields: (t) => ({
       node: t.field({ type: node, description: 'The object itself.', resolve: (self) => self.node as never }),
       cursor: t.expose('cursor', {
@@ -58,6 +63,7 @@ export function connectionOf<Shape>(name: string, plural: string, node: NodeRef<
   });
   return builder.objectRef<Page<Shape>>(`${name}Connection`).implement({
     description: `A page of ${plural}.`,
+    extensions: { scope },
     fields: (t) => ({
       edges: t.field({
         type: [edge],
@@ -135,10 +141,20 @@ export function relatedPage<Shape>(relation: string, typeName: string, sort: Sor
   const include = { getType: () => typeName, paths: nodePaths.map((path) => path.map((name) => ({ name }))) };
   return {
     args: pageArgs(),
-    select: ((args: PageArguments, _context: Context, nested: Nested, selected: SelectedNames) => ({
-      [relation]: nested({ ...pageQuery(sort, args), select: cursorColumns(sort) }, include),
-      ...(selected().has('totalCount') ? { _count: { select: { [relation]: true } } } : {}),
-    })) as never,
+    // What the plugin's own connections use: unlike a field's `select`, it is told which fields are selected.
+    extensions: {
+      pothosPrismaSelect: (
+        args: PageArguments,
+        _context: Context,
+        nested: Nested,
+        selected: SelectedNames,
+      ) => ({
+        select: {
+          [relation]: nested({ ...pageQuery(sort, args), select: cursorColumns(sort) }, include),
+          ...(selected().has('totalCount') ? { _count: { select: { [relation]: true } } } : {}),
+        },
+      }),
+    },
     resolve: (parent: object, args: PageArguments): Page<Shape> => {
       const { _count: counts, ...loaded } = parent as { _count?: Record<string, number> };
       const rows = (loaded as Record<string, ({ id: string } & Shape)[]>)[relation] ?? [];
@@ -158,7 +174,7 @@ export function byCreation(descending: boolean): Sort {
 
 type Sorting = { readonly column: string | null; readonly kind: Sort['kind']; readonly description: string };
 
-/** Defines `<Name>Order` with an `_ASC` and a `_DESC` member per sorting, each served by an index. The first is the default. */
+/** Defines `<Name>OrderBy` with an `_ASC` and a `_DESC` member per sorting, each served by an index. The first is the default. */
 export function orderOf(name: string, plural: string, sortings: Readonly<Record<string, Sorting>>) {
   const sorts = Object.entries(sortings).flatMap(([key, { column, kind, description }]) =>
     [false, true].map((descending) => ({

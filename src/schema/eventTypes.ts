@@ -1,6 +1,6 @@
-/** What streams carry: events in the words of their topic, explicit gaps, and heartbeats with a cursor to resume from. */
+/** The events of each topic in its own words, each with the whole object as it is now. */
 import type { OrderStatus as OrderStatusName, Platform as PlatformName } from '../connectors/connector.ts';
-import type { Envelope, EventTopic, GapReason, LogEvent } from '../sync/eventStream.ts';
+import type { LogEvent } from '../sync/eventStream.ts';
 import type { StockReason as Reason } from '../sync/sync.ts';
 import { Alert, readAlert } from './alert.ts';
 import { builder } from './builder.ts';
@@ -19,48 +19,7 @@ import { encodeId, type NodeType } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Job, readJob } from './job.ts';
 import { Order, readOrder } from './order.ts';
-
-export type Gap = Extract<Envelope, { kind: 'gap' }>;
-export type Heartbeat = Extract<Envelope, { kind: 'heartbeat' }>;
-export type EnvelopeShape = LogEvent | Gap | Heartbeat;
-
-const StreamEvent = builder.interfaceRef<LogEvent>('StreamEvent').implement({
-  description: 'Something that happened.',
-  fields: (t) => ({
-    cursor: t.expose('cursor', { type: 'Cursor', description: 'Resume after it.' }),
-    occurredAt: t.expose('createdAt', { type: 'DateTime', description: 'When it happened.' }),
-  }),
-});
-
-const gapReasons: Readonly<Record<GapReason, string>> = {
-  RETENTION: 'The log no longer reaches back to the cursor: read the current state.',
-  LOG_REPLACED: 'The log was replaced, as after a restore: read the current state.',
-};
-
-const StreamGapReason = builder.enumType('StreamGapReason', {
-  description: 'Why events will not come.',
-  values: Object.fromEntries(
-    Object.entries(gapReasons).map(([reason, description]) => [reason, { value: reason, description }]),
-  ) as unknown as Record<GapReason, { value: GapReason; description: string }>,
-});
-
-const StreamGap = builder.objectRef<Gap>('StreamGap').implement({
-  description: 'The events after `from` up to `to` will not come.',
-  fields: (t) => ({
-    from: t.expose('from', {
-      type: 'Cursor',
-      nullable: true,
-      description: 'The last position before the gap; null for the beginning.',
-    }),
-    to: t.expose('to', { type: 'Cursor', description: 'The last position in the gap. Resume after it.' }),
-    reason: t.field({ type: StreamGapReason, description: 'Why.', resolve: (gap) => gap.reason }),
-  }),
-});
-
-const StreamHeartbeat = builder.objectRef<Heartbeat>('StreamHeartbeat').implement({
-  description: 'Nothing happened, and this is how far the stream has been read.',
-  fields: (t) => ({ cursor: t.expose('cursor', { type: 'Cursor', description: 'Resume after it.' }) }),
-});
+import { envelopeOf, StreamEvent } from './stream.ts';
 
 const StockEvent = builder.objectRef<LogEvent>('StockEvent').implement({
   description:
@@ -245,29 +204,11 @@ const JobEvent = builder.objectRef<LogEvent>('JobEvent').implement({
   }),
 });
 
-const memberNames: Readonly<Record<EventTopic | Gap['kind'] | Heartbeat['kind'], string>> = {
-  stock: 'StockEvent',
-  order: 'OrderEvent',
-  alert: 'AlertEvent',
-  conflict: 'ConflictEvent',
-  job: 'JobEvent',
-  gap: 'StreamGap',
-  heartbeat: 'StreamHeartbeat',
-};
-
 export const StockEventEnvelope = envelopeOf('StockEventEnvelope', StockEvent);
 export const OrderEventEnvelope = envelopeOf('OrderEventEnvelope', OrderEvent);
 export const AlertEventEnvelope = envelopeOf('AlertEventEnvelope', AlertEvent);
 export const ConflictEventEnvelope = envelopeOf('ConflictEventEnvelope', ConflictEvent);
 export const JobEventEnvelope = envelopeOf('JobEventEnvelope', JobEvent);
-
-function envelopeOf(name: string, event: typeof StockEvent) {
-  return builder.unionType(name, {
-    description: 'An event, a gap, or a heartbeat. Ask each for its cursor.',
-    types: [event, StreamGap, StreamHeartbeat],
-    resolveType: (member) => memberNames['topic' in member ? member.topic : member.kind],
-  });
-}
 
 // The payloads have the shapes that the statements which write them promise.
 

@@ -7,13 +7,13 @@ import { AlertStatus } from './enums.ts';
 import {
   AlertEventEnvelope,
   ConflictEventEnvelope,
-  type EnvelopeShape,
   JobEventEnvelope,
   OrderEventEnvelope,
   StockEventEnvelope,
 } from './eventTypes.ts';
 import { requireId } from './globalId.ts';
 import { pageSizeMax } from './paging.ts';
+import type { EnvelopeShape } from './stream.ts';
 
 const listMax = 100;
 

@@ -47,9 +47,9 @@ export const InventoryItem = builder.prismaNode('InventoryItem', {
   }),
 });
 
-export const InventoryItemConnection = connectionOf('InventoryItem', 'items', InventoryItem);
+export const InventoryItemConnection = connectionOf('InventoryItem', 'items', InventoryItem, 'stock:read');
 
-const order = orderOf('InventoryItemOrder', 'items', {
+const order = orderOf('InventoryItemOrderBy', 'items', {
   UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
   SKU: { column: 'sku', kind: 'text', description: 'SKU' },
   TITLE: { column: 'title', kind: 'text', description: 'title' },
@@ -74,7 +74,6 @@ builder.queryField('inventoryItems', (t) =>
   t.field({
     type: InventoryItemConnection,
     description: 'The items of the account.',
-    extensions: { scope: 'stock:read' },
     args: {
       ...pageArgs(),
       where: t.arg({ type: itemWhere.type, description: 'Only these.' }),
@@ -97,7 +96,6 @@ builder.queryField('inventoryItem', (t) =>
     type: InventoryItem,
     nullable: true,
     description: 'One item by its id. Null when this account has no such item.',
-    extensions: { scope: 'stock:read' },
     args: { id: t.arg.id({ required: true, description: 'The global id of the item.' }) },
     resolve: (query, _root, args, context) => readItem(query, context, requireId('InventoryItem', args.id)),
   }),
@@ -108,7 +106,6 @@ builder.queryField('inventoryItemBySku', (t) =>
     type: InventoryItem,
     nullable: true,
     description: 'One item by its SKU. Null when this account has no such SKU.',
-    extensions: { scope: 'stock:read' },
     args: { sku: t.arg.string({ required: true, description: "The seller's own code, exactly." }) },
     resolve: (query, _root, { sku }, context) =>
       context.prisma.inventoryItem.findUnique({

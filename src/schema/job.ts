@@ -43,7 +43,7 @@ export const Job = builder.prismaNode('Job', {
   }),
 });
 
-const JobConnection = connectionOf('Job', 'jobs', Job);
+const JobConnection = connectionOf('Job', 'jobs', Job, 'stock:read');
 
 export const OperationStatusFilter = enumFilter('OperationStatusFilter', OperationStatus);
 
@@ -57,7 +57,6 @@ builder.queryField('jobs', (t) =>
   t.field({
     type: JobConnection,
     description: 'The jobs of the account, newest first.',
-    extensions: { scope: 'stock:read' },
     args: { ...pageArgs(), where: t.arg({ type: jobWhere.type, description: 'Only these.' }) },
     resolve: (_root, args, context, info) =>
       rootPage<typeof Job.$inferType>(context.prisma.job, {
@@ -76,7 +75,6 @@ builder.queryField('job', (t) =>
     type: Job,
     nullable: true,
     description: 'One job by its id. Null when this account has no such job.',
-    extensions: { scope: 'stock:read' },
     args: { id: t.arg.id({ required: true, description: 'The global id of the job.' }) },
     resolve: (query, _root, args, context) => readJob(query, context, requireId('Job', args.id)),
   }),

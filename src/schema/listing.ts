@@ -36,60 +36,6 @@ export const Listing = builder.prismaNode('Listing', {
     }),
     title: t.exposeString('title', { description: 'Its title on the channel.' }),
     listingUrl: t.exposeString('listingUrl', { nullable: true, description: 'Where buyers see it.' }),
-    quantity: t.exposeInt('quantity', {
-      nullable: true,
-      description:
-        'Units that we believe the channel shows; null when it does not count them or nothing is known. Never read as 0.',
-    }),
-    lastUpdated: t.expose('quantityAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'When `quantity` was last read or proven.',
-    }),
-    target: t.exposeInt('target', {
-      nullable: true,
-      description: 'The newest number sent to the channel, 0 or more; null before the first.',
-    }),
-    pending: t.boolean({
-      description: 'Whether it waits to be brought in step.',
-      select: { dirty: { select: { since: true } } },
-      resolve: (listing) => listing.dirty !== null,
-    }),
-    pendingSince: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'Since when it waits; null when it does not.',
-      select: { dirty: { select: { since: true } } },
-      resolve: (listing) => listing.dirty?.since ?? null,
-    }),
-    price: t.field({
-      type: Money,
-      nullable: true,
-      description: 'The price shown; null when unknown.',
-      select: { priceMinor: true, currency: true },
-      resolve: (listing) => moneyOf(listing.priceMinor, listing.currency),
-    }),
-    syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
-    writable: t.exposeBoolean('writable', {
-      description: 'False when the channel owns the number (Amazon FBA): shown, never written.',
-    }),
-    buffer: t.exposeInt('buffer', {
-      nullable: true,
-      description: "Units withheld from it, 0 or more; null means the connection's buffer.",
-    }),
-    quantityMax: t.exposeInt('quantityMax', {
-      nullable: true,
-      description: "Most units ever shown, 0 or more; null means the channel's own limit.",
-    }),
-    lastError: t.exposeString('lastError', {
-      nullable: true,
-      description: "The channel's words when it last refused; null when nothing failed since.",
-    }),
-    lastPushedAt: t.expose('lastPushedAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'When a number was last sent.',
-    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was first seen here.' }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
@@ -98,9 +44,67 @@ export const Listing = builder.prismaNode('Listing', {
   }),
 });
 
-export const ListingConnection = connectionOf('Listing', 'listings', Listing);
+// What the channel shows, what it should show, and by which rule.
+builder.prismaObjectFields(Listing, (t) => ({
+  quantity: t.exposeInt('quantity', {
+    nullable: true,
+    description:
+      'Units that we believe the channel shows; null when it does not count them or nothing is known. Never read as 0.',
+  }),
+  lastUpdated: t.expose('quantityAt', {
+    type: 'DateTime',
+    nullable: true,
+    description: 'When `quantity` was last read or proven.',
+  }),
+  target: t.exposeInt('target', {
+    nullable: true,
+    description: 'The newest number sent to the channel, 0 or more; null before the first.',
+  }),
+  pending: t.boolean({
+    description: 'Whether it waits to be brought in step.',
+    select: { dirty: { select: { since: true } } },
+    resolve: (listing) => listing.dirty !== null,
+  }),
+  pendingSince: t.field({
+    type: 'DateTime',
+    nullable: true,
+    description: 'Since when it waits; null when it does not.',
+    select: { dirty: { select: { since: true } } },
+    resolve: (listing) => listing.dirty?.since ?? null,
+  }),
+  price: t.field({
+    type: Money,
+    nullable: true,
+    description: 'The price shown; null when unknown.',
+    select: { priceMinor: true, currency: true },
+    resolve: (listing) => moneyOf(listing.priceMinor, listing.currency),
+  }),
+  syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
+  writable: t.exposeBoolean('writable', {
+    description: 'False when the channel owns the number (Amazon FBA): shown, never written.',
+  }),
+  buffer: t.exposeInt('buffer', {
+    nullable: true,
+    description: "Units withheld from it, 0 or more; null means the connection's buffer.",
+  }),
+  quantityMax: t.exposeInt('quantityMax', {
+    nullable: true,
+    description: "Most units ever shown, 0 or more; null means the channel's own limit.",
+  }),
+  lastError: t.exposeString('lastError', {
+    nullable: true,
+    description: "The channel's words when it last refused; null when nothing failed since.",
+  }),
+  lastPushedAt: t.expose('lastPushedAt', {
+    type: 'DateTime',
+    nullable: true,
+    description: 'When a number was last sent.',
+  }),
+}));
 
-const order = orderOf('ListingOrder', 'listings', {
+export const ListingConnection = connectionOf('Listing', 'listings', Listing, 'stock:read');
+
+const order = orderOf('ListingOrderBy', 'listings', {
   UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
 });
 
@@ -124,7 +128,6 @@ builder.queryField('listings', (t) =>
   t.field({
     type: ListingConnection,
     description: 'The listings of the account on all channels.',
-    extensions: { scope: 'stock:read' },
     args: {
       ...pageArgs(),
       where: t.arg({ type: listingWhere.type, description: 'Only these.' }),
@@ -154,7 +157,6 @@ builder.prismaObjectField(PlatformConnection, 'listings', (t) =>
   t.field({
     type: ListingConnection,
     description: 'What is offered on it, oldest first.',
-    extensions: { scope: 'stock:read' },
     ...relatedPage<typeof Listing.$inferType>('listings', 'Listing', byCreation(false)),
   }),
 );

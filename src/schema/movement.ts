@@ -53,7 +53,7 @@ export const StockMovement = builder.prismaNode('StockMovement', {
   }),
 });
 
-const StockMovementConnection = connectionOf('StockMovement', 'stock movements', StockMovement);
+const StockMovementConnection = connectionOf('StockMovement', 'stock movements', StockMovement, 'stock:read');
 
 const bySeq: Sort = { name: 'SEQ_DESC', column: 'seq', kind: 'bigint', descending: true };
 
@@ -78,7 +78,6 @@ builder.queryField('movements', (t) =>
   t.field({
     type: StockMovementConnection,
     description: 'Every change of stock in the account, newest first.',
-    extensions: { scope: 'stock:read' },
     args: { ...pageArgs(), where: t.arg({ type: movementWhere.type, description: 'Only these.' }) },
     resolve: (_root, args, context, info) =>
       rootPage<typeof StockMovement.$inferType>(context.prisma.stockMovement, {

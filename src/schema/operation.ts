@@ -44,7 +44,7 @@ export const SyncOperation = builder.prismaNode('SyncOperation', {
   }),
 });
 
-const SyncOperationConnection = connectionOf('SyncOperation', 'operations', SyncOperation);
+const SyncOperationConnection = connectionOf('SyncOperation', 'operations', SyncOperation, 'stock:read');
 
 builder.prismaObjectField(InventoryItem, 'operations', (t) =>
   t.field({
@@ -74,7 +74,6 @@ builder.queryField('operations', (t) =>
   t.field({
     type: SyncOperationConnection,
     description: 'What was done on the channels, newest first.',
-    extensions: { scope: 'stock:read' },
     args: { ...pageArgs(), where: t.arg({ type: operationWhere.type, description: 'Only these.' }) },
     resolve: (_root, args, context, info) =>
       rootPage<typeof SyncOperation.$inferType>(context.prisma.syncOperation, {

@@ -103,8 +103,8 @@ export const OrderLine = builder.prismaNode('OrderLine', {
   }),
 });
 
-export const OrderConnection = connectionOf('Order', 'orders', Order);
-const OrderLineConnection = connectionOf('OrderLine', 'order lines', OrderLine);
+export const OrderConnection = connectionOf('Order', 'orders', Order, 'orders:read');
+const OrderLineConnection = connectionOf('OrderLine', 'order lines', OrderLine, 'orders:read');
 
 const byPosition: Sort = { name: 'POSITION', column: 'position', kind: 'number', descending: false };
 
@@ -120,7 +120,6 @@ builder.prismaObjectField(InventoryItem, 'orderLines', (t) =>
   t.field({
     type: OrderLineConnection,
     description: 'The order lines that sold it, newest first.',
-    extensions: { scope: 'orders:read' },
     ...relatedPage<typeof OrderLine.$inferType>('orderLines', 'OrderLine', {
       name: 'CREATED_AT_DESC',
       column: null,
@@ -130,7 +129,7 @@ builder.prismaObjectField(InventoryItem, 'orderLines', (t) =>
   }),
 );
 
-const order = orderOf('OrderOrder', 'orders', {
+const order = orderOf('OrderOrderBy', 'orders', {
   CREATED_AT: { column: 'channelCreatedAt', kind: 'date', description: 'when the buyer placed it' },
   UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change here' },
 });
@@ -153,7 +152,6 @@ builder.queryField('orders', (t) =>
   t.field({
     type: OrderConnection,
     description: 'The orders of the account from all channels.',
-    extensions: { scope: 'orders:read' },
     args: {
       ...pageArgs(),
       where: t.arg({ type: orderWhere.type, description: 'Only these.' }),
@@ -176,7 +174,6 @@ builder.queryField('orderByPlatformId', (t) =>
     type: Order,
     nullable: true,
     description: "One order by the channel's own id. Null when this account has no such order.",
-    extensions: { scope: 'orders:read' },
     args: {
       connectionId: t.arg.id({ required: true, description: 'The global id of the marketplace account.' }),
       platformOrderId: t.arg.string({
@@ -202,7 +199,6 @@ builder.queryField('order', (t) =>
     type: Order,
     nullable: true,
     description: 'One order by its id. Null when this account has no such order.',
-    extensions: { scope: 'orders:read' },
     args: { id: t.arg.id({ required: true, description: 'The global id of the order.' }) },
     resolve: (query, _root, args, context) => readOrder(query, context, requireId('Order', args.id)),
   }),

@@ -56,6 +56,7 @@ const PlatformConnectionConnection = connectionOf(
   'PlatformConnection',
   'connected marketplace accounts',
   PlatformConnection,
+  null,
 );
 
 export const PlatformFilter = enumFilter('PlatformFilter', Platform);

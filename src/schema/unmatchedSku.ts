@@ -35,7 +35,7 @@ const UnmatchedSku = builder.objectRef<UnmatchedSkuShape>('UnmatchedSku').implem
   }),
 });
 
-const UnmatchedSkuConnection = connectionOf('UnmatchedSku', 'unmatched SKUs', UnmatchedSku);
+const UnmatchedSkuConnection = connectionOf('UnmatchedSku', 'unmatched SKUs', UnmatchedSku, 'stock:read');
 const bySku: Sort = { name: 'SKU_ASC', column: 'sku', kind: 'text', descending: false };
 
 builder.queryField('unmatchedSkus', (t) =>
@@ -43,7 +43,6 @@ builder.queryField('unmatchedSkus', (t) =>
     type: UnmatchedSkuConnection,
     description:
       'The SKUs that were sold and match no item, by SKU. Lines without a SKU show as `listings(where: {hasItem: false})`.',
-    extensions: { scope: 'stock:read' },
     args: pageArgs(),
     resolve: async (_root, args, context) => {
       const rows = await readUnmatched(context, args);

@@ -168,7 +168,7 @@ function comparison<Value>(
   type.implement({
     description: `${description} Every comparison given must hold.`,
     fields: (t: PothosSchemaTypes.InputFieldBuilder<never, 'InputObject'>) => {
-      const one = (words: string) => t.field({ type: value, description: words } as never);
+      const one = (words: string) => t.field({ type: value, description: words });
       return {
         eq: one('Equal to this.'),
         in: t.field({

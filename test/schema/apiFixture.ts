@@ -11,10 +11,9 @@ import {
   type Visitor,
 } from '../../src/graphql.ts';
 import type { Session } from '../../src/schema/context.ts';
-import { schema } from '../../src/schema/schema.ts';
 import { type Scope, scopes } from '../../src/schema/scopes.ts';
 import type { Sync } from '../../src/sync/sync.ts';
-import { createDatabase } from '../support/database.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { createFakeSync, type FakeSync } from './fakeSync.ts';
 import { insertShop, type Shop } from './rows.ts';
 
@@ -60,10 +59,12 @@ export type ApiOptions = {
   readonly limits?: Partial<GraphqlLimits>;
   readonly introspection?: boolean;
   readonly sync?: (database: Database) => Sync;
+  /** A database that outlives the API, for suites that open many. Default: a fresh one. */
+  readonly on?: TestDatabase | undefined;
 };
 
 export async function openApi(options: ApiOptions = {}): Promise<Api> {
-  const testDatabase = await createDatabase();
+  const testDatabase = options.on ?? (await createDatabase());
   const database = openDatabase({
     url: testDatabase.url,
     poolMax: 5,
@@ -83,7 +84,6 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     onError: (error) => internalErrors.push(error),
   });
   const pipeline = createPipeline({
-    schema,
     services: { prisma: database.prisma, database: database.pool, sync: options.sync?.(database) ?? sync },
     limits: { ...limits, ...options.limits },
     introspection: options.introspection ?? true,
@@ -137,7 +137,7 @@ export async function openApi(options: ApiOptions = {}): Promise<Api> {
     async [Symbol.asyncDispose]() {
       keys.close();
       await database.close();
-      await testDatabase.drop();
+      if (!options.on) await testDatabase.drop();
     },
   };
 }

@@ -25,11 +25,11 @@ export function createFakeSync(): FakeSync {
   const calls: Call[] = [];
   const log: LogEvent[] = [];
   const wakers = new Set<() => void>();
-  let open = 0;
+  const streams = { open: 0 };
   let refusal: Outcome<never> | null = null;
 
   const wakeAll = (): void => {
-    for (const wake of [...wakers]) wake();
+    for (const wake of Array.from(wakers)) wake();
   };
   async function sleep(signal: AbortSignal | null): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -52,7 +52,7 @@ export function createFakeSync(): FakeSync {
     const { accountId, topic, accepts, after, signal } = subscription;
     if (after !== null && !/^\d+$/.test(after)) throw new InvalidCursorError('not a cursor');
     let next = after === null ? log.length : Number(after);
-    open += 1;
+    streams.open += 1;
     wakeAll();
     try {
       yield { kind: 'heartbeat', cursor: String(next) };
@@ -67,7 +67,7 @@ export function createFakeSync(): FakeSync {
           yield { kind: 'event', event };
       }
     } finally {
-      open -= 1;
+      streams.open -= 1;
       wakeAll();
     }
   }
@@ -89,9 +89,9 @@ export function createFakeSync(): FakeSync {
       wakeAll();
       return stored;
     },
-    openStreams: () => open,
+    openStreams: () => streams.open,
     async opened(count) {
-      while (open !== count) await sleep(null);
+      while (streams.open !== count) await sleep(null);
     },
     adjustStock: verb('adjustStock', ({ itemId }: { itemId: string }) => ({ itemId, movementId: null })),
     setStock: verb('setStock', ({ itemId }: { itemId: string }) => ({ itemId, movementId: null })),

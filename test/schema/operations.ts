@@ -2,7 +2,7 @@
 import { graphql } from '../../.generated/gql/gql.ts';
 
 export const itemsPage = graphql(`
-  query ItemsPage($first: Int, $after: Cursor, $last: Int, $before: Cursor, $orderBy: InventoryItemOrder, $where: InventoryItemWhere) {
+  query ItemsPage($first: Int, $after: Cursor, $last: Int, $before: Cursor, $orderBy: InventoryItemOrderBy, $where: InventoryItemWhere) {
     inventoryItems(first: $first, after: $after, last: $last, before: $before, orderBy: $orderBy, where: $where) {
       nodes { id sku }
       pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -143,8 +143,8 @@ export const stockEvents = graphql(`
     stockEvents(after: $after, where: $where) {
       __typename
       ... on StockEvent { cursor sku quantity available kind stockReason item { title listings(first: 5) { nodes { platformId } } } }
-      ... on StreamGap { from to reason }
-      ... on StreamHeartbeat { cursor }
+      ... on Gap { from to reason }
+      ... on Heartbeat { cursor }
     }
   }
 `);
@@ -158,7 +158,7 @@ export const oversellAlerts = graphql(`
     oversellAlerts(after: $after, status: $status) {
       __typename
       ... on AlertEvent { cursor status units orderIds alert { item { sku } } }
-      ... on StreamHeartbeat { cursor }
+      ... on Heartbeat { cursor }
     }
   }
 `);

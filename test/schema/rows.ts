@@ -115,7 +115,7 @@ export async function insertLine(
 /** One row of every kind of object that has a global id. */
 export async function insertEverything(db: Queryable, shop: Shop, word: string) {
   const { accountId: account_id } = shop;
-  const item = await insertItem(db, shop, `SKU-${word}`);
+  const item = await insertItem(db, shop, `SKU-${word}`, { seq: 1, reserved: 2 });
   const listing = await insertListing(db, shop, item, `unit-${word}`);
   const order = await insertOrder(db, shop, `order-${word}`);
   const line = await insertLine(db, shop, order, { item_id: item, sku: `SKU-${word}`, held_reserved: 2 });

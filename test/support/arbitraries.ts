@@ -1,5 +1,5 @@
 /** Random orders, their histories and the orders of arrival that a channel, a network and several workers can make of them. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Order, OrderLine, OrderStatus } from '../../src/connectors/connector.ts';
 import { after, euros, noon, order, orderLine } from './fixtures.ts';
 
@@ -18,31 +18,36 @@ export type OrderHistory = { readonly items: readonly number[]; readonly version
 
 const status = fc.constantFrom<OrderStatus>('pending', 'processing', 'shipped', 'delivered', 'cancelled');
 
+const levels = (item: number): fc.Arbitrary<LineLevels> =>
+  fc.record({ item: fc.constant(item), reserved: fc.nat({ max: 4 }), shipped: fc.nat({ max: 4 }) });
+
 function version(items: readonly number[]): fc.Arbitrary<OrderVersion> {
-  const levels = fc.record({ reserved: fc.nat({ max: 4 }), shipped: fc.nat({ max: 4 }) });
   return fc.record({
     status,
     later: fc.constantFrom(0, 1, 1, 60),
-    lines: fc.tuple(
-      ...items.map((item) => fc.option(levels.map((level) => ({ item, ...level })), { freq: 5 })),
-    ),
+    lines: fc.tuple(...items.map((item) => fc.option(levels(item), { freq: 5 }))),
   });
 }
 
 /** An order of one to four lines over `itemCount` items (several lines may sell the same one), edited up to seven times. */
 export function orderHistory(itemCount: number): fc.Arbitrary<OrderHistory> {
-  return fc
-    .array(fc.nat({ max: itemCount - 1 }), { minLength: 1, maxLength: 4 })
-    .chain((items) =>
-      fc.record({ items: fc.constant(items), versions: fc.array(version(items), { minLength: 1, maxLength: 8 }) }),
-    );
+  return fc.array(fc.nat({ max: itemCount - 1 }), { minLength: 1, maxLength: 4 }).chain((items) =>
+    fc.record({
+      items: fc.constant(items),
+      versions: fc.array(version(items), { minLength: 1, maxLength: 8 }),
+    }),
+  );
 }
 
 /** A snapshot as it arrives, with the moment at which it was taken from the channel. */
 export type Snapshot = { readonly order: Order; readonly observedAt: Date };
 
 /** The snapshots of a history, oldest first. A version is observed before the next one exists. */
-export function snapshots(history: OrderHistory, orderId: string, skus: readonly string[]): readonly Snapshot[] {
+export function snapshots(
+  history: OrderHistory,
+  orderId: string,
+  skus: readonly string[],
+): readonly Snapshot[] {
   let seconds = 0;
   return history.versions.map((each, index) => {
     seconds += each.later;
@@ -50,7 +55,14 @@ export function snapshots(history: OrderHistory, orderId: string, skus: readonly
     // No two versions look the same, so that a tie in channel time is always one between different contents.
     const total = euros(index);
     return {
-      order: order({ orderId, status: each.status, total, createdAt: noon, updatedAt: after(seconds), lines }),
+      order: order({
+        orderId,
+        status: each.status,
+        total,
+        createdAt: noon,
+        updatedAt: after(seconds),
+        lines,
+      }),
       observedAt: after(seconds + index / 1_000),
     };
   });
@@ -64,24 +76,25 @@ function lineOf(levels: LineLevels, line: number, skus: readonly string[]): Orde
 /** Every snapshot at least once, some several times, in any order. Indexes into the snapshots. */
 export function arrivals(count: number): fc.Arbitrary<readonly number[]> {
   const once = Array.from({ length: count }, (_, index) => index);
-  return fc
-    .array(fc.nat({ max: count - 1 }), { maxLength: count })
-    .chain((again) => {
-      const all = [...once, ...again];
-      return fc.shuffledSubarray(all, { minLength: all.length });
-    });
+  return fc.array(fc.nat({ max: count - 1 }), { maxLength: count }).chain((again) => {
+    const all = [...once, ...again];
+    return fc.shuffledSubarray(all, { minLength: all.length });
+  });
 }
 
 /** What the newest snapshot of a history leaves on each item: the specification that the ledger is compared with. */
-export function finalLevels(history: OrderHistory, itemCount: number): { reserved: number; shipped: number }[] {
-  const levels = Array.from({ length: itemCount }, () => ({ reserved: 0, shipped: 0 }));
+export function finalLevels(
+  history: OrderHistory,
+  itemCount: number,
+): { reserved: number; shipped: number }[] {
+  const totals = Array.from({ length: itemCount }, () => ({ reserved: 0, shipped: 0 }));
   for (const line of history.versions.at(-1)?.lines ?? []) {
-    const level = line === null ? undefined : levels[line.item];
-    if (level === undefined || line === null) continue;
-    level.reserved += line.reserved;
-    level.shipped += line.shipped;
+    const total = line === null ? undefined : totals[line.item];
+    if (total === undefined || line === null) continue;
+    total.reserved += line.reserved;
+    total.shipped += line.shipped;
   }
-  return levels;
+  return totals;
 }
 
 /** Texts that channels and buyers have really sent, and worse. */

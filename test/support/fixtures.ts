@@ -1,6 +1,6 @@
 /** Puts accounts, connections, items and listings into a test's database and builds the orders that channels would send. */
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import { Pool } from 'pg';
 import type { Money, Order, OrderLine, Platform } from '../../src/connectors/connector.ts';
 import type { Queryable } from '../../src/db.ts';
 import { adjust } from '../../src/sync/ledger.ts';
@@ -16,7 +16,7 @@ export function unique(prefix: string): string {
 
 // -------------------------------------------------------------------------------------------------------------- database
 
-export type TestPool = AsyncDisposable & { readonly url: string; readonly pool: pg.Pool };
+export type TestPool = AsyncDisposable & { readonly url: string; readonly pool: Pool };
 
 /** A migrated database of its own with a pool on it. Broken connections are replaced and never end the process. */
 export async function openTestPool(poolMax = 10): Promise<TestPool> {
@@ -34,8 +34,8 @@ export async function openTestPool(poolMax = 10): Promise<TestPool> {
 }
 
 /** One more pool on the same database, as another process would have it. */
-export function openPool(url: string, poolMax: number): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: poolMax, options: '-c timezone=UTC' });
+export function openPool(url: string, poolMax: number): Pool {
+  const pool = new Pool({ connectionString: url, max: poolMax, options: '-c timezone=UTC' });
   pool.on('error', () => undefined);
   // Also while a test holds it: the next query on it fails, which is what such a test is about.
   pool.on('connect', (client) => void client.on('error', () => undefined));
@@ -109,21 +109,46 @@ export async function insertListing(
     readonly syncEnabled?: boolean;
   },
 ): Promise<string> {
-  const { itemId, sku = null, unitId = unique('unit'), variantId = '', writable = true, syncEnabled = true } = listing;
+  const {
+    itemId,
+    sku = null,
+    unitId = unique('unit'),
+    variantId = '',
+    writable = true,
+    syncEnabled = true,
+  } = listing;
   return insert(
     db,
     `INSERT INTO listings (account_id, connection_id, item_id, platform, unit_id, variant_id, sku, writable, sync_enabled)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-    [connection.accountId, connection.id, itemId, connection.platform, unitId, variantId, sku, writable, syncEnabled],
+    [
+      connection.accountId,
+      connection.id,
+      itemId,
+      connection.platform,
+      unitId,
+      variantId,
+      sku,
+      writable,
+      syncEnabled,
+    ],
   );
 }
 
 export async function insertAlias(db: Queryable, item: TestItem, sku: string): Promise<void> {
-  await db.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [item.accountId, sku, item.id]);
+  await db.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [
+    item.accountId,
+    sku,
+    item.id,
+  ]);
 }
 
 /** A stored webhook delivery that nobody has worked off. */
-export async function insertDelivery(db: Queryable, connection: TestConnection, body: Buffer): Promise<string> {
+export async function insertDelivery(
+  db: Queryable,
+  connection: TestConnection,
+  body: Buffer,
+): Promise<string> {
   return insert(
     db,
     `INSERT INTO webhook_deliveries (account_id, connection_id, delivery_id, topic, body) VALUES ($1, $2, $3, 'orders', $4)`,

@@ -18,12 +18,12 @@ export const layers: readonly Layer[] = [
   { name: 'printer', holds: /^src\/schema\/print\w*\.ts$/, mayImport: ['schema', 'foundation'] },
   {
     name: 'main',
-    holds: /^src\/(main|admin|simulate)\.ts$/,
+    holds: /^src\/(main|simulate)\.ts$/,
     mayImport: ['app', 'sync', 'simulator', 'contract', 'database', 'settings', 'foundation'],
   },
   {
     name: 'app',
-    holds: /^src\/(app|demo)\w*\.ts$/,
+    holds: /^src\/(app|demo|admin|syncLimits)\w*\.ts$/,
     mayImport: [
       'app',
       'transport',
@@ -57,7 +57,7 @@ export const layers: readonly Layer[] = [
   { name: 'database', holds: /^src\/(db|dbErrors)\.ts$/, mayImport: ['database', 'foundation'] },
   {
     name: 'settings',
-    holds: /^src\/(config|embeddedPostgres|migrate)\w*\.ts$/,
+    holds: /^src\/(config|embeddedPostgres|migrate|place)\w*\.ts$/,
     mayImport: ['settings', 'foundation'],
   },
   { name: 'foundation', holds: /^src\/[^/]+\.ts$/, mayImport: ['foundation', 'contract'] },

@@ -40,7 +40,9 @@ export async function readMovements(db: Queryable, itemId: string): Promise<read
 /** What each order movement did to available, in ledger order. */
 export async function availableDeltas(db: Queryable, itemId: string): Promise<readonly number[]> {
   const movements = await readMovements(db, itemId);
-  return movements.filter(({ kind }) => kind === 'order').map((movement) => movement.onHandDelta - movement.reservedDelta);
+  return movements
+    .filter(({ kind }) => kind === 'order')
+    .map((movement) => movement.onHandDelta - movement.reservedDelta);
 }
 
 /**
