@@ -1,5 +1,6 @@
 /** Sends requests with a valid access token: renews it shortly before it expires, and once more when the channel refuses it. */
 
+import { z } from 'zod';
 import {
   ChannelError,
   type CredentialStore,
@@ -7,8 +8,10 @@ import {
   type HttpClient,
   type HttpRequest,
   type HttpResponse,
+  type Platform,
 } from './connector.ts';
-import { statusError } from './wire.ts';
+import { redactText } from './redaction.ts';
+import { jsonOrNull, precedingCall, statusError } from './wire.ts';
 
 export type AuthorizedSend = (build: (accessToken: string) => HttpRequest) => Promise<HttpResponse>;
 
@@ -29,15 +32,9 @@ export type AuthorizedSendOptions = {
 };
 
 export function createAuthorizedSend(options: AuthorizedSendOptions): AuthorizedSend {
-  const {
-    http,
-    credentials,
-    now,
-    renew,
-    verdict,
-    renewBeforeMs = 120_000,
-    perhapsIntervalMs = 600_000,
-  } = options;
+  const { http, credentials, now, verdict, renewBeforeMs = 120_000, perhapsIntervalMs = 600_000 } = options;
+  const renewal = options.renew;
+  const renew = renewal && ((current: Credentials) => precedingCall(renewal(current)));
   let perhapsRenewedAt = Number.NEGATIVE_INFINITY;
 
   const usableToken = async (): Promise<string> => {
@@ -75,25 +72,46 @@ export function createAuthorizedSend(options: AuthorizedSendOptions): Authorized
   };
 }
 
+/** A successful answer of a token endpoint (RFC 6749, 5.1). */
+export const tokenSchema = z.looseObject({
+  access_token: z.string().min(1),
+  expires_in: z.number().positive().optional(),
+  refresh_token: z.string().min(1).optional(),
+});
+
 /** The credentials after a successful token call. Keeps the refresh token when the channel sends no new one. */
 export function renewedCredentials(
   current: Credentials,
-  answer: {
-    readonly accessToken: string;
-    readonly expiresInSeconds: number | undefined;
-    readonly refreshToken: string | undefined;
-  },
+  token: z.output<typeof tokenSchema>,
   now: number,
 ): Credentials {
   const { accessTokenExpiresAt: _old, ...kept } = current;
   return {
     ...kept,
-    accessToken: answer.accessToken,
-    ...(answer.expiresInSeconds === undefined
+    accessToken: token.access_token,
+    ...(token.expires_in === undefined
       ? {}
-      : { accessTokenExpiresAt: new Date(now + answer.expiresInSeconds * 1000).toISOString() }),
-    ...(answer.refreshToken === undefined ? {} : { refreshToken: answer.refreshToken }),
+      : { accessTokenExpiresAt: new Date(now + token.expires_in * 1000).toISOString() }),
+    ...(token.refresh_token === undefined ? {} : { refreshToken: token.refresh_token }),
   };
+}
+
+const tokenErrorSchema = z.looseObject({ error: z.string() });
+
+/** The error of a token endpoint that refused: `misconfigured` for a wrong application, else the seller must authorise again. */
+export function tokenError(response: HttpResponse, operation: string): ChannelError {
+  const code = tokenErrorSchema.safeParse(jsonOrNull(response.text)).data?.error ?? `HTTP ${response.status}`;
+  const details = { status: response.status, raw: redactText(response.text) };
+  const message = `${operation}: ${code}`;
+  if (code === 'invalid_client') return new ChannelError('misconfigured', message, details);
+  return new ChannelError(response.status >= 400 ? 'unauthorized' : 'invalid_response', message, details);
+}
+
+/** A secret of the connection. Throws `ChannelError` (`misconfigured`) when it is missing. */
+export function requiredCredential(credentials: Credentials, platform: Platform, name: string): string {
+  const value = credentials[name] ?? '';
+  if (value === '') throw new ChannelError('misconfigured', `${platform} credentials: ${name} is missing`);
+  return value;
 }
 
 function expiryOf(credentials: Credentials): number {

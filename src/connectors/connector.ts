@@ -200,9 +200,8 @@ export type Credentials = Readonly<Record<string, string>>;
 export interface CredentialStore {
   read(): Promise<Credentials>;
   /**
-   * Replaces tokens with one refresh at a time over all processes. If the stored access token is no longer `staleAccessToken`,
-   * another caller has refreshed: the stored credentials are answered and `refresh` does not run. A missing token counts as ''. New credentials are stored before
-   * they are answered.
+   * Replaces tokens with one refresh at a time over all processes, and stores the new ones before it answers them. If the stored access token
+   * is no longer `staleAccessToken` (a missing one counts as ''), another caller has refreshed: the stored ones are answered, `refresh` does not run.
    */
   refresh(
     staleAccessToken: string,
@@ -271,6 +270,8 @@ export class ChannelError extends Error {
   readonly code: ChannelErrorCode;
   /** True when the request may have taken effect although no answer came. */
   readonly maybeApplied: boolean;
+  /** True when the request was never sent, because a call that had to come before it failed with this error. */
+  readonly neverSent: boolean;
   readonly retryAfterMs: number | null;
   readonly status: number | null;
   /** The channel's own error body, redacted and shortened. */
@@ -281,6 +282,7 @@ export class ChannelError extends Error {
     message: string,
     details: {
       readonly maybeApplied?: boolean;
+      readonly neverSent?: boolean;
       readonly retryAfterMs?: number | null;
       readonly status?: number | null;
       readonly raw?: unknown;
@@ -290,6 +292,7 @@ export class ChannelError extends Error {
     super(message, { cause: details.cause });
     this.code = code;
     this.maybeApplied = details.maybeApplied ?? false;
+    this.neverSent = details.neverSent ?? false;
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.status = details.status ?? null;
     this.raw = details.raw;

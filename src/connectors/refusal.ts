@@ -1,5 +1,7 @@
 /** Recognises that a channel did not serve a request, however it spells that: by HTTP status, or inside a GraphQL answer with status 200. */
 
+import { jsonOrNull } from './wire.ts';
+
 export type Refusal = {
   readonly code: 'rate_limited' | 'unavailable';
   /** When the channel says how long to wait. */
@@ -45,14 +47,6 @@ function costWaitMs(body: unknown): number | null {
   if (typeof requested !== 'number' || typeof available !== 'number') return null;
   if (typeof restoreRate !== 'number' || restoreRate <= 0) return null;
   return Math.max(0, Math.ceil(((requested - available) / restoreRate) * 1000));
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function member(value: unknown, name: string): unknown {

@@ -76,6 +76,15 @@ export function parseSettings<Schema extends z.ZodType>(
   throw new ChannelError('misconfigured', `${what}: ${problems.join('; ')}`);
 }
 
+/** The value of a JSON text, or null when the text is none. */
+export function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** The amount, or null when it is absent or unreadable: a strange price must not keep an order from moving stock. */
 export function moneyOrNull(
   amount: string | null | undefined,
@@ -98,21 +107,43 @@ export function statusError(response: HttpResponse, operation: string): ChannelE
   });
 }
 
+/**
+ * Waits for a call that must come before another one, such as a token or a reading. Whatever became of it, its failure leaves no doubt
+ * about the other call: that one was never sent. Throws the `ChannelError` with `neverSent`.
+ */
+export async function precedingCall<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    const { retryAfterMs, status, raw } = error;
+    throw new ChannelError(error.code, error.message, {
+      neverSent: true,
+      retryAfterMs,
+      status,
+      raw,
+      cause: error,
+    });
+  }
+}
+
 /** What a failed call means for one stock write. Anything that may have been applied is `unknown`, never `deferred`. */
 export function stockWriteFailure(error: unknown): StockWriteResult {
   if (!(error instanceof ChannelError)) throw error;
   if (error.maybeApplied) return { kind: 'unknown', reason: error.message };
   // The channel took the request and answered what nobody can read: it may have done it.
-  if (error.code === 'invalid_response') return { kind: 'unknown', reason: error.message };
+  if (error.code === 'invalid_response' && !error.neverSent)
+    return { kind: 'unknown', reason: error.message };
   if (refusals.has(error.code)) {
     return { kind: 'rejected', code: error.code, message: error.message, raw: error.raw };
   }
-  const retryAfterMs = error.retryAfterMs ?? (sellerMustAct.has(error.code) ? 60_000 : 1_000);
+  const retryAfterMs = error.retryAfterMs ?? (slowToMend.has(error.code) ? 60_000 : 1_000);
   return { kind: 'deferred', reason: error.message, retryAfterMs };
 }
 
 const refusals = new Set<ChannelErrorCode>(['rejected', 'forbidden', 'not_found']);
-const sellerMustAct = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured']);
+/** The seller must act, or the channel must answer in its own form again. */
+const slowToMend = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured', 'invalid_response']);
 
 function codeOfStatus(status: number): ChannelErrorCode {
   if (status === 401) return 'unauthorized';

@@ -35,6 +35,8 @@ export function createAmazonChannel(parts: ChannelParts, options: Partial<Amazon
   const settings: AmazonOptions = { ...demoAmazonOptions, ...options };
   const { shop, clock } = parts;
   const random = parts.random.fork('amazon');
+  // Receivers remember notification ids: a restarted sandbox must not use one again.
+  const ids = parts.random.fork(`amazon ids ${clock.now()}`);
   const access = createAmazonAccess(settings, { clock, random, rateScale: parts.rateScale });
   const documents: AmazonDocuments = new Map();
   const parcels: AmazonParcels = new Map();
@@ -55,7 +57,7 @@ export function createAmazonChannel(parts: ChannelParts, options: Partial<Amazon
       access.tokenRoute,
       ...amazonAccountRoutes(settings, access),
       ...amazonListingRoutes(catalogue, access, settings.searchResultsMax),
-      ...amazonSubmissionRoutes(catalogue, submissions, access),
+      ...amazonSubmissionRoutes({ catalogue, submissions, ids }, access),
       ...feeds.routes,
       ...amazonOrderRoutes({ shop, account: settings, parcels, personalData: settings.personalData }, access),
     ],
@@ -89,7 +91,7 @@ export function createAmazonChannel(parts: ChannelParts, options: Partial<Amazon
       };
     },
     deliveries: (event) =>
-      amazonDeliveries({ shop, account: settings, webhookToken: settings.webhookToken }, event),
+      amazonDeliveries({ shop, account: settings, webhookToken: settings.webhookToken, ids }, event),
     expireTokens: () => access.tokens.expireAccess(),
     clear() {
       documents.clear();

@@ -5,6 +5,7 @@ import { fulfilledBy } from './amazonOrderBody.ts';
 import type { Delivery } from './channel.ts';
 import type { Order, OrderState, ShopEvent } from './goods.ts';
 import { openQuantity, orderState } from './orderState.ts';
+import type { Random } from './random.ts';
 import { uuidText } from './uuid.ts';
 import type { Shop } from './world.ts';
 
@@ -13,6 +14,7 @@ export type AmazonNotificationParts = {
   readonly account: AmazonAccount;
   /** Sent as `Authorization: Bearer`: in place of the queue's access policy, which is Amazon's only proof of origin. */
   readonly webhookToken: string;
+  readonly ids: Random;
 };
 
 /** Notifications spell the statuses in their own way. */
@@ -60,10 +62,10 @@ function orderPayload({ shop, account }: AmazonNotificationParts, order: Order):
 
 /** What Amazon tells about an event: nothing about deliveries and refunds, and nothing about its own stock. */
 export function amazonDeliveries(parts: AmazonNotificationParts, event: ShopEvent): readonly Delivery[] {
-  const { shop, account, webhookToken } = parts;
+  const { account, webhookToken, ids } = parts;
   const notify = (type: string, payload: unknown): Delivery => {
     const at = new Date(event.at).toISOString();
-    const id = uuidText(shop.random);
+    const id = uuidText(ids);
     const body = {
       NotificationVersion: '1.0',
       NotificationType: type,

@@ -26,6 +26,7 @@ import type { Call, Route } from './channel.ts';
 import { moneyOf } from './decimal.ts';
 import type { Variant } from './goods.ts';
 import { jsonBody, Refusal, type Reply } from './http.ts';
+import type { Random } from './random.ts';
 import { uuidText } from './uuid.ts';
 
 /** One wish of the seller about one SKU, however it came: by call or in a feed. */
@@ -191,11 +192,15 @@ function readSubmission(call: Call): Submission {
 }
 
 export function amazonSubmissionRoutes(
-  catalogue: AmazonCatalogue,
-  submissions: AmazonSubmissions,
+  parts: {
+    readonly catalogue: AmazonCatalogue;
+    readonly submissions: AmazonSubmissions;
+    readonly ids: Random;
+  },
   access: AmazonAccess,
 ): readonly Route[] {
-  const { shop, account } = catalogue;
+  const { submissions, ids } = parts;
+  const { shop, account } = parts.catalogue;
   const path = '/listings/2021-08-01/items/:sellerId/:sku';
 
   function handle(call: Call): Reply {
@@ -208,7 +213,7 @@ export function amazonSubmissionRoutes(
     const submission = readSubmission(call);
     const issues = submissions.judge(sku, submission);
     const isValid = issues.every(({ severity }) => severity !== 'ERROR');
-    const submissionId = uuidText(shop.random);
+    const submissionId = uuidText(ids);
     if (isValid && mode === undefined) submissions.accept(sku, submission, submissionId, call.lateEffectMs);
     const accepted = mode === undefined ? 'ACCEPTED' : 'VALID';
     const asin = shop.variantBySku(sku)?.attributes['asin'];

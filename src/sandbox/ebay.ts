@@ -103,6 +103,8 @@ export function createEbayChannel(parts: ChannelParts, options: Partial<EbayOpti
   const settings: EbayOptions = { ...demoEbayOptions, ...options };
   const { shop, clock } = parts;
   const random = parts.random.fork('ebay');
+  // Receivers remember notification ids: a restarted sandbox must not use one again.
+  const ids = parts.random.fork(`ebay ids ${clock.now()}`);
   const access = createEbayAccess(settings, { clock, random, rateScale: parts.rateScale });
   const signer = createEbaySigner();
   const catalogue = createEbayCatalogue(shop, settings, settings.revisionsPerDay);
@@ -159,7 +161,7 @@ export function createEbayChannel(parts: ChannelParts, options: Partial<EbayOpti
       };
     },
     deliveries: (event) =>
-      ebayDeliveries({ catalogue, signer, random, targetOf: subscriptions.targetOf }, event),
+      ebayDeliveries({ catalogue, signer, ids, targetOf: subscriptions.targetOf }, event),
     expireTokens: () => access.tokens.expireAccess(),
     clear() {
       catalogue.clear();

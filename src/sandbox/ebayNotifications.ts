@@ -10,7 +10,7 @@ import { uuidText } from './uuid.ts';
 export type EbayNotificationSource = {
   readonly catalogue: EbayCatalogue;
   readonly signer: EbaySigner;
-  readonly random: Random;
+  readonly ids: Random;
   /** `{}` is the channel's own target; null: nobody subscribed. */
   readonly targetOf: (topic: EbayTopic) => { readonly target?: string } | null;
 };
@@ -46,7 +46,7 @@ export function ebayDeliveries(source: EbayNotificationSource, event: ShopEvent)
 }
 
 function delivery(
-  { catalogue, signer, random }: EbayNotificationSource,
+  { catalogue, signer, ids }: EbayNotificationSource,
   topic: EbayTopic,
   order: Order,
   line: LineUnits,
@@ -56,7 +56,7 @@ function delivery(
   const bought = order.lines.find(({ id }) => id === line.lineId);
   const variant = bought === undefined ? undefined : catalogue.shop.variant(bought.variantId);
   const listingId = variant === undefined ? bought?.listingId : catalogue.listingId(variant, order.createdAt);
-  const notificationId = `${uuidText(random)}_${uuidText(random)}`;
+  const notificationId = `${uuidText(ids)}_${uuidText(ids)}`;
   const eventDate = new Date(at).toISOString();
   const bodyOf = (attempt: number): string =>
     JSON.stringify({

@@ -9,7 +9,8 @@ import { etsyDeliveries } from './etsyWebhooks.ts';
 export const createEtsyChannel: ChannelFactory = ({ shop, clock, random, rateScale }) => {
   const tokens = createEtsyTokens(clock, random.fork('etsy tokens'));
   const access = createEtsyAccess(tokens, clock, rateScale);
-  const messages = random.fork('etsy webhooks');
+  // Receivers remember delivery ids: a restarted sandbox must not use one again.
+  const ids = random.fork(`etsy webhooks ${clock.now()}`);
 
   const account: readonly Route[] = [
     {
@@ -70,7 +71,7 @@ export const createEtsyChannel: ChannelFactory = ({ shop, clock, random, rateSca
         },
       };
     },
-    deliveries: (event) => etsyDeliveries(event, messages),
+    deliveries: (event) => etsyDeliveries(event, ids),
     expireTokens: () => tokens.expireAll(),
     clear() {
       // Etsy remembers nothing beside the shop.

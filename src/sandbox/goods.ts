@@ -199,9 +199,9 @@ export type ShopSettings = {
   readonly historyMs: number;
   /** Entries kept in the journal of quantity changes. */
   readonly journalSize: number;
-  /** Most orders kept; the oldest closed ones go first, then the oldest. */
+  /** Most orders kept; beyond it the least recently changed is forgotten, open or not. */
   readonly ordersMax: number;
-  /** Shipped, delivered and cancelled orders are forgotten after this time without a change. */
+  /** Shipped, delivered and cancelled orders are forgotten after this time without a change, to the minute. */
   readonly closedOrdersKeptMs: number;
 };
 

@@ -35,6 +35,8 @@ export type LineQuantity = { readonly lineId: string; readonly quantity: number 
 
 const closedStates: ReadonlySet<OrderState> = new Set(['shipped', 'delivered', 'cancelled']);
 
+const pruneEveryMs = 60_000;
+
 export class OrderBook {
   readonly #shop: Shop;
   readonly #orders = new Map<string, Order>();
@@ -42,6 +44,7 @@ export class OrderBook {
   readonly #shelf: Shelf;
   readonly #refunds: Refunds;
   #number = 1000;
+  #prunedAt = 0;
   /** Whole numbers since the start. `refused`: purchases turned away; `unitsRefused`: the units they asked for. */
   readonly counts = { placed: 0, refused: 0, unitsSold: 0, unitsRefused: 0, cancelled: 0, unitsRestocked: 0 };
 
@@ -256,14 +259,17 @@ export class OrderBook {
 
   #prune(): void {
     const { clock, settings } = this.#shop;
-    const oldest = clock.now() - settings.closedOrdersKeptMs;
-    for (const order of this.#orders.values()) {
-      if (order.updatedAt > oldest && this.#orders.size <= settings.ordersMax) break;
-      if (closedStates.has(orderState(order))) this.#forget(order.id);
-    }
     for (const id of this.#orders.keys()) {
       if (this.#orders.size <= settings.ordersMax) break;
       this.#forget(id);
+    }
+    // Looking through every old order at each sale would make a long run slower and slower.
+    if (clock.now() - this.#prunedAt < pruneEveryMs) return;
+    this.#prunedAt = clock.now();
+    const oldest = clock.now() - settings.closedOrdersKeptMs;
+    for (const order of this.#orders.values()) {
+      if (order.updatedAt > oldest) break;
+      if (closedStates.has(orderState(order))) this.#forget(order.id);
     }
   }
 

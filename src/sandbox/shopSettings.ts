@@ -14,7 +14,7 @@ export function defaultShopSettings(platform: Platform): ShopSettings {
     cancelRestocks: platform === 'shopify',
     historyMs: 600_000,
     journalSize: 20_000,
-    ordersMax: 20_000,
+    ordersMax: 5000,
     closedOrdersKeptMs: 3_600_000,
   };
 }

@@ -42,7 +42,8 @@ export const createShopifyChannel: ChannelFactory = (parts) => {
   const tokens = createShopifyTokens(clock, random.fork('shopify tokens'));
   const inventory = createInventoryMutations(shop, clock);
   const subscriptions = createSubscriptionBook(clock);
-  const ids = random.fork('shopify webhooks');
+  // Receivers remember delivery ids: a restarted sandbox must not use one again.
+  const ids = random.fork(`shopify webhooks ${clock.now()}`);
   const throttle: Throttle = {
     bucket: createTokenBucket(restoreRate * parts.rateScale, bucketSize * parts.rateScale, clock),
     restoreRate: restoreRate * parts.rateScale,

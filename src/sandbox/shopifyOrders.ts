@@ -9,6 +9,7 @@ export type OrderObjects = {
   readonly order: (order: Order) => object;
   readonly fulfillment: (order: Order, parcel: Parcel) => object;
   readonly fulfillmentOrder: (order: Order) => object;
+  readonly refund: (order: Order, refund: Refund) => object;
 };
 
 const restockTypes: Readonly<Record<RestockType, string>> = {
@@ -175,7 +176,7 @@ export function createOrderObjects(shop: Shop, goods: GoodsObjects, pager: Pager
       connection([each], page, () => byId(each.id), fulfillmentOrder),
   });
 
-  return { order, fulfillment, fulfillmentOrder };
+  return { order, fulfillment, fulfillmentOrder, refund };
 }
 
 function cancelReasonOf(order: Order): string {

@@ -97,12 +97,21 @@ function queries(parts: RootParts, { goods, orders }: Objects) {
     fulfillment_status: (order) => text(fulfillmentStatus(order)),
   };
 
+  const findRefund = (id: string): object | null => {
+    for (const order of shop.orders.all()) {
+      const found = order.refunds.find((each) => each.id === id);
+      if (found !== undefined) return orders.refund(order, found);
+    }
+    return null;
+  };
+
   const finders: Readonly<Record<string, (id: string) => object | null>> = {
     InventoryItem: (id) => shown(shop.variant(id), goods.item),
     ProductVariant: (id) => shown(findByVariantId(shop, id), goods.variant),
     Product: (id) => shown(shop.listing(id), goods.product),
     Order: (id) => shown(shop.orders.get(id), orders.order),
     FulfillmentOrder: (id) => shown(shop.orders.get(id), orders.fulfillmentOrder),
+    Refund: findRefund,
     Location: (id) => (id === locationLegacyId ? locationObject() : null),
   };
 
@@ -130,6 +139,7 @@ function queries(parts: RootParts, { goods, orders }: Objects) {
     productVariant: ofType('ProductVariant'),
     order: ofType('Order'),
     fulfillmentOrder: ofType('FulfillmentOrder'),
+    refund: ofType('Refund'),
     shop: () => shopObject(shop.variants()[0]?.price.currency ?? 'USD'),
     location: ({ id }: { id?: string | null }) =>
       typeof id === 'string' ? ofType('Location')({ id }) : locationObject(),

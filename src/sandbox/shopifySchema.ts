@@ -204,6 +204,7 @@ const roots = /* GraphQL */ `
       after: String, before: String, first: Int, last: Int, query: String, reverse: Boolean = false, sortKey: OrderSortKeys = PROCESSED_AT
     ): OrderConnection!
     fulfillmentOrder(id: ID!): FulfillmentOrder
+    refund(id: ID!): Refund
     webhookSubscriptions(
       after: String, before: String, first: Int, last: Int, reverse: Boolean = false, topics: [WebhookSubscriptionTopic!], uri: String
     ): WebhookSubscriptionConnection!

@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import type { Delivery } from './channel.ts';
 import type { Clock } from './clock.ts';
 import { decimalText } from './decimal.ts';
-import type { Order, OrderChangeKind, OrderLine, ShopEvent } from './goods.ts';
+import type { Order, OrderChangeKind, OrderLine, Parcel, Refund, ShopEvent } from './goods.ts';
 import { currentQuantity, openQuantity, orderTotal } from './orderState.ts';
 import type { Random } from './random.ts';
 import { dateTime, gid, legacyId, locationLegacyId, shopDomain, variantLegacyId } from './shopifyGoods.ts';
@@ -120,30 +120,41 @@ function orderBody(topic: string, order: Order): object {
       },
     };
   const refund = order.refunds.at(-1);
-  if (topic === 'refunds/create' && refund !== undefined) {
-    const lines = refund.lines.map(({ lineId, quantity, restock }) => ({
-      line_item_id: Number(lineId),
-      quantity,
-      restock_type: restock === 'none' ? 'no_restock' : restock,
-    }));
-    return { id: Number(refund.id), order_id: id, created_at: dateTime(refund.at), refund_line_items: lines };
-  }
+  if (topic === 'refunds/create' && refund !== undefined) return refundBody(order, refund);
   const parcel = order.parcels.at(-1);
-  if (topic.startsWith('fulfillments/') && parcel !== undefined) {
-    return {
-      id: Number(parcel.id),
-      order_id: id,
-      status: 'success',
-      created_at: dateTime(parcel.at),
-      updated_at: dateTime(order.updatedAt),
-      shipment_status: parcel.deliveredAt === null ? null : 'delivered',
-      tracking_company: parcel.carrier,
-      tracking_number: parcel.trackingNumber,
-      line_items: parcel.lines.map(({ lineId, quantity }) => ({ id: Number(lineId), quantity })),
-    };
-  }
+  if (topic.startsWith('fulfillments/') && parcel !== undefined) return fulfillmentBody(order, parcel);
   return wholeOrderBody(order);
 }
+
+const refundBody = (order: Order, refund: Refund) => ({
+  id: Number(refund.id),
+  order_id: Number(order.id),
+  created_at: dateTime(refund.at),
+  refund_line_items: refund.lines.map(({ lineId, quantity, restock }) => ({
+    line_item_id: Number(lineId),
+    quantity,
+    restock_type: restock === 'none' ? 'no_restock' : restock,
+  })),
+});
+
+const fulfillmentBody = (order: Order, parcel: Parcel) => ({
+  id: Number(parcel.id),
+  order_id: Number(order.id),
+  status: 'success',
+  created_at: dateTime(parcel.at),
+  updated_at: dateTime(order.updatedAt),
+  shipment_status: parcel.deliveredAt === null ? null : 'delivered',
+  tracking_company: parcel.carrier,
+  tracking_number: parcel.trackingNumber,
+  line_items: parcel.lines.map(({ lineId, quantity }) => ({ id: Number(lineId), quantity })),
+});
+
+/** REST's words for what GraphQL calls UNFULFILLED and PARTIALLY_FULFILLED. */
+const restFulfillmentStatus: Readonly<Record<string, string | null>> = {
+  UNFULFILLED: null,
+  PARTIALLY_FULFILLED: 'partial',
+  FULFILLED: 'fulfilled',
+};
 
 /** Additions and removals since the order was placed. */
 function editedLines(order: Order): object {
@@ -178,12 +189,12 @@ function wholeOrderBody(order: Order): object {
     test: order.test,
     currency: order.shippingCost.currency,
     financial_status: financialStatus(order).toLowerCase(),
-    fulfillment_status:
-      fulfillmentStatus(order) === 'UNFULFILLED' ? null : fulfillmentStatus(order).toLowerCase(),
+    fulfillment_status: restFulfillmentStatus[fulfillmentStatus(order)],
     total_price: decimalText(orderTotal(order, (each) => each.ordered)),
     customer: { first_name: firstName, last_name: rest.join(' ') },
     line_items: order.lines.map(lineBody),
-    refunds: order.refunds.map(({ id }) => ({ id: Number(id) })),
+    fulfillments: order.parcels.map((parcel) => fulfillmentBody(order, parcel)),
+    refunds: order.refunds.map((refund) => refundBody(order, refund)),
   };
 }
 

@@ -1,3 +1,4 @@
+/** Amazon: settings, tokens and orders, from the wire to the domain. */
 import { describe, expect, test } from 'vitest';
 import { createAmazonConnector } from '../../src/connectors/amazon/amazon.ts';
 import { ChannelError } from '../../src/connectors/connector.ts';

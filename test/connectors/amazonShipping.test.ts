@@ -1,3 +1,4 @@
+/** Amazon: parcels are confirmed once, as Amazon wants them. */
 import { describe, expect, test } from 'vitest';
 import type { Shipment } from '../../src/connectors/connector.ts';
 import { connectSeller, marketplaceId, startSeller, wireOrder } from './amazonSeller.ts';

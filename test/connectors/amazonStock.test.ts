@@ -1,6 +1,7 @@
+/** Amazon: stock is read and written by SKU, and a doubtful write is called so. */
 import { describe, expect, test } from 'vitest';
 import { connectSeller, marketplaceId, startSeller } from './amazonSeller.ts';
-import { collect, type ReceivedRequest } from './localChannel.ts';
+import { collect, type ReceivedRequest, startLocalChannel, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
 
 const listing = recording('amazon/getListingsItem') as Record<string, unknown>;
@@ -101,12 +102,27 @@ describe('stock', () => {
     expect(patches).toHaveLength(kind === 'deferred' ? 3 : 1);
   });
 
-  test('when the facts cannot be read nothing was written, so the write is deferred', async () => {
-    await using channel = await startSeller(() => ({ status: 503 }));
-    expect(await connectSeller(channel).connector.setStock([write('MUG-BLUE', 4)])).toMatchObject([
-      { kind: 'deferred' },
-    ]);
-  });
+  test.each(unclearAnswers)(
+    'when the facts are answered with %s nothing was written, so the write is deferred',
+    async (_case, answer) => {
+      await using channel = await startSeller(() => answer);
+      const results = await connectSeller(channel).connector.setStock([write('MUG-BLUE', 4)]);
+      expect(results).toMatchObject([{ kind: 'deferred' }]);
+      expect(channel.requests.some(({ method }) => method === 'PATCH')).toBe(false);
+    },
+  );
+
+  test.each(unclearAnswers)(
+    'when the token for the write is answered with %s nothing was written, so the write is deferred',
+    async (_case, answer) => {
+      await using channel = await startLocalChannel((request) => {
+        if (request.path === '/auth/o2/token') return answer;
+        return request.method === 'PATCH' ? { status: 401 } : everyListing(request);
+      });
+      const results = await connectSeller(channel).connector.setStock([write('MUG-BLUE', 4)]);
+      expect(results).toMatchObject([{ kind: 'deferred' }]);
+    },
+  );
 
   test('a catalogue beyond the 1000 that can be paged is sliced by creation date, without repeats', async () => {
     const all = Array.from({ length: 1_230 }, (_unused, index) => ({

@@ -1,3 +1,4 @@
+/** Amazon: only notifications with the bearer token count, and each has its meaning. */
 import { describe, expect, test } from 'vitest';
 import type { WebhookRequest } from '../../src/connectors/connector.ts';
 import { connectSeller } from './amazonSeller.ts';

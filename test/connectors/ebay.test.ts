@@ -1,36 +1,22 @@
+/** eBay: settings, tokens and refusals. */
 import { expect, test } from 'vitest';
 import { createEbayConnector } from '../../src/connectors/ebay/ebay.ts';
-import { ebayCredentials } from './ebaySeller.ts';
-import { type Answer, createContext, createTestStore, type Handler, startServer } from './etsyEbayServer.ts';
+import { connectEbay } from './ebaySeller.ts';
+import { type Answer, createTestContext, unclearAnswers } from './localChannel.ts';
 
-async function connect(handler: Handler, credentials: Readonly<Record<string, string>> = ebayCredentials) {
-  const server = await startServer(handler);
-  const settings = {
-    apiBaseUrl: `${server.url}/api/`,
-    identityBaseUrl: `${server.url}/identity`,
-    tokenUrl: `${server.url}/token`,
-    rateScale: 1000,
-  };
-  const store = createTestStore(credentials);
-  return { connector: createEbayConnector(createContext(settings, store)), server, store };
-}
-
-const user: Answer = { body: { userId: 'TFHdemo0001', username: 'seller1' } };
+const user: Answer = { json: { userId: 'TFHdemo0001', username: 'seller1' } };
 const newToken: Answer = {
-  body: { access_token: 'v^1.1#new', expires_in: 7200, token_type: 'User Access Token' },
+  json: { access_token: 'v^1.1#new', expires_in: 7200, token_type: 'User Access Token' },
 };
 const invalidToken: Answer = {
   status: 401,
-  body: {
+  json: {
     errors: [{ errorId: 1001, domain: 'OAuth', category: 'REQUEST', message: 'Invalid access token' }],
   },
 };
 
 test('settings that are wrong are all named at once', () => {
-  const context = createContext(
-    { marketplaceId: 'us', skusPerUpdate: 26, webhookUrl: 'nowhere' },
-    createTestStore({}),
-  );
+  const context = createTestContext({ marketplaceId: 'us', skusPerUpdate: 26, webhookUrl: 'nowhere' }, {});
   expect(() => createEbayConnector(context)).toThrow(
     expect.objectContaining({
       code: 'misconfigured',
@@ -40,48 +26,51 @@ test('settings that are wrong are all named at once', () => {
 });
 
 test('the account is known by the id that a change of name does not touch, on the identity host', async () => {
-  const { connector, server } = await connect(() => user);
+  const { connector, channel } = await connectEbay(() => user);
   expect(await connector.check()).toEqual({ externalAccountId: 'TFHdemo0001' });
-  expect(server.calls[0]).toMatchObject({
+  expect(channel.requests[0]).toMatchObject({
     path: '/identity/commerce/identity/v1/user/',
     headers: { authorization: 'Bearer v^1.1#old', 'x-ebay-c-marketplace-id': 'EBAY_US' },
   });
 });
 
 test('a refused token is renewed once with the lasting refresh token, and the call is sent again', async () => {
-  const { connector, server, store } = await connect((call) => {
+  const { connector, channel, context } = await connectEbay((call) => {
     if (call.path === '/token') return newToken;
     return call.headers.authorization === 'Bearer v^1.1#new' ? user : invalidToken;
   });
   await connector.check();
-  const [, renewal] = server.calls;
+  const [, renewal] = channel.requests;
   expect(renewal?.headers.authorization).toBe(`Basic ${Buffer.from('App-1:Cert-1').toString('base64')}`);
-  expect(Object.fromEntries(new URLSearchParams(renewal?.text))).toEqual({
+  expect(Object.fromEntries(new URLSearchParams(renewal?.body))).toEqual({
     grant_type: 'refresh_token',
     refresh_token: 'v^1.1#refresh',
   });
-  expect(store.stored()).toMatchObject({ accessToken: 'v^1.1#new', refreshToken: 'v^1.1#refresh' });
+  expect(await context.credentials.read()).toMatchObject({
+    accessToken: 'v^1.1#new',
+    refreshToken: 'v^1.1#refresh',
+  });
 });
 
 test('a token that is refused after its renewal is unauthorized, and so is a refresh token that eBay no longer takes', async () => {
-  const stubborn = await connect((call) => (call.path === '/token' ? newToken : invalidToken));
+  const stubborn = await connectEbay((call) => (call.path === '/token' ? newToken : invalidToken));
   await expect(stubborn.connector.check()).rejects.toMatchObject({ code: 'unauthorized' });
-  expect(stubborn.server.calls).toHaveLength(3);
-  const revoked = await connect((call) =>
-    call.path === '/token' ? { status: 400, body: { error: 'invalid_grant' } } : invalidToken,
+  expect(stubborn.channel.requests).toHaveLength(3);
+  const revoked = await connectEbay((call) =>
+    call.path === '/token' ? { status: 400, json: { error: 'invalid_grant' } } : invalidToken,
   );
   await expect(revoked.connector.check()).rejects.toMatchObject({ code: 'unauthorized' });
 });
 
 test('a wrong key set is misconfigured, not the seller’s fault', async () => {
-  const { connector } = await connect((call) =>
-    call.path === '/token' ? { status: 401, body: { error: 'invalid_client' } } : invalidToken,
+  const { connector } = await connectEbay((call) =>
+    call.path === '/token' ? { status: 401, json: { error: 'invalid_client' } } : invalidToken,
   );
   await expect(connector.check()).rejects.toMatchObject({ code: 'misconfigured' });
 });
 
 test('a missing credential is named', async () => {
-  const { connector } = await connect(() => user, { accessToken: 'v^1.1#old' });
+  const { connector } = await connectEbay(() => user, { credentials: { accessToken: 'v^1.1#old' } });
   await expect(connector.check()).rejects.toThrow(/appId/);
 });
 
@@ -95,17 +84,20 @@ test('the words and number of a refusal reach the error', async () => {
       longMessage: 'Insufficient permissions',
     },
   ];
-  const { connector } = await connect(() => ({ status: 403, body: { errors } }));
+  const { connector } = await connectEbay(() => ({ status: 403, json: { errors } }));
   await expect(connector.check()).rejects.toMatchObject({
     code: 'forbidden',
     message: expect.stringContaining('1100 Insufficient permissions'),
   });
 });
 
-test('a write whose token cannot be renewed now is deferred, not unknown', async () => {
-  const { connector } = await connect((call) => (call.path === '/token' ? 'lost' : invalidToken));
-  const address = { unitId: 'A', variantId: '' };
-  expect(await connector.setStock([{ address, quantity: 1, expected: null, key: 'k' }])).toMatchObject([
-    { kind: 'deferred' },
-  ]);
-});
+test.each(unclearAnswers)(
+  'a token answered with %s leaves a write unsent: deferred, not unknown',
+  async (_case, answer) => {
+    const { connector } = await connectEbay((call) => (call.path === '/token' ? answer : invalidToken));
+    const address = { unitId: 'A', variantId: '' };
+    expect(await connector.setStock([{ address, quantity: 1, expected: null, key: 'k' }])).toMatchObject([
+      { kind: 'deferred' },
+    ]);
+  },
+);

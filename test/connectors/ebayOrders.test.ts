@@ -1,17 +1,10 @@
+/** eBay: orders are read whole and in order, and parcels are reported once. */
 import { expect, test } from 'vitest';
 import type { Order, Shipment } from '../../src/connectors/connector.ts';
-import { createEbayConnector } from '../../src/connectors/ebay/ebay.ts';
-import { ebayCredentials, ebayError } from './ebaySeller.ts';
-import { assertEbayBody } from './ebaySpecification.ts';
-import {
-  type Answer,
-  type Call,
-  collect,
-  createContext,
-  createTestStore,
-  recording,
-  startServer,
-} from './etsyEbayServer.ts';
+import { assertEbayBody } from '../support/ebaySpecification.ts';
+import { connectEbay, ebayError } from './ebaySeller.ts';
+import { type Answer, collect, type Handler, type ReceivedRequest } from './localChannel.ts';
+import { recording } from './recordings.ts';
 
 type EbayOrder = Readonly<Record<string, unknown>> & { readonly orderId: string; lastModifiedDate: string };
 type Line = Readonly<Record<string, unknown>>;
@@ -31,15 +24,15 @@ const since = new Date('2026-11-22T08:00:00Z');
 
 /** Orders in the order given, as eBay promises no sorting; filtered by the window, paged by offset. */
 function ordersOf(orders: readonly EbayOrder[], parcels: readonly unknown[] = []) {
-  return (call: Call): Answer => {
+  return (call: ReceivedRequest): Answer => {
     if (call.path.endsWith('/shipping_fulfillment')) {
       return call.method === 'POST'
         ? { status: 201 }
-        : { body: { fulfillments: parcels, total: parcels.length } };
+        : { json: { fulfillments: parcels, total: parcels.length } };
     }
     if (call.path !== ordersPath) {
       const found = orders.find((each) => call.path === `${ordersPath}/${each.orderId}`);
-      return found === undefined ? { status: 404, body: { errors: [ebayError(32_100)] } } : { body: found };
+      return found === undefined ? { status: 404, json: { errors: [ebayError(32_100)] } } : { json: found };
     }
     const [, from = '', to = ''] =
       /^lastmodifieddate:\[(.*?)\.\.(.*)\]$/.exec(call.query.get('filter') ?? '') ?? [];
@@ -52,21 +45,11 @@ function ordersOf(orders: readonly EbayOrder[], parcels: readonly unknown[] = []
       offset + rows.length < matching.length
         ? { next: `https://api.ebay.com${ordersPath}?offset=${offset + limit}` }
         : {};
-    return { body: { total: matching.length, limit, offset, orders: rows, ...next } };
+    return { json: { total: matching.length, limit, offset, orders: rows, ...next } };
   };
 }
 
-async function connect(handler: (call: Call) => Answer) {
-  const server = await startServer(handler);
-  const settings = {
-    apiBaseUrl: server.url,
-    identityBaseUrl: server.url,
-    tokenUrl: `${server.url}/token`,
-    rateScale: 1000,
-  };
-  const connector = createEbayConnector(createContext(settings, createTestStore(ebayCredentials), () => now));
-  return { connector, server };
-}
+const connect = (handler: Handler) => connectEbay(handler, { now: () => now });
 
 async function readOne(
   changes: Readonly<Record<string, unknown>>,
@@ -80,7 +63,7 @@ async function readOne(
 
 test('the documented order becomes an order with its line, money and times', async () => {
   assertEbayBody('sell_fulfillment_v1', 'OrderSearchPagedCollection', recorded);
-  const { connector, server } = await connect(() => ({ body: recorded }));
+  const { connector, channel } = await connect(() => ({ json: recorded }));
   const orders = await collect(connector.ordersModifiedSince(since));
   expect(orders).toEqual([
     {
@@ -105,7 +88,7 @@ test('the documented order becomes an order with its line, money and times', asy
       raw: recordedOrder,
     },
   ]);
-  expect(server.calls[0]?.query.get('filter')).toBe('lastmodifieddate:[2026-11-22T08:00:00.000Z..]');
+  expect(channel.requests[0]?.query.get('filter')).toBe('lastmodifieddate:[2026-11-22T08:00:00.000Z..]');
 });
 
 test.for([
@@ -216,15 +199,15 @@ test('a long past is read in windows, and its orders come once and in time', asy
   const days = [1, 9, 20, 29].map((day) =>
     order({ orderId: `day-${day}`, lastModifiedDate: new Date(now - day * 86_400_000).toISOString() }),
   );
-  const { connector, server } = await connect(ordersOf(days));
+  const { connector, channel } = await connect(ordersOf(days));
   const orders = await collect(connector.ordersModifiedSince(new Date(now - 30 * 86_400_000)));
   expect(orders.map((each) => each.orderId)).toEqual(['day-29', 'day-20', 'day-9', 'day-1']);
-  expect(server.calls).toHaveLength(5);
-  expect(server.calls.at(-1)?.query.get('filter')).toMatch(/\.\.\]$/);
+  expect(channel.requests).toHaveLength(5);
+  expect(channel.requests.at(-1)?.query.get('filter')).toMatch(/\.\.\]$/);
 });
 
 test('a page that ends before the promised total is an error and never the end', async () => {
-  const { connector } = await connect(() => ({ body: { total: 7, orders: [] } }));
+  const { connector } = await connect(() => ({ json: { total: 7, orders: [] } }));
   await expect(collect(connector.ordersModifiedSince(since))).rejects.toMatchObject({
     code: 'invalid_response',
   });
@@ -238,13 +221,13 @@ const shipment: Shipment = {
   shippedAt: new Date('2026-11-22T15:00:00Z'),
   lines: [],
 };
-const posted = (calls: readonly Call[]) =>
-  calls.filter((call) => call.method === 'POST').map((call) => JSON.parse(call.text));
+const posted = (calls: readonly ReceivedRequest[]) =>
+  calls.filter((call) => call.method === 'POST').map((call) => JSON.parse(call.body));
 
 test('a parcel without lines carries every open unit, with a plain tracking number', async () => {
-  const { connector, server } = await connect(ordersOf([order()]));
+  const { connector, channel } = await connect(ordersOf([order()]));
   await connector.ship('12-00001-00001', shipment);
-  const [body] = posted(server.calls);
+  const [body] = posted(channel.requests);
   assertEbayBody('sell_fulfillment_v1', 'ShippingFulfillmentDetails', body);
   expect(body).toEqual({
     lineItems: [{ lineItemId: '10000000001', quantity: 2 }],
@@ -259,30 +242,30 @@ test('a parcel that eBay knows is not sent again', async () => {
     shipmentTrackingNumber: '940010000001',
     lineItems: [{ lineItemId: '10000000001', quantity: 2 }],
   };
-  const { connector, server } = await connect(ordersOf([order()], [known]));
+  const { connector, channel } = await connect(ordersOf([order()], [known]));
   await connector.ship('12-00001-00001', shipment);
   await connector.ship('12-00001-00001', { ...shipment, trackingNumber: null });
-  expect(posted(server.calls)).toEqual([]);
+  expect(posted(channel.requests)).toEqual([]);
 });
 
 test('a second parcel carries only what the first left, and neither carrier nor number when there is no number', async () => {
   const first = { shipmentTrackingNumber: '111', lineItems: [{ lineItemId: '10000000001', quantity: 1 }] };
-  const { connector, server } = await connect(ordersOf([order()], [first]));
+  const { connector, channel } = await connect(ordersOf([order()], [first]));
   await connector.ship('12-00001-00001', {
     ...shipment,
     trackingNumber: null,
     lines: [{ lineId: '10000000001', quantity: 2 }],
   });
-  expect(posted(server.calls)).toEqual([
+  expect(posted(channel.requests)).toEqual([
     { lineItems: [{ lineItemId: '10000000001', quantity: 1 }], shippedDate: '2026-11-22T15:00:00.000Z' },
   ]);
 });
 
 test('a lost answer to a parcel is an error that says it may have been applied, after one attempt', async () => {
   const serve = ordersOf([order()]);
-  const { connector, server } = await connect((call) => (call.method === 'POST' ? 'lost' : serve(call)));
+  const { connector, channel } = await connect((call) => (call.method === 'POST' ? 'lost' : serve(call)));
   await expect(connector.ship('12-00001-00001', shipment)).rejects.toMatchObject({ maybeApplied: true });
-  expect(posted(server.calls)).toHaveLength(1);
+  expect(posted(channel.requests)).toHaveLength(1);
 });
 
 test('a parcel of an order that eBay does not know is not_found', async () => {

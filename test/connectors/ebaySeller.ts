@@ -1,7 +1,15 @@
 /** One eBay seller in memory with the rules that matter for stock: an entry of a bulk write stands or falls by itself. */
 
-import { assertEbayBody } from './ebaySpecification.ts';
-import type { Answer, Call, Handler } from './etsyEbayServer.ts';
+import type { Credentials } from '../../src/connectors/connector.ts';
+import { createEbayConnector } from '../../src/connectors/ebay/ebay.ts';
+import { assertEbayBody } from '../support/ebaySpecification.ts';
+import {
+  type Answer,
+  createTestContext,
+  type Handler,
+  openLocalChannel,
+  type ReceivedRequest,
+} from './localChannel.ts';
 
 export const ebayCredentials = {
   appId: 'App-1',
@@ -10,6 +18,28 @@ export const ebayCredentials = {
   refreshToken: 'v^1.1#refresh',
   verificationToken: 'demo_verification_token_0123456789abcd',
 };
+
+/** A connector to a server that lives as long as the running test. */
+export async function connectEbay(
+  handler: Handler,
+  options: {
+    readonly settings?: Readonly<Record<string, unknown>>;
+    readonly credentials?: Credentials;
+    readonly now?: () => number;
+  } = {},
+) {
+  const channel = await openLocalChannel(handler);
+  const settings = {
+    apiBaseUrl: `${channel.url}/`,
+    identityBaseUrl: `${channel.url}/identity`,
+    tokenUrl: `${channel.url}/token`,
+    rateScale: 1000,
+    ...options.settings,
+  };
+  const { credentials = ebayCredentials, now } = options;
+  const context = createTestContext(settings, credentials, now === undefined ? {} : { now });
+  return { connector: createEbayConnector(context), channel, context };
+}
 
 export type TestOffer = {
   readonly offerId: string;
@@ -47,7 +77,7 @@ export const ebayError = (errorId: number, category = 'REQUEST') => ({
 export function createSeller(
   items: Readonly<Record<string, TestItem>>,
   options: {
-    readonly before?: (call: Call) => Answer | null | Promise<Answer | null>;
+    readonly before?: (call: ReceivedRequest) => Answer | null | Promise<Answer | null>;
     readonly refuse?: (sku: string, offerId: string | null) => Refusal | null;
   } = {},
 ): TestSeller {
@@ -66,7 +96,7 @@ export function createSeller(
       case '/sell/inventory/v1/inventory_item':
         return page(bySku, call);
       default:
-        return { status: 404, body: { errors: [ebayError(2002)] } };
+        return { status: 404, json: { errors: [ebayError(2002)] } };
     }
   };
   return { items: bySku, handle };
@@ -84,10 +114,10 @@ function itemBody(sku: string, { quantity, distributions }: TestItem): Record<st
   };
 }
 
-function bulkGet(items: Map<string, TestItem>, call: Call): Answer {
-  const body = JSON.parse(call.text) as { readonly requests: readonly { readonly sku: string }[] };
+function bulkGet(items: Map<string, TestItem>, call: ReceivedRequest): Answer {
+  const body = JSON.parse(call.body) as { readonly requests: readonly { readonly sku: string }[] };
   assertEbayBody('sell_inventory_v1', 'BulkGetInventoryItem', body);
-  if (body.requests.length > 25) return { status: 400, body: { errors: [ebayError(25_733)] } };
+  if (body.requests.length > 25) return { status: 400, json: { errors: [ebayError(25_733)] } };
   const responses = body.requests.map(({ sku }) => {
     const item = items.get(sku);
     return item === undefined
@@ -96,13 +126,13 @@ function bulkGet(items: Map<string, TestItem>, call: Call): Answer {
   });
   const answer = { responses };
   assertEbayBody('sell_inventory_v1', 'BulkGetInventoryItemResponse', answer);
-  return { status: responses.every((each) => each.statusCode === 200) ? 200 : 207, body: answer };
+  return { status: responses.every((each) => each.statusCode === 200) ? 200 : 207, json: answer };
 }
 
-function offers(items: Map<string, TestItem>, call: Call): Answer {
+function offers(items: Map<string, TestItem>, call: ReceivedRequest): Answer {
   const sku = call.query.get('sku') ?? '';
   const found = items.get(sku)?.offers ?? [];
-  if (found.length === 0) return { status: 404, body: { errors: [ebayError(25_713)] } };
+  if (found.length === 0) return { status: 404, json: { errors: [ebayError(25_713)] } };
   const body = {
     offers: found.map((offer) => ({
       offerId: offer.offerId,
@@ -116,19 +146,19 @@ function offers(items: Map<string, TestItem>, call: Call): Answer {
     })),
   };
   assertEbayBody('sell_inventory_v1', 'Offers', body);
-  return { body };
+  return { json: body };
 }
 
 function bulkUpdate(
   items: Map<string, TestItem>,
-  call: Call,
+  call: ReceivedRequest,
   refuse: (sku: string, offerId: string | null) => Refusal | null,
 ): Answer {
-  const body = JSON.parse(call.text) as { readonly requests: readonly Entry[] };
+  const body = JSON.parse(call.body) as { readonly requests: readonly Entry[] };
   assertEbayBody('sell_inventory_v1', 'BulkPriceQuantity', body);
   const responses = body.requests.flatMap((entry) => applyEntry(items, entry, refuse));
   assertEbayBody('sell_inventory_v1', 'BulkPriceQuantityResponse', { responses });
-  return { status: responses.every((each) => each.statusCode === 200) ? 200 : 207, body: { responses } };
+  return { status: responses.every((each) => each.statusCode === 200) ? 200 : 207, json: { responses } };
 }
 
 function applyEntry(
@@ -163,7 +193,7 @@ function applyEntry(
 }
 
 /** `offset` is the number of the page. */
-function page(items: Map<string, TestItem>, call: Call): Answer {
+function page(items: Map<string, TestItem>, call: ReceivedRequest): Answer {
   const limit = Number(call.query.get('limit'));
   const start = Number(call.query.get('offset')) * limit;
   const rows = [...items].slice(start, start + limit);
@@ -174,5 +204,5 @@ function page(items: Map<string, TestItem>, call: Call): Answer {
     inventoryItems: rows.map(([sku, item]) => itemBody(sku, item)),
   };
   assertEbayBody('sell_inventory_v1', 'InventoryItems', body);
-  return { body };
+  return { json: body };
 }

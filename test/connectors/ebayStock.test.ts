@@ -1,20 +1,13 @@
+/** eBay: item and offers carry one number, and every entry of a bulk answer is judged by itself. */
 import { expect, test } from 'vitest';
 import type { StockWrite } from '../../src/connectors/connector.ts';
-import { createEbayConnector } from '../../src/connectors/ebay/ebay.ts';
-import { createSeller, ebayCredentials, ebayError, type TestItem, type TestSeller } from './ebaySeller.ts';
-import { collect, createContext, createTestStore, recording, startServer } from './etsyEbayServer.ts';
+import { connectEbay, createSeller, ebayError, type TestItem, type TestSeller } from './ebaySeller.ts';
+import { collect, unclearAnswers } from './localChannel.ts';
+import { recording } from './recordings.ts';
 
-async function connect(seller: TestSeller, extra: Readonly<Record<string, unknown>> = {}) {
-  const server = await startServer(seller.handle);
-  const settings = {
-    apiBaseUrl: server.url,
-    identityBaseUrl: server.url,
-    tokenUrl: `${server.url}/token`,
-    rateScale: 1000,
-    ...extra,
-  };
-  const connector = createEbayConnector(createContext(settings, createTestStore(ebayCredentials)));
-  const callsTo = (name: string) => server.calls.filter((call) => call.path.endsWith(name));
+async function connect(seller: TestSeller, settings: Readonly<Record<string, unknown>> = {}) {
+  const { connector, channel } = await connectEbay(seller.handle, { settings });
+  const callsTo = (name: string) => channel.requests.filter((call) => call.path.endsWith(name));
   return { connector, callsTo };
 }
 
@@ -35,7 +28,7 @@ test('a write sets the item and its offer to the same number', async () => {
   const seller = createSeller({ 'MUG-BLUE': item(5, '9001') });
   const { connector, callsTo } = await connect(seller);
   expect(await connector.setStock([write('MUG-BLUE', 4)])).toEqual([{ kind: 'effective', quantity: 4 }]);
-  expect(JSON.parse(callsTo('bulk_update_price_quantity')[0]?.text ?? '')).toEqual({
+  expect(JSON.parse(callsTo('bulk_update_price_quantity')[0]?.body ?? '')).toEqual({
     requests: [
       {
         sku: 'MUG-BLUE',
@@ -54,14 +47,14 @@ test('the documented bodies of item, offers and update are understood', async ()
       before: (call) => {
         if (call.path.endsWith('bulk_get_inventory_item')) {
           return {
-            body: {
+            json: {
               responses: [
                 { sku: 'MUG-BLUE', statusCode: 200, inventoryItem: first, errors: [], warnings: [] },
               ],
             },
           };
         }
-        return { body: recording(call.path.endsWith('offer') ? 'ebay/offers' : 'ebay/bulkUpdateAnswer') };
+        return { json: recording(call.path.endsWith('offer') ? 'ebay/offers' : 'ebay/bulkUpdateAnswer') };
       },
     },
   );
@@ -128,17 +121,21 @@ test('an answer that leaves out a SKU leaves that SKU unknown', async () => {
     { A: item(1, '1') },
     {
       before: (call) =>
-        call.path.endsWith('bulk_update_price_quantity') ? { body: { responses: [] } } : null,
+        call.path.endsWith('bulk_update_price_quantity') ? { json: { responses: [] } } : null,
     },
   );
   const { connector } = await connect(seller);
   expect(await connector.setStock([write('A', 2)])).toMatchObject([{ kind: 'unknown' }]);
 });
 
-test('a failed look-up before the write is deferred, because nothing was sent', async () => {
+test.each(
+  ['/bulk_get_inventory_item', '/offer'].flatMap((path) =>
+    unclearAnswers.map(([name, answer]) => [path, name, answer] as const),
+  ),
+)('a look-up at %s answered with %s is deferred, because nothing was sent', async (path, _name, answer) => {
   const seller = createSeller(
     { A: item(1, '1') },
-    { before: (call) => (call.path.endsWith('/offer') ? { status: 503 } : null) },
+    { before: (call) => (call.path.endsWith(path) ? answer : null) },
   );
   const { connector, callsTo } = await connect(seller);
   expect(await connector.setStock([write('A', 2)])).toMatchObject([{ kind: 'deferred' }]);
@@ -151,7 +148,7 @@ test('thirty SKUs travel in two calls of at most 25', async () => {
   const { connector, callsTo } = await connect(seller);
   const results = await connector.setStock(skus.map((sku) => write(sku, 3)));
   expect(results.every((result) => result.kind === 'effective')).toBe(true);
-  const sizes = callsTo('bulk_update_price_quantity').map((call) => JSON.parse(call.text).requests.length);
+  const sizes = callsTo('bulk_update_price_quantity').map((call) => JSON.parse(call.body).requests.length);
   expect(sizes).toEqual([25, 5]);
   expect([...seller.items.values()].every((each) => each.quantity === 3)).toBe(true);
 });
@@ -162,8 +159,8 @@ test('a bulk call that is refused as a whole is sent SKU by SKU', async () => {
     {
       before: (call) => {
         if (!call.path.endsWith('bulk_update_price_quantity')) return null;
-        return JSON.parse(call.text).requests.length > 1
-          ? { status: 400, body: { errors: [ebayError(25_709)] } }
+        return JSON.parse(call.body).requests.length > 1
+          ? { status: 400, json: { errors: [ebayError(25_709)] } }
           : null;
       },
     },
@@ -262,7 +259,7 @@ test('an item without a quantity is unknown and never 0', async () => {
       before: (call) =>
         call.path.endsWith('bulk_get_inventory_item')
           ? {
-              body: {
+              json: {
                 responses: [{ sku: 'A', statusCode: 200, inventoryItem: { sku: 'A', condition: 'NEW' } }],
               },
             }
@@ -317,7 +314,7 @@ test('an item that disappears between two pages makes the scan start over and mi
 });
 
 test('a page that ends before the promised total is an error and never the end', async () => {
-  const seller = createSeller({}, { before: () => ({ body: { total: 3, inventoryItems: [] } }) });
+  const seller = createSeller({}, { before: () => ({ json: { total: 3, inventoryItems: [] } }) });
   const { connector } = await connect(seller);
   await expect(collect(connector.catalogue())).rejects.toMatchObject({ code: 'invalid_response' });
 });

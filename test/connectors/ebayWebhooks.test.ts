@@ -1,17 +1,12 @@
+/** eBay: only signed notifications count, its endpoint check is answered, and each topic has its meaning. */
 import { createSign, generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { WebhookRequest } from '../../src/connectors/connector.ts';
-import { createEbayConnector } from '../../src/connectors/ebay/ebay.ts';
-import { ebayCredentials } from './ebaySeller.ts';
-import { type SignatureVector, signatureVectors } from './ebaySpecification.ts';
-import {
-  type Answer,
-  type Call,
-  createContext,
-  createTestStore,
-  recording,
-  startServer,
-} from './etsyEbayServer.ts';
+import { type SignatureVector, signatureVectors } from '../support/ebaySpecification.ts';
+import { describeBySpecification } from '../support/specifications.ts';
+import { connectEbay } from './ebaySeller.ts';
+import type { Answer, Handler } from './localChannel.ts';
+import { recording } from './recordings.ts';
 
 const endpoint = 'https://sync.example.com/webhooks/ebay';
 const keyPath = '/commerce/notification/v1/public_key/';
@@ -22,28 +17,22 @@ async function connect(
   clock = { now: Date.now() },
   failing?: () => Answer | null,
 ) {
-  const server = await startServer((call: Call) => {
+  const handle: Handler = (call) => {
     if (call.path === '/token')
       return {
-        body: { access_token: 'v^1.1#app', expires_in: 7200, token_type: 'Application Access Token' },
+        json: { access_token: 'v^1.1#app', expires_in: 7200, token_type: 'Application Access Token' },
       };
     const early = failing?.();
     if (early) return early;
     const key = keys[call.path.slice(keyPath.length)];
-    return key === undefined ? { status: 404, body: { errors: [] } } : { body: key };
-  });
-  const settings = {
-    apiBaseUrl: server.url,
-    identityBaseUrl: server.url,
-    tokenUrl: `${server.url}/token`,
-    webhookUrl: endpoint,
-    rateScale: 1000,
+    return key === undefined ? { status: 404, json: { errors: [] } } : { json: key };
   };
-  const connector = createEbayConnector(
-    createContext(settings, createTestStore(ebayCredentials), () => clock.now),
-  );
-  const lookups = () => server.calls.filter((call) => call.path.startsWith(keyPath));
-  return { connector, server, lookups };
+  const { connector, channel } = await connectEbay(handle, {
+    settings: { webhookUrl: endpoint },
+    now: () => clock.now,
+  });
+  const lookups = () => channel.requests.filter((call) => call.path.startsWith(keyPath));
+  return { connector, channel, lookups };
 }
 
 const request = (body: Buffer | string, signature: string | undefined): WebhookRequest => ({
@@ -65,10 +54,8 @@ function createKey(digest: 'SHA1' | 'SHA256' = 'SHA1') {
   return { body: { key, algorithm: 'ECDSA', digest }, sign };
 }
 
-// Empty without the specifications, which has been said loudly by then, and has failed in CI.
-const vectors = Object.entries(signatureVectors ?? {});
 const vectorKeys = Object.fromEntries(
-  vectors.map(([, vector]) => [vector.public_key, vector.response ?? undefined]),
+  Object.values(signatureVectors).map((vector) => [vector.public_key, vector.response ?? undefined]),
 );
 const vectorOutcomes: Readonly<Record<string, object>> = {
   VALID: {
@@ -82,24 +69,24 @@ const vectorOutcomes: Readonly<Record<string, object>> = {
   ERROR: { kind: 'refused', status: 412 },
 };
 
-test.for(vectors)('eBay’s own signature vector %s has its outcome', async ([name, vector]) => {
-  const { kid } = JSON.parse(Buffer.from(vector.signature, 'base64').toString('utf8'));
-  // The vectors name their key apart from the signature; eBay's SDK is told which key to use.
-  const { connector, server } = await connect({ [kid]: vectorKeys[vector.public_key] });
-  expect(await connector.receiveWebhook(ofVector(vector))).toMatchObject(
-    vectorOutcomes[name] ?? { kind: 'not expected' },
-  );
-  expect(server.calls.at(-1)?.headers.authorization).toBe('Bearer v^1.1#app');
-});
+describeBySpecification('eBay’s own signature vectors', () => {
+  test.for(Object.entries(signatureVectors))('%s has its outcome', async ([name, vector]) => {
+    const { kid } = JSON.parse(Buffer.from(vector.signature, 'base64').toString('utf8'));
+    // The vectors name their key apart from the signature; eBay's SDK is told which key to use.
+    const { connector, channel } = await connect({ [kid]: vectorKeys[vector.public_key] });
+    expect(await connector.receiveWebhook(ofVector(vector))).toMatchObject(
+      vectorOutcomes[name] ?? { kind: 'not expected' },
+    );
+    expect(channel.requests.at(-1)?.headers.authorization).toBe('Bearer v^1.1#app');
+  });
 
-test.for(vectors.filter(([name]) => name === 'VALID'))(
-  'a body written anew on its way is verified as eBay’s SDK does it (vector %s)',
-  async ([, vector]) => {
+  test('a body written anew on its way is verified as eBay’s SDK does it', async () => {
+    const { message, signature } = signatureVectors['VALID'] ?? {};
     const { connector } = await connect(vectorKeys);
-    const spaced = request(JSON.stringify(vector.message, null, 2), vector.signature);
+    const spaced = request(JSON.stringify(message, null, 2), signature);
     expect((await connector.receiveWebhook(spaced)).kind).toBe('verified');
-  },
-);
+  });
+});
 
 const body = JSON.stringify(recording('ebay/orderConfirmation'));
 
@@ -131,12 +118,12 @@ test.for([
     Buffer.from(JSON.stringify({ kid: '../../x', signature: 'A'.repeat(96) })).toString('base64'),
   ],
 ] as const)('%s is refused with 412 and asks eBay nothing', async ([, signature]) => {
-  const { connector, server } = await connect({});
+  const { connector, channel } = await connect({});
   expect(await connector.receiveWebhook(request(body, signature))).toMatchObject({
     kind: 'refused',
     status: 412,
   });
-  expect(server.calls).toEqual([]);
+  expect(channel.requests).toEqual([]);
 });
 
 test('a key is kept for an hour and then asked for again', async () => {

@@ -1,17 +1,10 @@
+/** Etsy: receipts are read once each, whatever moves between two pages. */
 import { expect, test } from 'vitest';
 import type { Order } from '../../src/connectors/connector.ts';
-import { createEtsyConnector } from '../../src/connectors/etsy/etsy.ts';
-import {
-  type Answer,
-  type Call,
-  collect,
-  createContext,
-  createTestStore,
-  recording,
-  startServer,
-} from './etsyEbayServer.ts';
-import { etsyCredentials, shopId } from './etsyShop.ts';
-import { assertEtsyAnswer } from './etsySpecification.ts';
+import { assertEtsyBody } from '../support/etsySpecification.ts';
+import { connectEtsy, shopId } from './etsyShop.ts';
+import { type Answer, collect, type ReceivedRequest } from './localChannel.ts';
+import { recording } from './recordings.ts';
 
 type Receipt = Readonly<Record<string, unknown>> & { readonly receipt_id: number; updated_timestamp: number };
 
@@ -24,10 +17,10 @@ const receipt = (changes: Readonly<Record<string, unknown>> = {}): Receipt => ({
 
 /** The receipts of a shop, sorted and filtered as Etsy does it. `delivered` holds receipt numbers. */
 function receiptsOf(receipts: readonly Receipt[], delivered: ReadonlySet<number> = new Set()) {
-  return (call: Call): Answer => {
+  return (call: ReceivedRequest): Answer => {
     const single = receipts.find((each) => call.path === `${receiptsPath}/${each.receipt_id}`);
-    if (single !== undefined) return { body: single };
-    if (call.path !== receiptsPath) return { status: 404, body: { error: 'Resource not found' } };
+    if (single !== undefined) return { json: single };
+    if (call.path !== receiptsPath) return { status: 404, json: { error: 'Resource not found' } };
     const number = (name: string, fallback: number) => Number(call.query.get(name) ?? fallback);
     const matching = receipts
       .filter((each) => each.updated_timestamp >= number('min_last_modified', 0))
@@ -36,7 +29,7 @@ function receiptsOf(receipts: readonly Receipt[], delivered: ReadonlySet<number>
       .toSorted((a, b) => a.updated_timestamp - b.updated_timestamp || a.receipt_id - b.receipt_id);
     const offset = number('offset', 0);
     return {
-      body: {
+      json: {
         count: matching.length,
         results: structuredClone(matching.slice(offset, offset + number('limit', 25))),
       },
@@ -44,20 +37,11 @@ function receiptsOf(receipts: readonly Receipt[], delivered: ReadonlySet<number>
   };
 }
 
-async function connect(handler: (call: Call) => Answer) {
-  const server = await startServer(handler);
-  const settings = { apiBaseUrl: server.url, tokenUrl: `${server.url}/token`, shopId, rateScale: 1000 };
-  return {
-    connector: createEtsyConnector(createContext(settings, createTestStore(etsyCredentials))),
-    server,
-  };
-}
-
 async function readOne(
   changes: Readonly<Record<string, unknown>>,
   delivered?: ReadonlySet<number>,
 ): Promise<Order> {
-  const { connector } = await connect(receiptsOf([receipt(changes)], delivered));
+  const { connector } = await connectEtsy(receiptsOf([receipt(changes)], delivered));
   const order = await connector.order('3300000001');
   if (order === null) throw new Error('the receipt is not found');
   return order;
@@ -66,8 +50,8 @@ async function readOne(
 const since = new Date(1_795_000_000_000);
 
 test('the documented receipt becomes an order with its line, money and times', async () => {
-  assertEtsyAnswer('ShopReceipts', recorded);
-  const { connector } = await connect(receiptsOf([receipt()]));
+  assertEtsyBody('ShopReceipts', recorded);
+  const { connector } = await connectEtsy(receiptsOf([receipt()]));
   const [order, ...others] = await collect(connector.ordersModifiedSince(since));
   expect(others).toEqual([]);
   expect(order).toEqual({
@@ -132,21 +116,21 @@ test('a line without SKU is addressed by its product number', async () => {
 });
 
 test('an order that Etsy does not know is null, and a strange number is not even asked for', async () => {
-  const { connector, server } = await connect(receiptsOf([]));
+  const { connector, channel } = await connectEtsy(receiptsOf([]));
   expect(await connector.order('1')).toBeNull();
   expect(await connector.order('../../listings')).toBeNull();
-  expect(server.calls).toHaveLength(1);
+  expect(channel.requests).toHaveLength(1);
 });
 
 test('every receipt is read once, over many pages, oldest change first', async () => {
   const all = Array.from({ length: 350 }, (_unused, index) =>
     receipt({ receipt_id: index + 1, updated_timestamp: 1_795_000_000 + Math.floor(index / 3) }),
   );
-  const { connector, server } = await connect(receiptsOf(all));
+  const { connector, channel } = await connectEtsy(receiptsOf(all));
   const orders = await collect(connector.ordersModifiedSince(since));
   expect(orders.map((order) => Number(order.orderId))).toEqual(all.map((each) => each.receipt_id));
   // By time: an offset would have to be read again whenever a receipt moves.
-  expect(server.calls.map((call) => call.query.get('offset'))).toEqual(['0', '0', '0', '0']);
+  expect(channel.requests.map((call) => call.query.get('offset'))).toEqual(['0', '0', '0', '0']);
 });
 
 test('a receipt that changes between two pages moves to the end and pulls no other receipt past the reader', async () => {
@@ -155,7 +139,7 @@ test('a receipt that changes between two pages moves to the end and pulls no oth
   );
   const serve = receiptsOf(all);
   let pages = 0;
-  const { connector } = await connect((call) => {
+  const { connector } = await connectEtsy((call) => {
     const answer = serve(call);
     pages += 1;
     // After the first page three receipts of it change: with offsets the next page would begin three rows too late.
@@ -175,7 +159,7 @@ test('more receipts of one second than fit a page are all read, even when some o
   );
   const serve = receiptsOf(all);
   let pages = 0;
-  const { connector } = await connect((call) => {
+  const { connector } = await connectEtsy((call) => {
     const answer = serve(call);
     pages += 1;
     if (pages === 2) for (const moved of all.slice(0, 5)) moved.updated_timestamp = 1_795_000_777;
@@ -187,7 +171,7 @@ test('more receipts of one second than fit a page are all read, even when some o
 });
 
 test('a page that ends before the promised count is an error and never the end', async () => {
-  const { connector } = await connect(() => ({ body: { count: 5, results: [] } }));
+  const { connector } = await connectEtsy(() => ({ json: { count: 5, results: [] } }));
   await expect(collect(connector.ordersModifiedSince(since))).rejects.toMatchObject({
     code: 'invalid_response',
   });
@@ -195,15 +179,15 @@ test('a page that ends before the promised count is an error and never the end',
 
 test('receipts that are not sorted are an error, because paging by time would lose some', async () => {
   const rows = [receipt({ updated_timestamp: 1_795_000_900 }), receipt({ receipt_id: 2 })];
-  const { connector } = await connect(() => ({ body: { count: 2, results: rows } }));
+  const { connector } = await connectEtsy(() => ({ json: { count: 2, results: rows } }));
   await expect(collect(connector.ordersModifiedSince(since))).rejects.toMatchObject({
     code: 'invalid_response',
   });
 });
 
 test('a receipt without the members that stock depends on is an error that names the place', async () => {
-  const { connector } = await connect(() => ({
-    body: { count: 1, results: [{ receipt_id: 1, status: 'paid' }] },
+  const { connector } = await connectEtsy(() => ({
+    json: { count: 1, results: [{ receipt_id: 1, status: 'paid' }] },
   }));
   await expect(collect(connector.ordersModifiedSince(since))).rejects.toThrow(/transactions/);
 });

@@ -1,7 +1,15 @@
 /** One Etsy shop in memory with the rules that matter for stock: a write replaces all products, and all zeros are refused. */
 
-import type { Answer, Call, Handler } from './etsyEbayServer.ts';
-import { assertEtsyAnswer, assertEtsyRequest } from './etsySpecification.ts';
+import type { Credentials } from '../../src/connectors/connector.ts';
+import { createEtsyConnector } from '../../src/connectors/etsy/etsy.ts';
+import { assertEtsyBody, assertEtsyRequest } from '../support/etsySpecification.ts';
+import {
+  type Answer,
+  createTestContext,
+  type Handler,
+  openLocalChannel,
+  type ReceivedRequest,
+} from './localChannel.ts';
 
 export const shopId = '41000001';
 export const etsyCredentials = {
@@ -11,6 +19,19 @@ export const etsyCredentials = {
   refreshToken: '82000001.refresh1',
   webhookSecret: 'whsec_c3RvY2tzeW5jLWRlbW8tc2lnbmluZy1rZXktMDAwMQ==',
 };
+
+/** A connector to a server that lives as long as the running test. */
+export async function connectEtsy(handler: Handler, credentials: Credentials = etsyCredentials) {
+  const channel = await openLocalChannel(handler);
+  const settings = {
+    apiBaseUrl: `${channel.url}/`,
+    tokenUrl: `${channel.url}/token`,
+    shopId,
+    rateScale: 1000,
+  };
+  const context = createTestContext(settings, credentials);
+  return { connector: createEtsyConnector(context), channel, context };
+}
 
 export type TestProduct = {
   readonly id: number;
@@ -30,36 +51,36 @@ export type TestShop = { readonly listings: Map<number, TestListing>; readonly h
 /** `before` may answer instead of the shop: null lets the call through. */
 export function createShop(
   listings: Readonly<Record<number, TestListing>>,
-  before: (call: Call) => Answer | null | Promise<Answer | null> = () => null,
+  before: (call: ReceivedRequest) => Answer | null | Promise<Answer | null> = () => null,
 ): TestShop {
   const byId = new Map(Object.entries(listings).map(([id, listing]) => [Number(id), listing]));
   const handle: Handler = async (call) => (await before(call)) ?? route(byId, call);
   return { listings: byId, handle };
 }
 
-function route(listings: Map<number, TestListing>, call: Call): Answer {
+function route(listings: Map<number, TestListing>, call: ReceivedRequest): Answer {
   if (call.path === '/v3/application/listings/batch/inventory') return batch(listings, call);
   const [, inventoryOf] = /^\/v3\/application\/listings\/(\d+)\/inventory$/.exec(call.path) ?? [];
   const [, stateOf] = /^\/v3\/application\/shops\/41000001\/listings\/(\d+)$/.exec(call.path) ?? [];
   const id = Number(inventoryOf ?? stateOf);
   const listing = listings.get(id);
-  if (listing === undefined) return { status: 404, body: { error: 'Resource not found' } };
+  if (listing === undefined) return { status: 404, json: { error: 'Resource not found' } };
   if (stateOf !== undefined) return changeState(id, listing, call);
   if (call.method === 'PUT') return replace(listing, call);
-  return { body: { ...inventoryBody(listing), listing: { listing_id: id, state: listing.state } } };
+  return { json: { ...inventoryBody(listing), listing: { listing_id: id, state: listing.state } } };
 }
 
-function batch(listings: Map<number, TestListing>, call: Call): Answer {
+function batch(listings: Map<number, TestListing>, call: ReceivedRequest): Answer {
   const ids = (call.query.get('listing_ids') ?? '').split(',').map(Number);
-  if (ids.length > 100) return { status: 400, body: { error: 'Too many listing ids' } };
-  if (ids.some((id) => !listings.has(id))) return { status: 404, body: { error: 'Resource not found' } };
+  if (ids.length > 100) return { status: 400, json: { error: 'Too many listing ids' } };
+  if (ids.some((id) => !listings.has(id))) return { status: 404, json: { error: 'Resource not found' } };
   const results = ids.map((id) => {
     const listing = listings.get(id) as TestListing;
     return { listing_id: id, state: listing.state, inventory: inventoryBody(listing) };
   });
   const body = { count: results.length, results };
-  assertEtsyAnswer('ShopListingsWithAssociations', body);
-  return { body };
+  assertEtsyBody('ShopListingsWithAssociations', body);
+  return { json: body };
 }
 
 function inventoryBody({ products, shared = false }: TestListing): Record<string, unknown> {
@@ -94,7 +115,7 @@ function inventoryBody({ products, shared = false }: TestListing): Record<string
     sku_on_property: [200],
     readiness_state_on_property: [],
   };
-  assertEtsyAnswer('ListingInventory', body);
+  assertEtsyBody('ListingInventory', body);
   return body;
 }
 
@@ -102,8 +123,8 @@ type Update = {
   readonly products: { readonly sku: string; readonly offerings: { readonly quantity: number }[] }[];
 };
 
-function replace(listing: TestListing, call: Call): Answer {
-  const body = JSON.parse(call.text) as Update;
+function replace(listing: TestListing, call: ReceivedRequest): Answer {
+  const body = JSON.parse(call.body) as Update;
   assertEtsyRequest(
     'PUT',
     '/v3/application/listings/{listing_id}/inventory',
@@ -112,21 +133,21 @@ function replace(listing: TestListing, call: Call): Answer {
   );
   const quantities = body.products.map((product) => product.offerings[0]?.quantity ?? 0);
   if (quantities.every((quantity) => quantity === 0)) {
-    return { status: 400, body: { error: 'One offering must have quantity greater than 0' } };
+    return { status: 400, json: { error: 'One offering must have quantity greater than 0' } };
   }
   if (listing.shared === true && new Set(quantities).size > 1) {
-    return { status: 400, body: { error: 'quantity is incompatible with quantity_on_property' } };
+    return { status: 400, json: { error: 'quantity is incompatible with quantity_on_property' } };
   }
   const kept = listing.products.filter((product) => product.deleted !== true);
   // What is left out is deleted, as on Etsy.
   listing.products = body.products.map(({ sku }, index) =>
     Object.assign({ id: 0, sku, quantity: 0 }, kept[index], { sku, quantity: quantities[index] ?? 0 }),
   );
-  return { body: inventoryBody(listing) };
+  return { json: inventoryBody(listing) };
 }
 
-function changeState(id: number, listing: TestListing, call: Call): Answer {
-  const form = Object.fromEntries(new URLSearchParams(call.text));
+function changeState(id: number, listing: TestListing, call: ReceivedRequest): Answer {
+  const form = Object.fromEntries(new URLSearchParams(call.body));
   assertEtsyRequest(
     'PATCH',
     '/v3/application/shops/{shop_id}/listings/{listing_id}',
@@ -138,5 +159,5 @@ function changeState(id: number, listing: TestListing, call: Call): Answer {
     for (const product of listing.products) product.quantity = 1;
   }
   listing.state = form['state'] ?? listing.state;
-  return { body: { listing_id: id, state: listing.state } };
+  return { json: { listing_id: id, state: listing.state } };
 }

@@ -1,18 +1,18 @@
+/** Etsy: a write changes only the variants it names, and buyers see what it says. */
 import { expect, test } from 'vitest';
 import type { StockWrite } from '../../src/connectors/connector.ts';
-import { createEtsyConnector } from '../../src/connectors/etsy/etsy.ts';
 import { inventorySchema, inventoryUpdate } from '../../src/connectors/etsy/inventory.ts';
+import { assertEtsyBody, assertEtsyRequest } from '../support/etsySpecification.ts';
 import { createGate } from '../support/waiting.ts';
-import { createContext, createTestStore, type Handler, recording, startServer } from './etsyEbayServer.ts';
-import { createShop, etsyCredentials, shopId, type TestShop } from './etsyShop.ts';
-import { assertEtsyAnswer, assertEtsyRequest } from './etsySpecification.ts';
+import { connectEtsy, createShop, type TestShop } from './etsyShop.ts';
+import { type Handler, unclearAnswers } from './localChannel.ts';
+import { recording } from './recordings.ts';
 
 async function connect(shop: TestShop) {
-  const server = await startServer(shop.handle);
-  const settings = { apiBaseUrl: server.url, tokenUrl: `${server.url}/token`, shopId, rateScale: 1000 };
-  const connector = createEtsyConnector(createContext(settings, createTestStore(etsyCredentials)));
-  const sent = () => server.calls.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
-  return { connector, server, sent };
+  const { connector, channel } = await connectEtsy(shop.handle);
+  const sent = () =>
+    channel.requests.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
+  return { connector, channel, sent };
 }
 
 const write = (
@@ -38,7 +38,7 @@ const twoVariants = (state = 'active') => ({
 
 test('the documented record becomes the documented update, and both are what the specification describes', () => {
   const record = recording('etsy/inventory');
-  assertEtsyAnswer('ListingInventory', record);
+  assertEtsyBody('ListingInventory', record);
   const update = inventoryUpdate(inventorySchema.parse(record), new Map([[9001, 4]]));
   expect(update).toEqual(recording('etsy/inventoryUpdate'));
   assertEtsyRequest('PUT', '/v3/application/listings/{listing_id}/inventory', 'application/json', update);
@@ -96,14 +96,14 @@ test('T10: a write for one variant never puts back a copy of the other that it r
     }
     return answer;
   };
-  const { connector, server } = await connect({ ...shop, handle });
+  const { connector, channel } = await connect({ ...shop, handle });
   const first = connector.setStock([write(11, 'Y', 6)]);
   await copyTaken.opened;
   const second = connector.setStock([write(11, 'X', 4)]);
   // Time enough for the second write to read its own copy, if it did not wait for the first.
   const bystander = { headers: { 'user-agent': 'bystander' } };
   for (let turn = 0; turn < 10; turn += 1)
-    await fetch(`${server.url}/v3/application/listings/11/inventory`, bystander);
+    await fetch(`${channel.url}/v3/application/listings/11/inventory`, bystander);
   mayAnswer.open();
   expect(await first).toEqual([{ kind: 'effective', quantity: 6 }]);
   expect(await second).toEqual([{ kind: 'effective', quantity: 4 }]);
@@ -169,7 +169,7 @@ test('a failure after a sold-out listing came back leaves the number unknown', a
   let puts = 0;
   const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {
     if (call.method === 'PUT') puts += 1;
-    return puts === 2 ? { status: 400, body: { error: 'no' } } : null;
+    return puts === 2 ? { status: 400, json: { error: 'no' } } : null;
   });
   const { connector } = await connect(shop);
   expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
@@ -210,23 +210,26 @@ test('a lost answer to an update is unknown and is never sent a second time', as
 
 test('an update answered with something unreadable is unknown', async () => {
   const shop = createShop({ 11: twoVariants() }, (call) =>
-    call.method === 'PUT' ? { body: { products: 3 } } : null,
+    call.method === 'PUT' ? { json: { products: 3 } } : null,
   );
   const { connector } = await connect(shop);
   expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
 });
 
-test('a failed read before the write is deferred, because nothing was sent', async () => {
-  const shop = createShop({ 11: twoVariants() }, () => ({ status: 503, body: {} }));
-  const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'deferred' }]);
-  expect(sent().some((call) => call.startsWith('PUT'))).toBe(false);
-});
+test.each(unclearAnswers)(
+  'a read answered with %s before the write is deferred, because nothing was sent',
+  async (_case, answer) => {
+    const shop = createShop({ 11: twoVariants() }, () => answer);
+    const { connector, sent } = await connect(shop);
+    expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'deferred' }]);
+    expect(sent().some((call) => call.startsWith('PUT'))).toBe(false);
+  },
+);
 
 test('a conflict with another change is deferred, and a refusal in words is rejected', async () => {
   const answers = [
-    { status: 409, body: { error: 'conflict' } },
-    { status: 400, body: { error: 'Parentheses are not allowed' } },
+    { status: 409, json: { error: 'conflict' } },
+    { status: 400, json: { error: 'Parentheses are not allowed' } },
   ];
   const shop = createShop({ 11: twoVariants() }, (call) =>
     call.method === 'PUT' ? (answers.shift() ?? null) : null,
@@ -301,12 +304,12 @@ test('one listing that Etsy does not know makes only its own reading unknown', a
       known.map((id) => [id, { state: 'active', products: [{ id, sku: `S${id}`, quantity: id }] }]),
     ),
   );
-  const { connector, server } = await connect(shop);
+  const { connector, channel } = await connect(shop);
   const readings = await connector.readStock(ids.map((id) => ({ unitId: String(id), variantId: `S${id}` })));
   expect(readings.filter((reading) => reading.kind === 'unknown')).toHaveLength(1);
   expect(readings[41]).toMatchObject({ kind: 'unknown' });
   expect(readings[149]).toEqual({ kind: 'quantity', quantity: 150 });
-  expect(server.calls.length).toBeLessThan(20);
+  expect(channel.requests.length).toBeLessThan(20);
 });
 
 test('a variant without SKU is found by its product number, and a switched-off or missing one is not taken for stock', async () => {
@@ -330,8 +333,8 @@ test('a variant without SKU is found by its product number, and a switched-off o
 
 test('where the record comes without its listing, the state is asked for', async () => {
   const shop = createShop({ 11: twoVariants() }, (call) => {
-    if (call.path === '/v3/application/listings/11') return { body: { listing_id: 11, state: 'inactive' } };
-    return call.method === 'GET' ? { body: recording('etsy/inventory') } : null;
+    if (call.path === '/v3/application/listings/11') return { json: { listing_id: 11, state: 'inactive' } };
+    return call.method === 'GET' ? { json: recording('etsy/inventory') } : null;
   });
   const { connector } = await connect(shop);
   expect(await connector.readStock([{ unitId: '11', variantId: 'MUG-BLUE' }])).toEqual([

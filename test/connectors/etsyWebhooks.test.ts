@@ -1,9 +1,10 @@
+/** Etsy: only signed and recent deliveries count, and each has its meaning. */
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { WebhookRequest } from '../../src/connectors/connector.ts';
 import { createEtsyConnector } from '../../src/connectors/etsy/etsy.ts';
-import { createContext, createTestStore } from './etsyEbayServer.ts';
 import { etsyCredentials, shopId } from './etsyShop.ts';
+import { createTestContext } from './localChannel.ts';
 
 const officialBody =
   '{"event_type":"order.paid","resource_url":"https://openapi.etsy.com/v3/application/shops/41000001/receipts/3300000001","shop_id":41000001}';
@@ -11,7 +12,7 @@ const officialSignature = '7bv5xoNqHFwyY9S8zxS8UR5p1s9vSEUKV9l15fvugsI=';
 const sentAt = 1_795_000_000_000;
 
 const connect = (now: number, credentials: Readonly<Record<string, string>> = etsyCredentials) =>
-  createEtsyConnector(createContext({ shopId }, createTestStore(credentials), () => now));
+  createEtsyConnector(createTestContext({ shopId }, credentials, { now: () => now }));
 
 const delivery = (changes: Readonly<Record<string, string>> = {}, body = officialBody): WebhookRequest => ({
   method: 'POST',

@@ -1,3 +1,4 @@
+/** The HTTP client: deadlines, retries, budgets, and no secret in any log or error. */
 import { describe, expect, test } from 'vitest';
 import { ChannelError, type HttpRequest } from '../../src/connectors/connector.ts';
 import { createHttpClient, type HttpClientOptions } from '../../src/connectors/httpClient.ts';

@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
 import type { ConnectorContext, CredentialStore, Credentials } from '../../src/connectors/connector.ts';
 import { createHttpClient, type HttpClientOptions } from '../../src/connectors/httpClient.ts';
 import { createMemoryRateBudget } from '../../src/connectors/rateBudget.ts';
@@ -22,7 +23,17 @@ export type Reply = {
 };
 
 /** `lost`: the request is taken in and the connection cut. `silent`: no answer ever comes. */
-export type Handler = (request: ReceivedRequest) => Reply | 'lost' | 'silent' | Promise<Reply>;
+export type Answer = Reply | 'lost' | 'silent';
+
+/** Answers that leave open what the channel did. */
+export const unclearAnswers: readonly (readonly [name: string, answer: Answer])[] = [
+  ['nothing', 'lost'],
+  ['a failure', { status: 503 }],
+  ['something unreadable', { text: '<html>' }],
+];
+
+/** One that throws answers 418, which no connector understands and none tries again. */
+export type Handler = (request: ReceivedRequest) => Answer | Promise<Answer>;
 
 export type LocalChannel = AsyncDisposable & {
   readonly url: string;
@@ -54,7 +65,7 @@ export async function startLocalChannel(handler: Handler): Promise<LocalChannel>
   };
   const server = createServer((incoming, outgoing) => {
     answer(incoming, outgoing).catch((error: unknown) => {
-      outgoing.writeHead(599).end(String(error));
+      outgoing.writeHead(418).end(String(error));
     });
   });
   await new Promise<void>((resolve) => {
@@ -71,6 +82,13 @@ export async function startLocalChannel(handler: Handler): Promise<LocalChannel>
       });
     },
   };
+}
+
+/** A local channel that is closed when the running test is over. */
+export async function openLocalChannel(handler: Handler): Promise<LocalChannel> {
+  const channel = await startLocalChannel(handler);
+  onTestFinished(() => channel[Symbol.asyncDispose]());
+  return channel;
 }
 
 /** Credentials in memory with the store's promise: a refresh for a token that is no longer the stored one does not run. */
@@ -100,15 +118,15 @@ export type TestContext = ConnectorContext & {
   readonly credentials: ReturnType<typeof createMemoryCredentials>;
 };
 
-/** Waits between attempts are skipped but counted: the clock moves by them. */
+/** Waits between attempts are skipped but counted: the clock, by default one that stands still, moves by them. */
 export function createTestContext(
   settings: Readonly<Record<string, unknown>>,
   credentials: Credentials,
-  options: Partial<HttpClientOptions> = {},
+  { now: clock = () => Date.parse('2026-11-22T08:05:00Z'), ...options }: Partial<HttpClientOptions> = {},
 ): TestContext & { readonly slept: readonly number[] } {
   let skipped = 0;
   const slept: number[] = [];
-  const now = (): number => Date.parse('2026-11-22T08:05:00Z') + skipped;
+  const now = (): number => clock() + skipped;
   const http = createHttpClient({
     budget: createMemoryRateBudget({ now }),
     now,
@@ -117,7 +135,7 @@ export function createTestContext(
       slept.push(milliseconds);
       skipped += milliseconds;
     },
-    attemptTimeoutMs: 2_000,
+    attemptTimeoutMs: 5_000,
     ...options,
   });
   return { settings, credentials: createMemoryCredentials(credentials), http, now, slept };

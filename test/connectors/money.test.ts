@@ -1,3 +1,4 @@
+/** Money: decimals become minor units exactly, or not at all. */
 import { assert as check, constantFrom, integer, property } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ChannelError } from '../../src/connectors/connector.ts';

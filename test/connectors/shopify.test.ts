@@ -1,8 +1,9 @@
+/** Shopify: settings, tokens, answers with errors, and stock writes that are compared. */
 import { describe, expect, test } from 'vitest';
 import { ChannelError, type StockWrite } from '../../src/connectors/connector.ts';
 import { createShopifyConnector } from '../../src/connectors/shopify/shopify.ts';
 import { derivedKey } from '../../src/connectors/shopify/stock.ts';
-import { createTestContext } from './localChannel.ts';
+import { createTestContext, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
 import {
   connectShop,
@@ -256,6 +257,18 @@ describe('setting stock', () => {
     await using channel = await startShop(() => 'silent');
     expect(await connectShop(channel).connector.setStock([write])).toMatchObject([{ kind: 'unknown' }]);
   });
+
+  test.each(unclearAnswers)(
+    'when the token is answered with %s nothing was sent, so the write is deferred',
+    async (_case, answer) => {
+      await using channel = await startShop(
+        () => ({ status: 401 }),
+        () => answer,
+      );
+      const { connector } = connectShop(channel, { authMode: 'client_credentials' });
+      expect(await connector.setStock([write])).toMatchObject([{ kind: 'deferred' }]);
+    },
+  );
 
   test('a limit that lasts is deferred, not unknown', async () => {
     await using channel = await startShop(() => ({ status: 429, headers: { 'retry-after': '120' } }));

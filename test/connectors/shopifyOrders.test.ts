@@ -1,3 +1,4 @@
+/** Shopify: orders are read whole, and every unit is counted once. */
 import { describe, expect, test } from 'vitest';
 import { lineLevels, shopifyOrderStatus } from '../../src/connectors/shopify/orderLevels.ts';
 import { collect } from './localChannel.ts';

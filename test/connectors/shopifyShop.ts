@@ -2,10 +2,10 @@
 
 import { createShopifyConnector } from '../../src/connectors/shopify/shopify.ts';
 import {
+  type Answer,
   createTestContext,
   type LocalChannel,
   type ReceivedRequest,
-  type Reply,
   startLocalChannel,
 } from './localChannel.ts';
 
@@ -16,7 +16,7 @@ export type GraphqlRequest = {
   readonly token: string;
 };
 
-export type ShopAnswers = (request: GraphqlRequest) => Reply | 'lost' | 'silent';
+export type ShopAnswers = (request: GraphqlRequest) => Answer;
 
 export const shopDomain = 'demo-shop.myshopify.com';
 export const locationId = '65000001';
@@ -34,7 +34,7 @@ export function graphqlRequestOf(request: ReceivedRequest): GraphqlRequest {
 /** `answer` sees GraphQL requests, `tokens` what is posted to the token endpoint. */
 export async function startShop(
   answer: ShopAnswers,
-  tokens: (body: Readonly<Record<string, unknown>>) => Reply = () => ({ status: 404 }),
+  tokens: (body: Readonly<Record<string, unknown>>) => Answer = () => ({ status: 404 }),
 ): Promise<LocalChannel> {
   return startLocalChannel((request) => {
     if (request.path === '/admin/oauth/access_token') {

@@ -1,3 +1,4 @@
+/** Shopify: stock is read by item and location, the catalogue to its end, and parcels are sent once. */
 import { describe, expect, test } from 'vitest';
 import type { Shipment } from '../../src/connectors/connector.ts';
 import { collect } from './localChannel.ts';

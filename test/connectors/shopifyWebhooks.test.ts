@@ -1,3 +1,4 @@
+/** Shopify: only signed deliveries count, and each topic has its meaning. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { WebhookRequest } from '../../src/connectors/connector.ts';

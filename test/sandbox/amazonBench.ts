@@ -1,132 +1,59 @@
-/** An Amazon sandbox for one test: real HTTP, a clock that stands still, and every answer checked against Amazon's models. */
+/** An Amazon sandbox for one test, with every answer checked against Amazon's models. */
 
 import { type AmazonOptions, createAmazonChannel } from '../../src/sandbox/amazon.ts';
-import { type Channel, type ChannelServer, serveChannel } from '../../src/sandbox/channel.ts';
-import { createManualClock, type ManualClock } from '../../src/sandbox/clock.ts';
-import { createFaults, type Faults } from '../../src/sandbox/faults.ts';
-import type { ShopSettings, Variant } from '../../src/sandbox/goods.ts';
-import { createIdentifiers } from '../../src/sandbox/identifiers.ts';
-import { createRandom } from '../../src/sandbox/random.ts';
-import { Shop } from '../../src/sandbox/world.ts';
-import { assertAmazonAnswer } from './amazonSpecification.ts';
+import type { ListingInput, ShopSettings } from '../../src/sandbox/goods.ts';
+import { assertAmazonAnswer } from '../support/amazonSpecification.ts';
+import { type Answer, type ChannelBench, type Request, send, withChannel } from './channelBench.ts';
 
-export const startAt = Date.parse('2026-11-22T08:00:00.000Z');
 export const sellerId = 'A1SANDBOXSELLER';
 export const marketplaceId = 'ATVPDKIKX0DER';
 
-export type Answer = { readonly status: number; readonly headers: Headers; readonly body: unknown };
-
-export type AmazonRequest = {
-  readonly query?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-  /** Default: a good token. Null sends none. */
-  readonly token?: string | null;
-  readonly headers?: Readonly<Record<string, string>>;
-};
-
-export type AmazonBench = {
-  readonly shop: Shop;
-  readonly clock: ManualClock;
-  readonly faults: Faults;
-  readonly channel: Channel;
-  readonly server: ChannelServer;
-  readonly token: string;
-  readonly refreshToken: string;
+export type AmazonBench = ChannelBench & {
   /** Sends one request; an answer of the Selling Partner API must conform to its model. */
-  readonly call: (method: string, path: string, request?: AmazonRequest) => Promise<Answer>;
-  /** The variant of a SKU that exists. */
-  readonly variant: (sku: string) => Variant;
+  readonly call: (method: string, path: string, request?: Request) => Promise<Answer>;
 };
 
 const ownPaths = ['/auth/', '/feed-documents/'];
 
-function bodyOf(text: string): unknown {
-  if (text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
+const mug = (
+  colour: string,
+  quantity: number,
+  attributes: Readonly<Record<string, string>>,
+): ListingInput => ({
+  title: `${colour} mug`,
+  variants: [
+    {
+      sku: `MUG-${colour.toUpperCase()}`,
+      quantity,
+      price: { minor: 2450, currency: 'USD' },
+      attributes,
+    },
+  ],
+});
 
-const usd = (minor: number) => ({ minor, currency: 'USD' });
+/** One merchant-fulfilled and one Amazon-fulfilled item. */
+const listings = [
+  mug('Blue', 5, { asin: 'B0DEMO0001', productType: 'MUG' }),
+  mug('Red', 9, { productType: 'MUG', fulfillmentChannelCode: 'AMAZON_NA' }),
+];
 
-/** Opens a shop with one merchant-fulfilled and one Amazon-fulfilled item, runs the test and closes everything. */
-export async function withAmazon(
+export function withAmazon(
   run: (bench: AmazonBench) => Promise<void>,
-  options: Partial<AmazonOptions> & { readonly rateScale?: number } = {},
+  { rateScale, ...options }: Partial<AmazonOptions> & { readonly rateScale?: number } = {},
   settings: Partial<ShopSettings> = {},
 ): Promise<void> {
-  const clock = createManualClock(startAt);
-  const random = createRandom(1);
-  const shop = new Shop({
-    platform: 'amazon',
-    clock,
-    random: random.fork('shop'),
-    identifiers: createIdentifiers('amazon', startAt),
-    settings,
+  const create = (parts: Parameters<typeof createAmazonChannel>[0]) => createAmazonChannel(parts, options);
+  return withChannel({ platform: 'amazon', create, listings, rateScale, settings }, (bench) => {
+    const call: AmazonBench['call'] = async (method, path, request = {}) => {
+      const { token = bench.token } = request;
+      const authorization = token === null ? {} : { 'x-amz-access-token': token };
+      const answer = await send(bench, method, path, request, authorization);
+      if (!ownPaths.some((own) => path.startsWith(own)))
+        assertAmazonAnswer(method, path, answer.status, answer.body);
+      return answer;
+    };
+    return run({ ...bench, call });
   });
-  shop.addListing({
-    title: 'Blue mug',
-    variants: [
-      {
-        sku: 'MUG-BLUE',
-        quantity: 5,
-        price: usd(2450),
-        attributes: { asin: 'B0DEMO0001', productType: 'MUG' },
-      },
-    ],
-  });
-  shop.addListing({
-    title: 'Red mug',
-    variants: [
-      {
-        sku: 'MUG-RED',
-        quantity: 9,
-        price: usd(2450),
-        attributes: { productType: 'MUG', fulfillmentChannelCode: 'AMAZON_NA' },
-      },
-    ],
-  });
-  const faults = createFaults(random.fork('faults'));
-  const { rateScale = 1000, ...rest } = options;
-  const channel = createAmazonChannel({ shop, clock, random, rateScale }, rest);
-  const server = await serveChannel(channel, { shop, clock, faults, port: 0 });
-  const { credentials } = channel.connection(server.url, null);
-  const token = credentials['accessToken'] ?? '';
-  try {
-    await run({
-      shop,
-      clock,
-      faults,
-      channel,
-      server,
-      token,
-      refreshToken: credentials['refreshToken'] ?? '',
-      variant: (sku) => shop.variantBySku(sku) ?? shop.requireVariant(`no SKU ${sku}`),
-      async call(method, path, request = {}) {
-        const query = new URLSearchParams(request.query).toString();
-        const sent = request.token === undefined ? token : request.token;
-        const response = await fetch(server.url + path + (query === '' ? '' : `?${query}`), {
-          method,
-          headers: {
-            ...(sent === null ? {} : { 'x-amz-access-token': sent }),
-            ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
-            ...request.headers,
-          },
-          ...(request.body === undefined
-            ? {}
-            : { body: typeof request.body === 'string' ? request.body : JSON.stringify(request.body) }),
-        });
-        const body = bodyOf(await response.text());
-        if (!ownPaths.some((own) => path.startsWith(own)))
-          assertAmazonAnswer(method, path, response.status, body);
-        return { status: response.status, headers: response.headers, body };
-      },
-    });
-  } finally {
-    await server.stop();
-  }
 }
 
 export const itemPath = (sku: string) => `/listings/2021-08-01/items/${sellerId}/${encodeURIComponent(sku)}`;

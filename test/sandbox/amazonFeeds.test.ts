@@ -1,8 +1,8 @@
 /** Amazon's feeds: upload, queue, processing, report. */
 
 import { describe, expect, it } from 'vitest';
+import { assertAmazonDocument } from '../support/amazonSpecification.ts';
 import { type AmazonBench, marketplaceId, quantityPatch, sellerId, withAmazon } from './amazonBench.ts';
-import { assertAmazonDocument } from './amazonSpecification.ts';
 
 const contentType = 'application/json; charset=UTF-8';
 

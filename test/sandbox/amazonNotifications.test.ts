@@ -2,11 +2,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { demoAmazonOptions } from '../../src/sandbox/amazon.ts';
-import { createSystemClock } from '../../src/sandbox/clock.ts';
-import { createWebhookSender } from '../../src/sandbox/webhookSender.ts';
+import { assertAmazonDocument } from '../support/amazonSpecification.ts';
 import { type AmazonBench, withAmazon } from './amazonBench.ts';
-import { assertAmazonDocument } from './amazonSpecification.ts';
-import { openWebhookReceiver, type Received, type WebhookReceiver } from './webhookReceiver.ts';
+import { withWebhooks } from './channelBench.ts';
+import type { Received, WebhookReceiver } from './webhookReceiver.ts';
 
 type Notification = {
   readonly NotificationType: 'ORDER_CHANGE' | 'LISTINGS_ITEM_MFN_QUANTITY_CHANGE';
@@ -14,34 +13,11 @@ type Notification = {
   readonly NotificationMetadata: { readonly NotificationId: string };
 };
 
-/** Sends everything the channel tells, by HTTP, to a receiver. */
-async function withNotifications(
+const withNotifications = (
   run: (bench: AmazonBench, receiver: WebhookReceiver, idle: () => Promise<void>) => Promise<void>,
   status: (index: number) => number = () => 204,
-): Promise<void> {
-  await withAmazon(async (bench) => {
-    const receiver = await openWebhookReceiver({ status });
-    const clock = createSystemClock();
-    const sender = createWebhookSender({
-      platform: 'amazon',
-      clock,
-      faults: bench.faults,
-      retryDelaysMs: [1, 1],
-    });
-    sender.target = receiver.url;
-    const stop = bench.shop.subscribe((event) => {
-      for (const delivery of bench.channel.deliveries(event)) sender.send(delivery);
-    });
-    try {
-      await run(bench, receiver, () => sender.idle());
-    } finally {
-      stop();
-      await sender.stop();
-      clock.cancelAll();
-      await receiver.stop();
-    }
-  });
-}
+) =>
+  withAmazon((bench) => withWebhooks(bench, { status }, ({ receiver, idle }) => run(bench, receiver, idle)));
 
 const notificationOf = ({ body }: Received): Notification => {
   const notification = body as Notification;

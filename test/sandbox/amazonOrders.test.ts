@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Order } from '../../src/sandbox/goods.ts';
-import { type AmazonBench, marketplaceId, startAt, withAmazon } from './amazonBench.ts';
+import { type AmazonBench, marketplaceId, withAmazon } from './amazonBench.ts';
+import { startAt } from './channelBench.ts';
 
 const searchPath = '/orders/2026-01-01/orders';
 const timeText = (at: number) => new Date(at).toISOString();

@@ -4,7 +4,7 @@ import { createManualClock } from '../../src/sandbox/clock.ts';
 import { demoCatalogue, tinyCatalogue } from '../../src/sandbox/demoShop.ts';
 import { type Platform, platforms } from '../../src/sandbox/goods.ts';
 import { createSandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
-import { startAt } from './sandboxBench.ts';
+import { startAt } from './channelBench.ts';
 
 /** Lets buyers come for some minutes of simulated time. */
 function runBuyers(minutes: number, options: SandboxOptions = {}) {

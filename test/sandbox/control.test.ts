@@ -5,7 +5,9 @@ import { request } from 'node:http';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { platforms } from '../../src/sandbox/goods.ts';
-import { answerOf, at, etsyClient, openSandbox, receiveWebhooks, type SandboxBench } from './sandboxBench.ts';
+import { answerOf } from './channelBench.ts';
+import { at, etsyClient, openSandbox, type SandboxBench } from './sandboxBench.ts';
+import { openWebhookReceiver } from './webhookReceiver.ts';
 
 async function control(bench: SandboxBench, method: string, path: string, body?: unknown) {
   const response = await fetch(`${bench.sandbox.controlUrl}/_sandbox/${path}`, {
@@ -113,7 +115,7 @@ test('Faults are added, listed and removed, one by one, by marketplace or all', 
 
 test('Settings, buyers and webhook targets are changed while running', async () => {
   await using bench = await openSandbox();
-  await using receiver = await receiveWebhooks();
+  await using receiver = await openWebhookReceiver();
   await control(bench, 'POST', 'settings', { platform: 'amazon', writeEffectMs: { min: 5, max: 5 } });
   expect(bench.sandbox.shops.amazon.settings).toMatchObject({
     writeEffectMs: { min: 5, max: 5 },
@@ -125,7 +127,7 @@ test('Settings, buyers and webhook targets are changed while running', async () 
   expect(bench.sandbox.buyers.running).toBe(false);
   await control(bench, 'POST', 'webhooks', { platform: 'etsy', url: receiver.url });
   await control(bench, 'POST', 'orders', { platform: 'etsy', lines: [{ sku: 'A', quantity: 1 }] });
-  expect((await receiver.count(1)).length).toBe(1);
+  expect((await receiver.waitFor(1)).length).toBe(1);
 });
 
 test('A reset restores listings under the same ids, and forgets orders, faults and keys', async () => {

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Order } from '../../src/sandbox/goods.ts';
-import { type EbayBench, ebayError, fulfillment, startAt, withEbay } from './ebayBench.ts';
+import { startAt } from './channelBench.ts';
+import { type EbayBench, ebayError, fulfillment, withEbay } from './ebayBench.ts';
 
 const path = `${fulfillment}/order`;
 const timeText = (at: number) => new Date(at).toISOString();

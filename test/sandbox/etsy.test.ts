@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { demoCatalogue } from '../../src/sandbox/demoShop.ts';
-import { at, buy, etsyClient, openSandbox, type SandboxBench, startAt, variantId } from './sandboxBench.ts';
+import { startAt } from './channelBench.ts';
+import { at, buy, etsyClient, openSandbox, type SandboxBench, variantId } from './sandboxBench.ts';
 
 const shopPath = '/v3/application/shops/41000001';
 const seconds = (milliseconds: number) => Math.floor(milliseconds / 1000);

@@ -2,11 +2,9 @@
 import { createManualClock, type ManualClock } from '../../src/sandbox/clock.ts';
 import { tinyCatalogue } from '../../src/sandbox/demoShop.ts';
 import type { Platform } from '../../src/sandbox/goods.ts';
-import { type HttpCall, listen } from '../../src/sandbox/http.ts';
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts';
-import { assertEtsyAnswer } from './etsySpecification.ts';
-
-export const startAt = Date.parse('2026-11-22T08:00:00.000Z');
+import { assertEtsyAnswer } from '../support/etsySpecification.ts';
+import { type Answer, answerOf, startAt } from './channelBench.ts';
 
 export type SandboxBench = AsyncDisposable & { readonly sandbox: Sandbox; readonly clock: ManualClock };
 
@@ -16,14 +14,6 @@ export async function openSandbox(options: SandboxOptions = {}): Promise<Sandbox
   const sandbox = createSandbox({ catalogue: tinyCatalogue({ A: 5, B: 3 }), clock, ...options });
   await sandbox.start();
   return { sandbox, clock, [Symbol.asyncDispose]: () => sandbox.stop() };
-}
-
-export type Answer = { readonly status: number; readonly headers: Headers; readonly body: unknown };
-
-export async function answerOf(response: Response): Promise<Answer> {
-  const text = await response.text();
-  const json = (response.headers.get('content-type') ?? '').includes('json');
-  return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
 }
 
 /** The value at a path such as `data.orders.nodes.0.id`; undefined when there is none. */
@@ -78,36 +68,6 @@ export function shopifyClient(sandbox: Sandbox): ShopifyClient {
       body: JSON.stringify({ query, variables }),
     });
     return answerOf(response);
-  };
-}
-
-export type Receiver = AsyncDisposable & {
-  readonly url: string;
-  readonly received: readonly HttpCall[];
-  /** Resolves when at least this many requests have come. */
-  count(atLeast: number): Promise<readonly HttpCall[]>;
-};
-
-/** Answers with the given statuses in turn, then with 200. */
-export async function receiveWebhooks(statuses: readonly number[] = []): Promise<Receiver> {
-  const received: HttpCall[] = [];
-  const waiting: { readonly atLeast: number; readonly resolve: () => void }[] = [];
-  const server = await listen(0, async (call) => {
-    received.push(call);
-    for (const { atLeast, resolve } of waiting) if (received.length >= atLeast) resolve();
-    return { status: statuses[received.length - 1] ?? 200 };
-  });
-  return {
-    url: `${server.url}/webhooks`,
-    received,
-    async count(atLeast) {
-      await new Promise<void>((resolve) => {
-        if (received.length >= atLeast) resolve();
-        else waiting.push({ atLeast, resolve });
-      });
-      return received;
-    },
-    [Symbol.asyncDispose]: () => server.stop(),
   };
 }
 

@@ -2,15 +2,8 @@
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { tinyCatalogue } from '../../src/sandbox/demoShop.ts';
-import {
-  answerOf,
-  at,
-  buy,
-  openSandbox,
-  type SandboxBench,
-  shopifyClient,
-  variantId,
-} from './sandboxBench.ts';
+import { answerOf } from './channelBench.ts';
+import { at, buy, openSandbox, type SandboxBench, shopifyClient, variantId } from './sandboxBench.ts';
 
 const location = 'gid://shopify/Location/65000001';
 const setQuantities = `mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {

@@ -1,6 +1,9 @@
 /** Shopify's orders in the sandbox, over HTTP: found by change time, described as Shopify describes them, sent by fulfilment order. */
 import { expect, test } from 'vitest';
+import { shopifyOperations } from '../../src/connectors/shopify/operations.ts';
+import { orderFromRest } from '../../src/connectors/shopify/restOrder.ts';
 import { at, buy, openSandbox, shopifyClient, variantId } from './sandboxBench.ts';
+import { openWebhookReceiver } from './webhookReceiver.ts';
 
 const ordersSince = `query OrdersSince($first: Int!, $after: String, $query: String!) {
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
@@ -175,4 +178,78 @@ test('A fulfilment sends the named units, then the rest, and then there is nothi
     fulfillment: null,
     userErrors: [{ message: expect.stringContaining('unfulfillable') }],
   });
+});
+
+test('The lines of a refund come page by page, under the refund’s own id', async () => {
+  await using bench = await openSandbox();
+  const { orders } = bench.sandbox.shops.shopify;
+  const lines = ['A', 'B', 'A'].map((sku) => ({
+    variantId: variantId(bench.sandbox, 'shopify', sku),
+    quantity: 1,
+  }));
+  const placed = orders.place({ lines });
+  const order = placed.kind === 'placed' ? placed.order : orders.require('');
+  orders.cancel(order.id, { restock: false });
+  const id = `gid://shopify/Refund/${order.refunds[0]?.id}`;
+  const shopify = shopifyClient(bench.sandbox);
+  const read = async (after: unknown, refund = id) =>
+    at((await shopify(shopifyOperations.refundLines, { id: refund, first: 2, after })).body, 'data.refund');
+  const first = await read(null);
+  const node = (sku: number) => ({
+    quantity: 1,
+    restockType: 'NO_RESTOCK',
+    lineItem: { id: `gid://shopify/LineItem/${order.lines[sku]?.id}` },
+  });
+  expect(first).toMatchObject({
+    refundLineItems: { pageInfo: { hasNextPage: true }, nodes: [node(0), node(1)] },
+  });
+  expect(await read(at(first, 'refundLineItems.pageInfo.endCursor'))).toMatchObject({
+    refundLineItems: { pageInfo: { hasNextPage: false }, nodes: [node(2)] },
+  });
+  expect(await read(null, 'gid://shopify/Refund/1')).toBeNull();
+});
+
+test('The order in a webhook says in REST’s words what was sent and what was refunded', async () => {
+  await using bench = await openSandbox();
+  await using receiver = await openWebhookReceiver();
+  const { orders } = bench.sandbox.shops.shopify;
+  const id = buy(bench.sandbox, 'shopify', 'A', 4);
+  const lineId = orders.require(id).lines[0]?.id ?? '';
+  orders.ship(id, { carrier: 'USPS', trackingNumber: 'T1' }, [{ lineId, quantity: 1 }]);
+  bench.sandbox.setWebhookTarget('shopify', receiver.url);
+  const updated = async (change: () => void) => {
+    const seen = receiver.received.length;
+    change();
+    await bench.sandbox.webhooks.shopify.idle();
+    return receiver.received
+      .slice(seen)
+      .find(({ headers }) => headers['x-shopify-topic'] === 'orders/updated')?.body;
+  };
+  const refunded = await updated(() => {
+    orders.refund(id, [{ lineId, quantity: 2 }], false);
+  });
+  const refundLine = { line_item_id: Number(lineId), quantity: 2, restock_type: 'no_restock' };
+  const sent = {
+    status: 'success',
+    tracking_number: 'T1',
+    line_items: [{ id: Number(lineId), quantity: 1 }],
+  };
+  expect(refunded).toMatchObject({
+    fulfillment_status: 'partial',
+    fulfillments: [{ ...sent, order_id: Number(id), shipment_status: null }],
+    refunds: [{ order_id: Number(id), refund_line_items: [refundLine] }],
+  });
+  expect(orderFromRest(refunded)).toMatchObject({
+    status: 'processing',
+    lines: [{ ordered: 4, reserved: 1, shipped: 3 }],
+  });
+  await updated(() => {
+    orders.ship(id);
+  });
+  const delivered = await updated(() => orders.deliver(id));
+  expect(delivered).toMatchObject({
+    fulfillment_status: 'fulfilled',
+    fulfillments: [{ shipment_status: 'delivered' }, { shipment_status: 'delivered' }],
+  });
+  expect(orderFromRest(delivered)).toMatchObject({ status: 'delivered' });
 });

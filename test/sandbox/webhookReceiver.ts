@@ -1,15 +1,15 @@
 /** A webhook endpoint on loopback that keeps what it was sent and lets a test wait for it. */
 
-import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type HttpCall, listen, type Reply } from '../../src/sandbox/http.ts';
 
-export type Received = {
-  readonly headers: IncomingHttpHeaders;
+export type Received = Pick<HttpCall, 'path' | 'headers'> & {
+  /** As it came, byte by byte. */
   readonly text: string;
+  /** Its JSON. */
   readonly body: unknown;
 };
 
-export type WebhookReceiver = {
+export type WebhookReceiver = AsyncDisposable & {
   /** `http://127.0.0.1:port/webhooks` */
   readonly url: string;
   readonly received: readonly Received[];
@@ -18,35 +18,31 @@ export type WebhookReceiver = {
   stop(): Promise<void>;
 };
 
-/** `answer` decides the status of each POST, and the whole answer to a GET (an endpoint check). */
-export async function openWebhookReceiver(
-  answer: {
-    readonly status?: (index: number) => number;
-    readonly challenge?: (code: string) => { readonly contentType: string; readonly body: string };
-  } = {},
-): Promise<WebhookReceiver> {
+export type ReceiverAnswers = {
+  /** Of a webhook, by its number from 0. Default 204. */
+  readonly status?: (index: number) => number;
+  /** The whole answer to a GET (an endpoint check). */
+  readonly challenge?: (code: string) => { readonly contentType: string; readonly body: string };
+};
+
+export async function openWebhookReceiver(answers: ReceiverAnswers = {}): Promise<WebhookReceiver> {
   const received: Received[] = [];
   const waiting = new Set<() => void>();
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      if (request.method === 'GET') {
-        const code = new URL(request.url ?? '/', 'http://127.0.0.1').searchParams.get('challenge_code') ?? '';
-        const challenge = answer.challenge?.(code) ?? { contentType: 'text/plain', body: '' };
-        response.writeHead(200, { 'content-type': challenge.contentType }).end(challenge.body);
-        return;
-      }
-      const text = Buffer.concat(chunks).toString('utf8');
-      const status = answer.status?.(received.length) ?? 204;
-      received.push({ headers: request.headers, text, body: JSON.parse(text) });
-      response.writeHead(status).end();
-      for (const check of waiting) check();
-    });
+  const server = await listen(0, async ({ method, path, query, headers, body: bytes }): Promise<Reply> => {
+    if (method === 'GET') {
+      const { contentType = 'text/plain', body = '' } =
+        answers.challenge?.(query.get('challenge_code') ?? '') ?? {};
+      return { status: 200, headers: { 'content-type': contentType }, body };
+    }
+    const status = answers.status?.(received.length) ?? 204;
+    const text = bytes.toString('utf8');
+    received.push({ path, headers, text, body: JSON.parse(text) });
+    for (const check of waiting) check();
+    return { status };
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = () => server.stop();
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhooks`,
+    url: `${server.url}/webhooks`,
     received,
     waitFor: (count) =>
       new Promise((resolve) => {
@@ -58,10 +54,7 @@ export async function openWebhookReceiver(
         waiting.add(check);
         check();
       }),
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }

@@ -317,3 +317,29 @@ async function inStep(db: Queryable, sandbox: Sandbox, accountId: string, timeou
     { timeoutMs, intervalMs: 30, what: 'every channel to be in step' },
   );
 }
+
+/** Everything that was written to one listing and everything that changed its number on the channel, in order of time: for the message of a failure. */
+export async function historyOf(db: Queryable, sandbox: Sandbox, platform: Platform, sku: string): Promise<string> {
+  const { rows } = await db.query<{ at: Date; what: string }>(
+    `SELECT at, what FROM (
+       SELECT write.sent_at AS at, 'sent ' || write.quantity || ' over ' || coalesce(write.expected::text, '?') || ' for seq ' || write.target_seq AS what
+         FROM listing_writes write JOIN listings listing ON listing.id = write.listing_id WHERE listing.platform = $1::platform AND listing.sku = $2
+       UNION ALL
+       SELECT coalesce(write.answered_at, write.sent_at), 'answer for ' || write.quantity || ' (seq ' || write.target_seq || '): ' || write.state || coalesce(' ' || write.error, '')
+         FROM listing_writes write JOIN listings listing ON listing.id = write.listing_id WHERE listing.platform = $1::platform AND listing.sku = $2
+       UNION ALL
+       SELECT listing.quantity_at, 'believed ' || coalesce(listing.quantity::text, 'unknown') || ', target ' || coalesce(listing.target::text, 'none')
+         FROM listings listing WHERE listing.platform = $1::platform AND listing.sku = $2
+       UNION ALL
+       SELECT movement.created_at, 'ledger seq ' || movement.seq || ': available ' || (movement.on_hand_after - movement.reserved_after)
+         FROM stock_movements movement JOIN listings listing ON listing.item_id = movement.item_id WHERE listing.platform = $1::platform AND listing.sku = $2
+     ) history ORDER BY at`,
+    [platform, sku],
+  );
+  const shown = sandbox.shops[platform].journal
+    .values()
+    .filter((change) => change.sku === sku)
+    .map(({ at, cause, from, to }) => ({ at: new Date(at), what: `channel: ${cause} ${from} -> ${to}` }));
+  const all = [...rows, ...shown].toSorted((one, other) => one.at.getTime() - other.at.getTime());
+  return all.map(({ at, what }) => `${at.toISOString().slice(11, 23)} ${what}`).join('\n');
+}

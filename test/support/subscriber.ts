@@ -45,7 +45,7 @@ export type Subscriber<Envelope extends AnyEnvelope> = AsyncDisposable & {
 
 type EventOf<Envelope> = Exclude<Envelope, { readonly __typename?: 'Gap' | 'Heartbeat' }>;
 
-type Socket = { readonly client: Client; readonly cut: () => void; received: number };
+type Socket = { readonly client: Client; readonly cut: () => void; received: number; closed: boolean };
 
 /** Opens a subscription and resolves when it is live, so that nothing that happens afterwards can be missed. */
 export async function subscribe<Envelope extends AnyEnvelope>(
@@ -73,10 +73,11 @@ export async function subscribe<Envelope extends AnyEnvelope>(
         closed: (event) => {
           const { code, reason } = event as { code: number | CloseCode; reason: string };
           closes.push({ code, reason });
+          if (socket !== null && socket.client === client) socket.closed = true;
         },
       },
     });
-    const opened: Socket = { client, cut: () => raw?.terminate(), received: 0 };
+    const opened: Socket = { client, cut: () => raw?.terminate(), received: 0, closed: false };
     client.subscribe<Record<string, Envelope>>(
       { query: print(options.document), variables: { ...options.variables, ...(cursor === null ? {} : { after: cursor }) } },
       {
@@ -100,13 +101,12 @@ export async function subscribe<Envelope extends AnyEnvelope>(
   }
 
   const live = async (): Promise<void> => {
-    const before = closes.length;
-    await waitFor(() => errors.length > 0 || completed || closes.length > before || (socket?.received ?? 0) > 0, {
+    await waitFor(() => errors.length > 0 || completed || socket?.closed === true || (socket?.received ?? 0) > 0, {
       timeoutMs: 10_000,
       what: 'a subscription to be live',
     });
-    if (errors.length > 0 || closes.length > before)
-      throw new Error(`the subscription failed: ${JSON.stringify([errors, closes])}`);
+    if (errors.length > 0 || (socket?.closed === true && !completed))
+      throw new Error(`the subscription failed: ${JSON.stringify([errors, closes.at(-1)])}`);
   };
   const drop = (): void => {
     const dropped = socket;

@@ -8,7 +8,7 @@ import {
   type RateLimit,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
-import { statusError } from '../wire.ts';
+import { jsonOrNull, statusError } from '../wire.ts';
 import { type AmazonSettings, amazonErrorsSchema, createAmazonSend } from './auth.ts';
 
 /** Requests per second and burst, per operation and seller (usage plan tables of the Selling Partner API models). */
@@ -95,13 +95,7 @@ export function amazonError(response: HttpResponse, operation: AmazonOperation):
 
 /** Amazon's first error code, such as `InvalidInput`; null when the body has none. */
 export function firstErrorCode(response: HttpResponse): string | null {
-  let body: unknown;
-  try {
-    body = JSON.parse(response.text);
-  } catch {
-    return null;
-  }
-  const parsed = amazonErrorsSchema.safeParse(body);
+  const parsed = amazonErrorsSchema.safeParse(jsonOrNull(response.text));
   const code = parsed.success ? parsed.data.errors[0]?.code : undefined;
   return code === undefined ? null : redactText(code, 80);
 }

@@ -5,11 +5,13 @@ import {
   type AuthorizedSend,
   createAuthorizedSend,
   renewedCredentials,
+  requiredCredential,
   type TokenVerdict,
+  tokenError,
+  tokenSchema,
 } from '../accessToken.ts';
-import { ChannelError, type ConnectorContext, type Credentials, type HttpResponse } from '../connector.ts';
-import { redactText } from '../redaction.ts';
-import { parseBody, parseSettings } from '../wire.ts';
+import type { ConnectorContext, Credentials, HttpResponse } from '../connector.ts';
+import { jsonOrNull, parseBody, parseSettings } from '../wire.ts';
 
 const regions = {
   na: 'https://sellingpartnerapi-na.amazon.com',
@@ -45,13 +47,6 @@ export function readAmazonSettings(settings: unknown): AmazonSettings {
   const { region, apiBaseUrl, ...rest } = parseSettings(settingsSchema, settings, 'amazon settings');
   return { ...rest, apiBaseUrl: (apiBaseUrl ?? regions[region ?? 'na']).replace(/\/+$/, '') };
 }
-
-const tokenSchema = z.looseObject({
-  access_token: z.string().min(1),
-  expires_in: z.number().positive().optional(),
-  refresh_token: z.string().min(1).optional(),
-});
-const tokenErrorSchema = z.looseObject({ error: z.string() });
 
 export const amazonErrorsSchema = z.looseObject({
   errors: z.array(
@@ -93,46 +88,14 @@ async function renewToken(
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
     body: new URLSearchParams({
       grant_type: 'refresh_token',
-      refresh_token: required(current, 'refreshToken'),
-      client_id: required(current, 'clientId'),
-      client_secret: required(current, 'clientSecret'),
+      refresh_token: requiredCredential(current, 'amazon', 'refreshToken'),
+      client_id: requiredCredential(current, 'amazon', 'clientId'),
+      client_secret: requiredCredential(current, 'amazon', 'clientSecret'),
     }).toString(),
     operation,
     // Amazon's refresh token does not rotate, so a repeat is harmless.
     retry: 'safe',
   });
-  if (response.status !== 200) throw tokenError(response);
-  const token = parseBody(tokenSchema, response, operation);
-  return renewedCredentials(
-    current,
-    {
-      accessToken: token.access_token,
-      expiresInSeconds: token.expires_in,
-      refreshToken: token.refresh_token,
-    },
-    context.now(),
-  );
-}
-
-function tokenError(response: HttpResponse): ChannelError {
-  const parsed = tokenErrorSchema.safeParse(jsonOrNull(response.text));
-  const code = parsed.success ? parsed.data.error : `HTTP ${response.status}`;
-  const details = { status: response.status, raw: redactText(response.text) };
-  const message = `amazon.token: ${code}`;
-  if (code === 'invalid_client') return new ChannelError('misconfigured', message, details);
-  return new ChannelError(response.status >= 400 ? 'unauthorized' : 'invalid_response', message, details);
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-function required(credentials: Credentials, name: string): string {
-  const value = credentials[name] ?? '';
-  if (value === '') throw new ChannelError('misconfigured', `amazon credentials: ${name} is missing`);
-  return value;
+  if (response.status !== 200) throw tokenError(response, operation);
+  return renewedCredentials(current, parseBody(tokenSchema, response, operation), context.now());
 }

@@ -10,7 +10,7 @@ import type {
   StockWriteResult,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
-import { parseBody, stockWriteFailure } from '../wire.ts';
+import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import { type AmazonApi, amazonError, firstErrorCode } from './api.ts';
 import { findListings, type ListingFacts, type ListingMemory, listingPath, readingOf } from './listings.ts';
 
@@ -48,15 +48,10 @@ export async function setAmazonStock(
 ): Promise<StockWriteResult[]> {
   let facts: ReadonlyMap<string, ListingFacts>;
   try {
-    facts = await memory.facts(writes.map((write) => write.address.unitId));
+    facts = await precedingCall(memory.facts(writes.map((write) => write.address.unitId)));
   } catch (error) {
-    // Only readings have been sent: no write is in doubt.
     const failure = stockWriteFailure(error);
-    const result: StockWriteResult =
-      failure.kind === 'unknown'
-        ? { kind: 'deferred', reason: failure.reason, retryAfterMs: 1_000 }
-        : failure;
-    return writes.map(() => result);
+    return writes.map(() => failure);
   }
   return mapBounded(writes, writesInFlight, async (write) => {
     try {

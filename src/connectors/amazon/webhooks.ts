@@ -9,7 +9,7 @@ import {
   type WebhookReceipt,
   type WebhookRequest,
 } from '../connector.ts';
-import { instantSchema, parseValue } from '../wire.ts';
+import { instantSchema, jsonOrNull, parseValue } from '../wire.ts';
 import type { AmazonSettings } from './auth.ts';
 
 const notificationSchema = z.looseObject({
@@ -72,12 +72,7 @@ function digestOf(text: string): Buffer {
 
 /** The notification itself, taken out of an EventBridge envelope when there is one. Null when the body is not a JSON object. */
 function notificationOf(body: Buffer): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch {
-    return null;
-  }
+  const value = jsonOrNull(body.toString('utf8'));
   if (typeof value !== 'object' || value === null) return null;
   return 'detail' in value && 'detail-type' in value ? value.detail : value;
 }

@@ -12,7 +12,7 @@ import {
   type RateLimit,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
-import { parseBody, parseSettings, statusError } from '../wire.ts';
+import { jsonOrNull, parseBody, parseSettings, statusError } from '../wire.ts';
 import { errorsIn } from './errors.ts';
 
 const baseUrl = z.url({ protocol: /^https?$/ });
@@ -180,38 +180,21 @@ async function requestToken(
   grant: { readonly operation: string; readonly form: Readonly<Record<string, string>> },
 ): Promise<Credentials> {
   const { appId, certId } = parseSettings(applicationSchema, current, 'ebay credentials');
-  let response: HttpResponse;
-  try {
-    response = await context.http.send({
-      method: 'POST',
-      url: settings.tokenUrl,
-      headers: {
-        accept: 'application/json',
-        authorization: `Basic ${Buffer.from(`${appId}:${certId}`).toString('base64')}`,
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      body: new URLSearchParams(grant.form).toString(),
-      operation: grant.operation,
-      retry: 'safe',
-    });
-  } catch (error) {
-    throw neverSent(error);
-  }
+  const response = await context.http.send({
+    method: 'POST',
+    url: settings.tokenUrl,
+    headers: {
+      accept: 'application/json',
+      authorization: `Basic ${Buffer.from(`${appId}:${certId}`).toString('base64')}`,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: new URLSearchParams(grant.form).toString(),
+    operation: grant.operation,
+    retry: 'safe',
+  });
   if (response.status >= 300) throw tokenRefusal(grant.operation, response);
   const token = parseBody(tokenSchema, response, grant.operation);
-  const answer = {
-    accessToken: token.access_token,
-    expiresInSeconds: token.expires_in,
-    refreshToken: undefined,
-  };
-  return renewedCredentials(current, answer, context.now());
-}
-
-/** A lost answer says nothing about the call that depended on this one: that one was never sent. */
-export function neverSent(error: unknown): unknown {
-  if (!(error instanceof ChannelError)) return error;
-  const { retryAfterMs, status, raw } = error;
-  return new ChannelError(error.code, error.message, { retryAfterMs, status, raw, cause: error });
+  return renewedCredentials(current, token, context.now());
 }
 
 const tokenErrorSchema = z.object({ error: z.string() });
@@ -234,12 +217,4 @@ function refusal(operation: string, response: HttpResponse): ChannelError {
     status,
     raw,
   });
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

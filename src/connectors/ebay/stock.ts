@@ -2,15 +2,9 @@
 
 import { z } from 'zod';
 import { chunks, mapBounded } from '../concurrency.ts';
-import {
-  ChannelError,
-  type ListingAddress,
-  type StockReading,
-  type StockWrite,
-  type StockWriteResult,
-} from '../connector.ts';
-import { parseBody, stockWriteFailure } from '../wire.ts';
-import { type EbayApi, neverSent } from './auth.ts';
+import type { ListingAddress, StockReading, StockWrite, StockWriteResult } from '../connector.ts';
+import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
+import type { EbayApi } from './auth.ts';
 import { errorsIn, refusedWrite } from './errors.ts';
 import {
   type Distribution,
@@ -100,9 +94,9 @@ async function prepared(
 ): Promise<readonly Sendable[]> {
   let found: ReadonlyMap<string, UnitAnswer>;
   try {
-    found = await units.find(slots.map((slot) => slot.write.address.unitId));
+    found = await precedingCall(units.find(slots.map((slot) => slot.write.address.unitId)));
   } catch (error) {
-    const failure = failureBeforeWrite(error);
+    const failure = stockWriteFailure(error);
     for (const { index } of slots) results[index] = failure;
     return [];
   }
@@ -239,13 +233,6 @@ function resultOf({ write, unit }: Sendable, responses: readonly AnswerEntry[]):
     return { kind: 'unknown', reason: `some offers of the SKU were changed, others not: ${texts}` };
   }
   return refusedWrite(first.statusCode, errors, failed);
-}
-
-function failureBeforeWrite(error: unknown): StockWriteResult {
-  if (error instanceof ChannelError && error.code === 'invalid_response') {
-    return { kind: 'deferred', reason: error.message, retryAfterMs: unreadableMs };
-  }
-  return stockWriteFailure(neverSent(error));
 }
 
 function rejected(code: string, message: string): StockWriteResult {

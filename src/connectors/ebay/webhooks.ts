@@ -3,7 +3,7 @@
 import { createHash, createVerify } from 'node:crypto';
 import { z } from 'zod';
 import { ChannelError, type ChannelMessage, type WebhookReceipt, type WebhookRequest } from '../connector.ts';
-import { parseBody } from '../wire.ts';
+import { jsonOrNull, parseBody } from '../wire.ts';
 import type { EbayApi } from './auth.ts';
 import { createPublicKeys, type PublicKey, type PublicKeys } from './publicKeys.ts';
 
@@ -118,14 +118,6 @@ export function parseWebhook(topic: string, body: Buffer): readonly ChannelMessa
   if (documentedTopics.has(topic))
     throw new ChannelError('invalid_response', `${operation}: no order.orderId`);
   return [{ kind: 'ignored', reason: `${topic} names no order; the next poll finds the change` }];
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function refused(status: number, reason: string): WebhookReceipt {

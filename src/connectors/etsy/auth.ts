@@ -134,34 +134,17 @@ async function requestToken(
   const { keystring, refreshToken } = parseSettings(refreshSchema, current, 'etsy credentials');
   // Here Etsy wants the keystring alone, without the shared secret.
   const form = { grant_type: 'refresh_token', client_id: keystring, refresh_token: refreshToken };
-  let response: HttpResponse;
-  try {
-    response = await context.http.send({
-      method: 'POST',
-      url: settings.tokenUrl,
-      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams(form).toString(),
-      operation,
-      retry: 'safe',
-    });
-  } catch (error) {
-    throw neverSent(error);
-  }
+  const response = await context.http.send({
+    method: 'POST',
+    url: settings.tokenUrl,
+    headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams(form).toString(),
+    operation,
+    retry: 'safe',
+  });
   if (response.status >= 300) throw tokenRefusal(operation, response);
   const token = parseBody(tokenSchema, response, operation);
-  const answer = {
-    accessToken: token.access_token,
-    expiresInSeconds: token.expires_in,
-    refreshToken: token.refresh_token,
-  };
-  return renewedCredentials(current, answer, context.now());
-}
-
-/** A lost token answer says nothing about the call that needed the token: that one was never sent. */
-function neverSent(error: unknown): unknown {
-  if (!(error instanceof ChannelError)) return error;
-  const { retryAfterMs, status, raw } = error;
-  return new ChannelError(error.code, error.message, { retryAfterMs, status, raw, cause: error });
+  return renewedCredentials(current, token, context.now());
 }
 
 function tokenRefusal(operation: string, response: HttpResponse): ChannelError {

@@ -2,7 +2,7 @@
 
 import { mapBounded } from '../concurrency.ts';
 import { ChannelError, type StockWrite, type StockWriteResult } from '../connector.ts';
-import { parseBody, stockWriteFailure } from '../wire.ts';
+import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
 import {
   changesNothing,
@@ -26,7 +26,6 @@ const listingsAtOnce = 4;
 /** Etsy shows at most 999 of an offering. */
 export const quantityMax = 999;
 const conflictMs = 2_000;
-const unreadableMs = 60_000;
 
 /** The end of the last write of each listing. For the whole process: two connectors of one shop must not rebuild one record at a time. */
 const lastWrites = new Map<string, Promise<unknown>>();
@@ -66,7 +65,7 @@ async function writeListing(
   results: StockWriteResult[],
 ): Promise<void> {
   try {
-    const listing = isListingId(listingId) ? await readListing(api, listingId) : null;
+    const listing = isListingId(listingId) ? await precedingCall(readListing(api, listingId)) : null;
     const open = group.filter(({ write, index }) => {
       const refused =
         listing === null ? rejected('not_found', 'Etsy does not know this listing') : refuse(listing, write);
@@ -140,7 +139,9 @@ async function bringAbout(
     return { listing: { state: activated, inventory: restored }, written: true };
   } catch (error) {
     // Whatever became of the numbers, the listing sells again.
-    throw maybeApplied(error);
+    if (!(error instanceof ChannelError)) throw error;
+    const { code, message, status, raw } = error;
+    throw new ChannelError(code, message, { maybeApplied: true, status, raw, cause: error });
   }
 }
 
@@ -186,7 +187,7 @@ async function putInventory(
     retry: 'never',
     json: inventoryUpdate(inventory, quantities),
   });
-  return afterWrite(() => parseBody(inventorySchema, response, operation));
+  return parseBody(inventorySchema, response, operation);
 }
 
 async function changeState(api: EtsyApi, listingId: string, state: 'active' | 'inactive'): Promise<string> {
@@ -199,22 +200,7 @@ async function changeState(api: EtsyApi, listingId: string, state: 'active' | 'i
     retry: state === 'inactive' ? 'safe' : 'never',
     form: { state },
   });
-  return afterWrite(() => parseBody(stateSchema, response, operation).state);
-}
-
-/** The write was answered with success: an unreadable answer leaves open what it did. */
-function afterWrite<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw maybeApplied(error);
-  }
-}
-
-function maybeApplied(error: unknown): unknown {
-  if (!(error instanceof ChannelError)) return error;
-  const { status, raw } = error;
-  return new ChannelError(error.code, error.message, { maybeApplied: true, status, raw, cause: error });
+  return parseBody(stateSchema, response, operation).state;
 }
 
 function resultOf({ listing, written }: Outcome, { address, quantity }: StockWrite): StockWriteResult {
@@ -234,11 +220,9 @@ function rejected(code: string, message: string, raw: unknown = null): StockWrit
 }
 
 function failureOf(error: unknown): StockWriteResult {
-  if (!(error instanceof ChannelError) || error.maybeApplied) return stockWriteFailure(error);
-  // Another change of the same listing at the same moment, or a read that nobody can read: nothing was written.
-  if (error.status === 409) return { kind: 'deferred', reason: error.message, retryAfterMs: conflictMs };
-  if (error.code === 'invalid_response') {
-    return { kind: 'deferred', reason: error.message, retryAfterMs: unreadableMs };
+  // Another change of the same listing at the same moment: nothing was written.
+  if (error instanceof ChannelError && error.status === 409 && !error.maybeApplied) {
+    return { kind: 'deferred', reason: error.message, retryAfterMs: conflictMs };
   }
   return stockWriteFailure(error);
 }

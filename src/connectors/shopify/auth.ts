@@ -1,9 +1,15 @@
 /** Settings and tokens of one shop: validated once, renewed as the shop's kind of app requires. */
 
 import { z } from 'zod';
-import { type AuthorizedSend, createAuthorizedSend, renewedCredentials } from '../accessToken.ts';
-import { ChannelError, type ConnectorContext, type Credentials } from '../connector.ts';
-import { redactText } from '../redaction.ts';
+import {
+  type AuthorizedSend,
+  createAuthorizedSend,
+  renewedCredentials,
+  requiredCredential,
+  tokenError,
+  tokenSchema,
+} from '../accessToken.ts';
+import type { ConnectorContext, Credentials } from '../connector.ts';
 import { parseBody, parseSettings } from '../wire.ts';
 
 /** Strict, because the domain becomes part of a URL that receives the client secret. */
@@ -37,14 +43,6 @@ export function readShopifySettings(settings: unknown): ShopifySettings {
   return { ...parsed, apiBaseUrl: apiBaseUrl.replace(/\/+$/, '') };
 }
 
-const tokenSchema = z.looseObject({
-  access_token: z.string().min(1),
-  expires_in: z.number().positive().optional(),
-  refresh_token: z.string().min(1).optional(),
-});
-
-const tokenErrorSchema = z.looseObject({ error: z.string() });
-
 /** Sends with the shop's access token. A `static` token is never renewed: a refusal is final. */
 export function createShopifySend(context: ConnectorContext, settings: ShopifySettings): AuthorizedSend {
   return createAuthorizedSend({
@@ -71,48 +69,20 @@ async function renewToken(
     // A repeat is harmless: the previous refresh token keeps working until the new access token is first used.
     retry: 'safe',
   });
-  if (response.status !== 200) throw tokenError(response.status, response.text);
-  const token = parseBody(tokenSchema, response, operation);
-  return renewedCredentials(
-    current,
-    {
-      accessToken: token.access_token,
-      expiresInSeconds: token.expires_in,
-      refreshToken: token.refresh_token,
-    },
-    context.now(),
-  );
+  if (response.status !== 200) throw tokenError(response, operation);
+  return renewedCredentials(current, parseBody(tokenSchema, response, operation), context.now());
 }
 
 function tokenRequest(settings: ShopifySettings, current: Credentials): Record<string, string> {
   const client = {
-    client_id: required(current, 'clientId'),
-    client_secret: required(current, 'clientSecret'),
+    client_id: requiredCredential(current, 'shopify', 'clientId'),
+    client_secret: requiredCredential(current, 'shopify', 'clientSecret'),
   };
   return settings.authMode === 'client_credentials'
     ? { ...client, grant_type: 'client_credentials' }
-    : { ...client, grant_type: 'refresh_token', refresh_token: required(current, 'refreshToken') };
-}
-
-function tokenError(status: number, text: string): ChannelError {
-  const parsed = tokenErrorSchema.safeParse(jsonOrNull(text));
-  const code = parsed.success ? parsed.data.error : `HTTP ${status}`;
-  const details = { status, raw: redactText(text) };
-  const message = `shopify.token: ${code}`;
-  if (code === 'invalid_client') return new ChannelError('misconfigured', message, details);
-  return new ChannelError(status >= 400 ? 'unauthorized' : 'invalid_response', message, details);
-}
-
-function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-export function required(credentials: Credentials, name: string): string {
-  const value = credentials[name] ?? '';
-  if (value === '') throw new ChannelError('misconfigured', `shopify credentials: ${name} is missing`);
-  return value;
+    : {
+        ...client,
+        grant_type: 'refresh_token',
+        refresh_token: requiredCredential(current, 'shopify', 'refreshToken'),
+      };
 }

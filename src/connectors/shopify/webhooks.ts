@@ -2,6 +2,7 @@
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { requiredCredential } from '../accessToken.ts';
 import {
   ChannelError,
   type ChannelMessage,
@@ -10,7 +11,6 @@ import {
   type WebhookRequest,
 } from '../connector.ts';
 import { identifierSchema, instantSchema, parseBody } from '../wire.ts';
-import { required } from './auth.ts';
 import { stockAddress } from './ids.ts';
 import { orderFromRest } from './restOrder.ts';
 
@@ -22,7 +22,10 @@ export function receiveShopifyWebhook(
 ): WebhookReceipt {
   const signature = header(request, 'hmac-sha256');
   if (signature === null) return { kind: 'refused', status: 401, reason: 'the signature header is missing' };
-  const secrets = [required(credentials, 'clientSecret'), credentials['previousClientSecret'] ?? ''];
+  const secrets = [
+    requiredCredential(credentials, 'shopify', 'clientSecret'),
+    credentials['previousClientSecret'] ?? '',
+  ];
   // Every secret is tried, so that the time taken does not say which one is in use.
   const matches = secrets.filter((secret) => secret !== '' && signs(secret, request.body, signature));
   if (matches.length === 0) return { kind: 'refused', status: 401, reason: 'the signature does not match' };

@@ -1,3 +1,4 @@
+/** Rate budgets: nobody gets more than the bucket holds, in one process or over several. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
