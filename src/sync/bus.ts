@@ -31,12 +31,13 @@ export function createRedisBus(redis: Redis, onError: (error: Error) => void): B
   const local = createLocalBus();
   const channel = 'listgenius:wake:';
   const origin = crypto.randomUUID();
-  const subscriber = redis.duplicate({ lazyConnect: false });
+  const subscriber = redis.duplicate({ lazyConnect: false, autoResubscribe: false });
   subscriber.on('error', onError);
   subscriber.on('message', (name: string, message: string) => {
     if (message !== origin) local.publish(name.slice(channel.length) as WakeUp);
   });
-  subscriber.subscribe(`${channel}log`).catch(onError);
+  // On every connection anew: a subscription asked for while Redis was away is given up after some attempts.
+  subscriber.on('ready', () => void subscriber.subscribe(`${channel}log`).catch(onError));
   return {
     publish(wakeUp) {
       local.publish(wakeUp);

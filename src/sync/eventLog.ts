@@ -12,6 +12,8 @@ export type LogPage = {
   readonly next: Position;
   /** True when nothing more was visible. */
   readonly atEnd: boolean;
+  /** Where the log begins, when retention may have removed events after the position asked for; the page has then holes. */
+  readonly lost: Position | null;
 };
 
 export type LogState = { readonly epoch: number; readonly pruned: Snapshot | null; readonly now: Snapshot };
@@ -43,18 +45,21 @@ export async function logState(db: Queryable): Promise<LogState> {
 
 const columns = 'id, xid::text, account_id, topic, subject_id, item_seq, payload, created_at';
 
-/** The next page after `from`, at most `limit` events. One statement: what it sees and the snapshot it reports are the same. */
+/**
+ * The next page after `from`, at most `limit` events. One statement: what it sees, the snapshot it reports and how far retention has removed
+ * are of the same moment.
+ */
 export async function readLog(
   db: Queryable,
   from: Position,
   scope: LogScope,
   limit: number,
 ): Promise<LogPage> {
-  const { rows } = await db.query<EventRow & { up_to: string; id: string | null }>({
+  const { rows } = await db.query<EventRow & { up_to: string; pruned: string | null; id: string | null }>({
     name: scope === null ? 'log-read-all' : 'log-read-topic',
     text: `
-      WITH bounds AS MATERIALIZED (SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS up_to)
-      SELECT bounds.up_to::text, page.* FROM bounds LEFT JOIN LATERAL (
+      WITH bounds AS MATERIALIZED (SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS up_to, pruned FROM event_log)
+      SELECT bounds.up_to::text, bounds.pruned, page.* FROM bounds LEFT JOIN LATERAL (
         SELECT ${columns} FROM events
          WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
            AND pg_visible_in_snapshot(xid, bounds.up_to) AND id > $3
@@ -76,6 +81,8 @@ export async function readLog(
   );
   const last = found.at(-1);
   const full = found.length === limit && last !== undefined;
+  const pruned = rows[0]?.pruned ?? null;
+  const begin = pruned === null ? null : parseSnapshot(pruned);
   return {
     events,
     next: full
@@ -83,6 +90,7 @@ export async function readLog(
       : positionAt(from.epoch, upTo),
     // A position inside a batch stands before everything that became visible after that batch.
     atEnd: !full && from.upTo === null,
+    lost: begin !== null && from.base.xmin < begin.xmin ? positionAt(from.epoch, begin) : null,
   };
 }
 
@@ -110,7 +118,9 @@ export async function pruneLog(db: Queryable, before: Date): Promise<number> {
      ), old AS (
        SELECT max(xid) AS xid FROM events, horizon WHERE created_at < $1 AND xid < horizon.xmin
      ), state AS (
-       UPDATE event_log SET pruned = (old.xid::text::bigint + 1) || ':' || (old.xid::text::bigint + 1) || ':' FROM old WHERE old.xid IS NOT NULL
+       UPDATE event_log SET pruned = (old.xid::text::bigint + 1) || ':' || (old.xid::text::bigint + 1) || ':' FROM old
+        -- Another process may have removed more while this one waited.
+        WHERE old.xid IS NOT NULL AND (pruned IS NULL OR pg_snapshot_xmin(pruned::pg_snapshot) <= old.xid)
      )
      DELETE FROM events USING old WHERE events.xid <= old.xid`,
     [before],
@@ -129,7 +139,9 @@ export async function adoptRestoredLog(db: Queryable): Promise<boolean> {
      ), moved AS (
        UPDATE events SET xid = '1'::xid8 WHERE EXISTS (SELECT FROM restored)
      )
-     UPDATE event_log SET epoch = epoch + 1, pruned = NULL WHERE EXISTS (SELECT FROM restored)`,
+     -- Of several processes that start at once, one begins the new epoch.
+     UPDATE event_log SET epoch = seen.epoch + 1, pruned = NULL FROM (SELECT epoch FROM event_log) seen
+      WHERE event_log.epoch = seen.epoch AND EXISTS (SELECT FROM restored)`,
   );
   return rowCount === 1;
 }

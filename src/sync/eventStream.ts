@@ -35,7 +35,7 @@ export type Envelope =
 export type Subscription = {
   readonly accountId: string;
   readonly topic: EventTopic;
-  /** Null starts now. */
+  /** Null starts now, and the first envelope is then a heartbeat: the cursor of the start. */
   readonly after: string | null;
   /** EVERY: each event, from the log when the consumer is slower than the live stream. LATEST: only the newest per subject. */
   readonly delivery: 'EVERY' | 'LATEST';

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db.ts';
 import type { Bus } from './bus.ts';
-import { decodeCursor, encodeCursor, isVisible, type Position, positionAt } from './eventCursor.ts';
+import { decodeCursor, encodeCursor, includes, isVisible, type Position, positionAt } from './eventCursor.ts';
 import { adoptRestoredLog, logState, readLog } from './eventLog.ts';
 import { createMailbox, type Mailbox } from './eventMailbox.ts';
 import {
@@ -46,6 +46,8 @@ export function createEventTail(options: EventTailOptions): EventTail {
     while (!stopping.signal.aborted) {
       try {
         const page = await readLog(db, at(), null, pageMax);
+        // Retention has overtaken this process: each subscriber finds out in the log what that means for it.
+        if (page.lost !== null) everybodyFallsBehind();
         dispatch(page.events);
         position = page.next;
         if (page.atEnd) await news.wait(clock, options.lookIntervalMs);
@@ -60,6 +62,12 @@ export function createEventTail(options: EventTailOptions): EventTail {
   function dispatch(events: readonly LogEvent[]): void {
     for (const event of events) {
       for (const mailbox of mailboxes.get(`${event.accountId} ${event.topic}`) ?? []) mailbox.offer(event);
+    }
+  }
+
+  function everybodyFallsBehind(): void {
+    for (const set of mailboxes.values()) {
+      for (const mailbox of set) mailbox.fallBehind();
     }
   }
 
@@ -80,27 +88,39 @@ export function createEventTail(options: EventTailOptions): EventTail {
 
   async function* subscribe(subscription: Subscription): AsyncGenerator<Envelope, void> {
     // The mailbox opens before the log is read, so that nothing can fall between replay and live.
-    const mailbox = createMailbox(subscription.delivery, options.mailboxMax);
+    const mailbox = createMailbox(subscription, options.mailboxMax);
     const leave = enlist(subscription, mailbox);
+    const arrival = createSignal();
+    mailbox.onNews = arrival.notify;
+    subscription.signal.addEventListener('abort', arrival.notify, { once: true });
     try {
       const start = await openPosition(subscription, at());
       if (start.gap !== null) yield start.gap;
+      // A client that is cut before the first event needs a cursor too.
+      if (subscription.after === null && !subscription.signal.aborted)
+        yield { kind: 'heartbeat', cursor: encodeCursor(start.position) };
       let from = start.position;
       let replaying = start.replay;
       while (!subscription.signal.aborted) {
         if (replaying) from = yield* replay(subscription, from);
-        from = yield* fromMailbox(subscription, mailbox, from);
+        from = yield* fromMailbox(subscription, mailbox, arrival, from);
         replaying = true;
       }
     } finally {
+      subscription.signal.removeEventListener('abort', arrival.notify);
       leave();
     }
   }
 
-  /** From the log until its end; the last position is the answer. */
+  /** From the log until its end, over whatever retention has removed meanwhile; the last position is the answer. */
   async function* replay(subscription: Subscription, start: Position): AsyncGenerator<Envelope, Position> {
     for (let from = start; ; ) {
       const page = await readLog(db, from, subscription, pageMax);
+      if (page.lost !== null) {
+        yield { kind: 'gap', from: encodeCursor(from), to: encodeCursor(page.lost), reason: 'RETENTION' };
+        from = page.lost;
+        continue;
+      }
       for (const event of newest(subscription, page.events)) {
         if (subscription.signal.aborted) return from;
         yield { kind: 'event', event };
@@ -114,11 +134,9 @@ export function createEventTail(options: EventTailOptions): EventTail {
   async function* fromMailbox(
     subscription: Subscription,
     mailbox: Mailbox,
+    arrival: Signal,
     replayed: Position,
   ): AsyncGenerator<Envelope, Position> {
-    const arrival = createSignal();
-    mailbox.onNews = arrival.notify;
-    subscription.signal.addEventListener('abort', arrival.notify, { once: true });
     let reached = replayed;
     while (!subscription.signal.aborted) {
       if (mailbox.isBehind()) {
@@ -128,8 +146,11 @@ export function createEventTail(options: EventTailOptions): EventTail {
       const event = mailbox.take();
       if (event !== undefined) {
         if (!isVisible(replayed.base, event.xid)) {
-          reached = decodeCursor(event.cursor);
-          if (subscription.accepts(event)) yield { kind: 'event', event };
+          const read = decodeCursor(event.cursor);
+          // A replay can have read further than the tail had: resuming here must not tell again what only the replay knew.
+          const aligned = includes(read.base, replayed.base);
+          reached = aligned ? read : { ...read, base: replayed.base };
+          yield { kind: 'event', event: aligned ? event : { ...event, cursor: encodeCursor(reached) } };
         }
         continue;
       }
@@ -146,12 +167,10 @@ export function createEventTail(options: EventTailOptions): EventTail {
     const wanted = decodeCursor(subscription.after);
     const state = await logState(db);
     const from = subscription.after;
-    if (wanted.epoch !== state.epoch) {
-      if (wanted.epoch > state.epoch) throw new InvalidCursorError('the cursor was not made by this server');
+    if (wanted.epoch > state.epoch) throw new InvalidCursorError('the cursor was not made by this server');
+    // A cursor that has seen more than there is was made before the database went back to an earlier state.
+    if (wanted.epoch < state.epoch || !includes(state.now, wanted.upTo ?? wanted.base)) {
       return gapTo(positionAt(state.epoch, state.now), from, 'LOG_REPLACED');
-    }
-    if (state.pruned !== null && wanted.base.xmin < state.pruned.xmin) {
-      return gapTo(positionAt(state.epoch, state.pruned), from, 'RETENTION');
     }
     return { position: wanted, replay: true, gap: null };
   }
@@ -192,10 +211,10 @@ function newest(subscription: Subscription, events: readonly LogEvent[]): readon
   return accepted.filter((event) => last.get(event.subjectId) === event);
 }
 
-/** The tail's position when it is certainly past `reached`; a replay can have read further than the tail has. */
+/** The tail's position when it is past `reached`; a replay can have read further than the tail has. */
 function later(tail: Position, reached: Position): Position {
   const horizon = reached.upTo ?? reached.base;
-  return tail.upTo === null && tail.base.xmin >= horizon.xmax ? tail : reached;
+  return tail.upTo === null && includes(tail.base, horizon) ? tail : reached;
 }
 
 type Signal = {

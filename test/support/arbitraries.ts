@@ -18,14 +18,14 @@ export type OrderHistory = { readonly items: readonly number[]; readonly version
 
 const status = fc.constantFrom<OrderStatus>('pending', 'processing', 'shipped', 'delivered', 'cancelled');
 
-const levels = (item: number): fc.Arbitrary<LineLevels> =>
+const lineLevels = (item: number): fc.Arbitrary<LineLevels> =>
   fc.record({ item: fc.constant(item), reserved: fc.nat({ max: 4 }), shipped: fc.nat({ max: 4 }) });
 
 function version(items: readonly number[]): fc.Arbitrary<OrderVersion> {
   return fc.record({
     status,
     later: fc.constantFrom(0, 1, 1, 60),
-    lines: fc.tuple(...items.map((item) => fc.option(levels(item), { freq: 5 }))),
+    lines: fc.tuple(...items.map((item) => fc.option(lineLevels(item), { freq: 5 }))),
   });
 }
 

@@ -98,7 +98,7 @@ export async function startTail(pool: pg.Pool, options: Partial<EventTailOptions
 // ----------------------------------------------------------------------------------------------------------- subscribers
 
 export type Subscriber = AsyncDisposable & {
-  /** Everything told so far. */
+  /** Everything told so far, but for the opening heartbeat of a stream that starts now. */
   readonly told: readonly Envelope[];
   /** The `n` of every event told so far. */
   numbers(): readonly unknown[];
@@ -132,9 +132,13 @@ export function subscribe(
 ): Subscriber {
   const abort = new AbortController();
   const told: Envelope[] = [];
+  let opening: Envelope | undefined;
   const stream = tail.subscribe(subscription(accountId, { signal: abort.signal, ...fields }));
   const ended = (async () => {
-    for await (const envelope of stream) told.push(envelope);
+    for await (const envelope of stream) {
+      if (opening === undefined && (fields.after ?? null) === null) opening = envelope;
+      else told.push(envelope);
+    }
   })();
   // Whether it failed is for the test that awaits it.
   ended.catch(() => undefined);
@@ -146,7 +150,7 @@ export function subscribe(
     told,
     numbers: () =>
       told.filter((envelope) => envelope.kind === 'event').map(({ event }) => event.payload['n']),
-    lastCursor: () => cursorOf(told.at(-1)),
+    lastCursor: () => cursorOf(told.at(-1) ?? opening),
     hears: async (count) => {
       await waitFor(() => told.length >= count, { what: `${count} envelopes (there were ${told.length})` });
       return told;
@@ -155,6 +159,17 @@ export function subscribe(
     end,
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** A stream that starts now, past its opening heartbeat: its mailbox is open. */
+export async function openStream(
+  tail: EventTail,
+  wanted: Subscription,
+): Promise<AsyncGenerator<Envelope, void>> {
+  const stream = tail.subscribe(wanted);
+  const { value } = await stream.next();
+  if (value?.kind !== 'heartbeat') throw new Error('a stream that starts now begins with a heartbeat');
+  return stream;
 }
 
 export function cursorOf(envelope: Envelope | undefined): string {

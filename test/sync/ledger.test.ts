@@ -1,5 +1,5 @@
 /** Proves that the stock record is exactly the sum of its movements at every commit, and that only a cause can move it. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sqlState } from '../../src/dbErrors.ts';
 import { type Adjustment, adjust } from '../../src/sync/ledger.ts';
@@ -7,6 +7,7 @@ import { applyOrder } from '../../src/sync/orders.ts';
 import { systemActor } from '../../src/sync/outcome.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { ledgerBreaches, readMovements, readStock } from '../support/ledgerState.ts';
+import { repeatUntil } from '../support/repetition.ts';
 
 let open: fixtures.TestPool;
 let accountId: string;
@@ -19,7 +20,11 @@ beforeAll(async () => {
 });
 afterAll(() => open[Symbol.asyncDispose]());
 
-function adjustment(item: fixtures.TestItem, onHandDelta: number, fields: Partial<Adjustment> = {}): Adjustment {
+function adjustment(
+  item: fixtures.TestItem,
+  onHandDelta: number,
+  fields: Partial<Adjustment> = {},
+): Adjustment {
   return {
     accountId: item.accountId,
     itemId: item.id,
@@ -45,39 +50,30 @@ async function carryOut(item: fixtures.TestItem, change: Change): Promise<void> 
     await adjust(open.pool, adjustment(item, change.units));
     return;
   }
-  const lines = [fixtures.orderLine({ sku: item.sku, reserved: Math.abs(change.units), shipped: change.units > 0 ? 1 : 0 })];
+  const lines = [
+    fixtures.orderLine({
+      sku: item.sku,
+      reserved: Math.abs(change.units),
+      shipped: change.units > 0 ? 1 : 0,
+    }),
+  ];
   await applyOrder(open.pool, fixtures.source(connection), fixtures.order({ lines }));
-}
-
-/** Audits over and over on a connection of its own until told to stop; answers the number of audits and what they found. */
-async function auditUntil(stopped: Promise<unknown>): Promise<{ audits: number; breaches: readonly unknown[] }> {
-  let going = true;
-  const stop = (): void => void (going = false);
-  stopped.then(stop, stop);
-  const breaches: unknown[] = [];
-  let audits = 0;
-  while (going) {
-    breaches.push(...(await ledgerBreaches(open.pool)));
-    audits += 1;
-  }
-  await stopped;
-  return { audits, breaches };
 }
 
 describe('the projection', () => {
   test('quantity and reserved equal the sums of the movements at every commit, as any concurrent reader sees them', async () => {
     await fc.assert(
       fc.asyncProperty(changes, async (list) => {
-        const items = await Promise.all([1, 2, 3].map(() => fixtures.insertItem(open.pool, accountId, { onHand: 3 })));
+        const items = await Promise.all(
+          [1, 2, 3].map(() => fixtures.insertItem(open.pool, accountId, { onHand: 3 })),
+        );
         const work = Promise.all(
-          list.map((change) => {
+          list.flatMap((change) => {
             const item = items[change.item];
-            return item === undefined ? undefined : carryOut(item, change);
+            return item === undefined ? [] : [carryOut(item, change)];
           }),
         );
-        const { audits, breaches } = await auditUntil(work);
-        expect(breaches).toEqual([]);
-        expect(audits).toBeGreaterThan(0);
+        await repeatUntil(work, async () => expect(await ledgerBreaches(open.pool)).toEqual([]));
         for (const [index, item] of items.entries()) {
           const mine = list.filter((change) => change.item === index);
           const adjusted = mine.filter(({ byOrder }) => !byOrder).reduce((sum, { units }) => sum + units, 0);
@@ -94,11 +90,18 @@ describe('the projection', () => {
 
   test('a hundred adjustments of one item at the same moment all count, with gapless numbers', async () => {
     const item = await fixtures.insertItem(open.pool, accountId);
-    await Promise.all(Array.from({ length: 100 }, (_, index) => adjust(open.pool, adjustment(item, index - 49))));
+    await Promise.all(
+      Array.from({ length: 100 }, (_, index) => adjust(open.pool, adjustment(item, index - 49))),
+    );
     const movements = await readMovements(open.pool, item.id);
     // One of the hundred is zero and moves nothing.
     expect(movements.map(({ seq }) => seq)).toEqual(Array.from({ length: 99 }, (_, index) => index + 1));
-    expect(await readStock(open.pool, item.id)).toEqual({ quantity: 50, reserved: 0, available: 50, seq: 99 });
+    expect(await readStock(open.pool, item.id)).toEqual({
+      quantity: 50,
+      reserved: 0,
+      available: 50,
+      seq: 99,
+    });
   });
 
   test('available goes below zero and is never clamped', async () => {
@@ -164,8 +167,11 @@ describe('an adjustment', () => {
   test('with a key used before changes nothing at all, however many try at once', async () => {
     const item = await fixtures.insertItem(open.pool, accountId);
     const same = adjustment(item, 4);
-    const results = await Promise.all(Array.from({ length: 12 }, () => adjust(open.pool, same).then(() => 'moved', sqlState)));
-    expect(results.toSorted()).toEqual([...Array.from({ length: 11 }, () => '23505'), 'moved']);
+    const results = await Promise.all(
+      Array.from({ length: 12 }, () => adjust(open.pool, same).then(() => 'moved', sqlState)),
+    );
+    expect(results.filter((result) => result === 'moved')).toHaveLength(1);
+    expect(results.filter((result) => result === '23505')).toHaveLength(11);
     expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 4, seq: 1 });
     expect(await ledgerBreaches(open.pool)).toEqual([]);
   });
@@ -176,7 +182,10 @@ describe('an adjustment', () => {
       fixtures.insertItem(open.pool, accountId, { sku: 'same-sku' }),
       fixtures.insertItem(open.pool, stranger, { sku: 'same-sku' }),
     ]);
-    const effect = await adjust(open.pool, adjustment(mine, 5, { accountId: stranger, idempotencyKey: 'the-key' }));
+    const effect = await adjust(
+      open.pool,
+      adjustment(mine, 5, { accountId: stranger, idempotencyKey: 'the-key' }),
+    );
     expect(effect.movementIds).toEqual([]);
     await adjust(open.pool, adjustment(mine, 1, { idempotencyKey: 'the-key' }));
     await adjust(open.pool, adjustment(theirs, 2, { idempotencyKey: 'the-key' }));

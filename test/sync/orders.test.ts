@@ -82,8 +82,10 @@ describe('a line of an unknown SKU', () => {
       const { orderId } = await receive(orderOf(line));
       const item = await newItem(5, how === 'item' ? 'strange' : 'plain');
       if (how === 'alias') await fixtures.insertAlias(open.pool, item, 'strange');
-      if (how === 'listing SKU') await fixtures.insertListing(open.pool, connection, { itemId: item.id, sku: 'strange' });
-      if (how === 'listing address') await fixtures.insertListing(open.pool, connection, { itemId: item.id, ...address });
+      if (how === 'listing SKU')
+        await fixtures.insertListing(open.pool, connection, { itemId: item.id, sku: 'strange' });
+      if (how === 'listing address')
+        await fixtures.insertListing(open.pool, connection, { itemId: item.id, ...address });
 
       const first = await reapply(orderId);
       expect(first).toMatchObject({ changed: true, unmatchedLines: 0 });
@@ -121,7 +123,11 @@ describe('a line finds its item', () => {
     await receive(orderOf(...lines('1')));
     await fixtures.insertListing(open.pool, connection, { itemId: byListing.id, sku: 'spelling' });
     await receive(orderOf(...lines('2')));
-    await fixtures.insertListing(open.pool, connection, { itemId: byAddress.id, sku: 'spelling', ...address });
+    await fixtures.insertListing(open.pool, connection, {
+      itemId: byAddress.id,
+      sku: 'spelling',
+      ...address,
+    });
     await receive(orderOf(...lines('3')));
 
     const reserved = await Promise.all(
@@ -141,31 +147,43 @@ describe('a line finds its item', () => {
   });
 });
 
+async function placed(): Promise<{
+  item: fixtures.TestItem;
+  order: Order;
+  orderId: string | null;
+  line: OrderLine;
+}> {
+  const item = await newItem(10);
+  const line = fixtures.orderLine({ sku: item.sku, reserved: 3 });
+  const order = orderOf(line);
+  const { orderId } = await receive(order);
+  return { item, order, orderId, line };
+}
+
 describe('the seller’s own word on an order', () => {
-  async function placed(): Promise<{ item: fixtures.TestItem; order: Order; orderId: string | null; line: OrderLine }> {
-    const item = await newItem(10);
-    const line = fixtures.orderLine({ sku: item.sku, reserved: 3 });
-    const order = orderOf(line);
-    const { orderId } = await receive(order);
-    return { item, order, orderId, line };
-  }
+  test.each(['shipped', 'delivered'] as const)(
+    '%s takes the units off the shelf once, whatever the channel says later',
+    async (word) => {
+      const { item, order, orderId, line } = await placed();
+      await reapply(orderId, word);
+      const gone = { quantity: 7, reserved: 0, available: 7 };
+      expect(await readStock(open.pool, item.id)).toMatchObject(gone);
 
-  test.each(['shipped', 'delivered'] as const)('%s takes the units off the shelf once, whatever the channel says later', async (word) => {
-    const { item, order, orderId, line } = await placed();
-    await reapply(orderId, word);
-    const gone = { quantity: 7, reserved: 0, available: 7 };
-    expect(await readStock(open.pool, item.id)).toMatchObject(gone);
-
-    await reapply(orderId, word);
-    // The channel has not heard of it yet, then ships a part, then the rest.
-    await receive({ ...later(order, 1, line), customerName: 'Ada King' });
-    expect(await readStock(open.pool, item.id)).toMatchObject(gone);
-    await receive(later(order, 2, { ...line, reserved: 2, shipped: 1 }));
-    await receive({ ...later(order, 3, { ...line, reserved: 0, shipped: 3 }), status: 'shipped' });
-    expect(await readStock(open.pool, item.id)).toMatchObject(gone);
-    expect(await availableDeltas(open.pool, item.id)).toEqual([-3, 0]);
-    expect(await readOrder(orderId)).toMatchObject({ status: word, channel_status: 'shipped', local_status: word });
-  });
+      await reapply(orderId, word);
+      // The channel has not heard of it yet, then ships a part, then the rest.
+      await receive({ ...later(order, 1, line), customerName: 'Ada King' });
+      expect(await readStock(open.pool, item.id)).toMatchObject(gone);
+      await receive(later(order, 2, { ...line, reserved: 2, shipped: 1 }));
+      await receive({ ...later(order, 3, { ...line, reserved: 0, shipped: 3 }), status: 'shipped' });
+      expect(await readStock(open.pool, item.id)).toMatchObject(gone);
+      expect(await availableDeltas(open.pool, item.id)).toEqual([-3, 0]);
+      expect(await readOrder(orderId)).toMatchObject({
+        status: word,
+        channel_status: 'shipped',
+        local_status: word,
+      });
+    },
+  );
 
   test('cancelled gives the units back once, and a channel that has not heard of it takes nothing again', async () => {
     const { item, order, orderId, line } = await placed();
@@ -202,7 +220,12 @@ describe('the seller’s own word on an order', () => {
   test('records who said it', async () => {
     const { item, orderId } = await placed();
     const actor = { kind: 'user', id: 'user-7' } as const;
-    await reapplyOrder(open.pool, { accountId: connection.accountId, orderId: orderId ?? '', localStatus: 'shipped', actor });
+    await reapplyOrder(open.pool, {
+      accountId: connection.accountId,
+      orderId: orderId ?? '',
+      localStatus: 'shipped',
+      actor,
+    });
     const { rows } = await open.pool.query(
       'SELECT actor_kind, actor_id FROM stock_movements WHERE item_id = $1 ORDER BY seq DESC LIMIT 1',
       [item.id],
@@ -210,6 +233,23 @@ describe('the seller’s own word on an order', () => {
     expect(rows).toEqual([{ actor_kind: 'user', actor_id: 'user-7' }]);
   });
 });
+
+async function listed(): Promise<{
+  item: fixtures.TestItem;
+  selling: string;
+  elsewhere: string;
+  other: fixtures.TestConnection;
+}> {
+  const item = await newItem(10);
+  const other = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
+  const selling = await fixtures.insertListing(open.pool, connection, { itemId: item.id });
+  const elsewhere = await fixtures.insertListing(open.pool, other, { itemId: item.id });
+  await fixtures.insertListing(open.pool, other, { itemId: item.id, writable: false });
+  await fixtures.insertListing(open.pool, other, { itemId: item.id, syncEnabled: false });
+  await fixtures.insertListing(open.pool, other, { itemId: (await newItem(10)).id });
+  await fixtures.insertListing(open.pool, other, { itemId: null });
+  return { item, selling, elsewhere, other };
+}
 
 describe('an order makes dirty', () => {
   type Dirty = { listing_id: string; version: number; reread: boolean };
@@ -220,18 +260,6 @@ describe('an order makes dirty', () => {
       [connection.accountId],
     );
     return rows;
-  }
-
-  async function listed(): Promise<{ item: fixtures.TestItem; selling: string; elsewhere: string; other: fixtures.TestConnection }> {
-    const item = await newItem(10);
-    const other = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
-    const selling = await fixtures.insertListing(open.pool, connection, { itemId: item.id });
-    const elsewhere = await fixtures.insertListing(open.pool, other, { itemId: item.id });
-    await fixtures.insertListing(open.pool, other, { itemId: item.id, writable: false });
-    await fixtures.insertListing(open.pool, other, { itemId: item.id, syncEnabled: false });
-    await fixtures.insertListing(open.pool, other, { itemId: (await newItem(10)).id });
-    await fixtures.insertListing(open.pool, other, { itemId: null });
-    return { item, selling, elsewhere, other };
   }
 
   test('exactly the writable, enabled listings of its items, and asks to read again only where it was sold', async () => {
@@ -261,7 +289,9 @@ describe('an order makes dirty', () => {
     const before = await dirtyListings();
     await receive(order);
     await receive({ ...later(order, 1, ...order.lines), customerName: 'Ada King' });
-    const shipment = await receive(later(order, 2, fixtures.orderLine({ sku: item.sku, reserved: 0, shipped: 2 })));
+    const shipment = await receive(
+      later(order, 2, fixtures.orderLine({ sku: item.sku, reserved: 0, shipped: 2 })),
+    );
     expect(shipment).toMatchObject({ changed: true, connectionIds: [] });
     expect(shipment.movementIds).toHaveLength(1);
     expect(await dirtyListings()).toEqual(before);

@@ -1,8 +1,14 @@
 /** Proves that a rush of orders over few items loses nothing, counts nothing twice and lets no error out. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applyOrder } from '../../src/sync/orders.ts';
-import { finalLevels, type OrderHistory, orderHistory, type Snapshot, snapshots } from '../support/arbitraries.ts';
+import {
+  finalLevels,
+  type OrderHistory,
+  orderHistory,
+  type Snapshot,
+  snapshots,
+} from '../support/arbitraries.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { ledgerBreaches, readStock } from '../support/ledgerState.ts';
 
@@ -31,7 +37,10 @@ async function workOff(connection: fixtures.TestConnection, queue: Snapshot[]): 
 function shuffled(all: readonly Snapshot[], ranks: readonly number[]): Snapshot[] {
   const doubled = [...all, ...all.filter((_, index) => (ranks[index % ranks.length] ?? 0) % 3 === 0)];
   const rank = (index: number): number => ((ranks[index % ranks.length] ?? 0) * (index + 7)) % 10_007;
-  return doubled.map((snapshot, index) => ({ snapshot, at: rank(index) })).toSorted((a, b) => a.at - b.at).map(({ snapshot }) => snapshot);
+  return doubled
+    .map((snapshot, index) => ({ snapshot, at: rank(index) }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ snapshot }) => snapshot);
 }
 
 const rushes = fc.record({
@@ -57,8 +66,13 @@ async function untold(accountId: string): Promise<readonly unknown[]> {
   return rows;
 }
 
-function expectedStock(histories: readonly OrderHistory[], item: number): { quantity: number; reserved: number } {
-  const levels = histories.map((history) => finalLevels(history, hotItems)[item] ?? { reserved: 0, shipped: 0 });
+function expectedStock(
+  histories: readonly OrderHistory[],
+  item: number,
+): { quantity: number; reserved: number } {
+  const levels = histories.map(
+    (history) => finalLevels(history, hotItems)[item] ?? { reserved: 0, shipped: 0 },
+  );
   return {
     quantity: onHand - levels.reduce((sum, { shipped }) => sum + shipped, 0),
     reserved: levels.reduce((sum, { reserved }) => sum + reserved, 0),
@@ -86,7 +100,10 @@ test('thirty clients selling five hot items in multi-line orders, repeated and r
       }
       expect(await ledgerBreaches(open.pool)).toEqual([]);
       expect(await untold(accountId)).toEqual([]);
-      const { rows } = await open.pool.query('SELECT count(*)::int AS orders FROM orders WHERE account_id = $1', [accountId]);
+      const { rows } = await open.pool.query(
+        'SELECT count(*)::int AS orders FROM orders WHERE account_id = $1',
+        [accountId],
+      );
       expect(rows).toEqual([{ orders: histories.length }]);
     }),
     // One rush is some three hundred orders; when one fails, smaller ones say no more about it.
@@ -100,13 +117,19 @@ test('growing snapshots of one order that all wait for the same lock all pass, a
   const orderId = fixtures.unique('order');
   const snapshotAt = (seconds: number): Snapshot => {
     const lines = [fixtures.orderLine({ sku: item.sku, reserved: seconds + 1 })];
-    return { order: fixtures.order({ orderId, lines, updatedAt: fixtures.after(seconds) }), observedAt: fixtures.noon };
+    return {
+      order: fixtures.order({ orderId, lines, updatedAt: fixtures.after(seconds) }),
+      observedAt: fixtures.noon,
+    };
   };
   const first = await open.pool.connect();
   await first.query('BEGIN');
   await applyOrder(first, fixtures.source(connection), snapshotAt(0).order);
   const waiting = clients - 2;
-  const rest = workOff(connection, Array.from({ length: waiting }, (_, index) => snapshotAt(index + 1)));
+  const rest = workOff(
+    connection,
+    Array.from({ length: waiting }, (_, index) => snapshotAt(index + 1)),
+  );
   await fixtures.waitForBlocked(open.pool, waiting);
   await first.query('COMMIT');
   first.release();

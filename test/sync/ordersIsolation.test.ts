@@ -1,5 +1,5 @@
 /** Proves that no text costs an order and that no account's orders reach into another account. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sqlState } from '../../src/dbErrors.ts';
 import { applyOrder, type OrderEffect, reapplyOrder } from '../../src/sync/orders.ts';
@@ -29,7 +29,13 @@ async function stored(effect: OrderEffect): Promise<Record<string, unknown>> {
 }
 
 describe('hostile text', () => {
-  const words = fc.record({ name: hostileText, title: hostileText, sku: hostileText, key: hostileText, id: hostileText });
+  const words = fc.record({
+    name: hostileText,
+    title: hostileText,
+    sku: hostileText,
+    key: hostileText,
+    id: hostileText,
+  });
 
   test('costs no order: it is stored as far as PostgreSQL can, and the line next to it holds its unit', async () => {
     await fc.assert(
@@ -47,7 +53,9 @@ describe('hostile text', () => {
         const effect = await applyOrder(open.pool, fixtures.source(connection), order);
         expect(effect).toMatchObject({ changed: true, unmatchedLines: 1 });
         expect((await readStock(open.pool, item.id)).reserved).toBe(before.reserved + 1);
-        expect(await applyOrder(open.pool, fixtures.source(connection), order)).toMatchObject({ changed: false });
+        expect(await applyOrder(open.pool, fixtures.source(connection), order)).toMatchObject({
+          changed: false,
+        });
       }),
       { numRuns: 120 },
     );
@@ -57,7 +65,11 @@ describe('hostile text', () => {
     const text = `'"\\ $1 \u202E 👩‍👩‍👧‍👦 ${'ß'.repeat(10_000)}`;
     const sku = `ß'"\\${'x'.repeat(251)}`;
     const lines = [fixtures.orderLine({ title: text, sku })];
-    const effect = await applyOrder(open.pool, fixtures.source(connection), fixtures.order({ customerName: text, lines }));
+    const effect = await applyOrder(
+      open.pool,
+      fixtures.source(connection),
+      fixtures.order({ customerName: text, lines }),
+    );
     expect(await stored(effect)).toMatchObject({ customer_name: text, title: text, sku });
   });
 
@@ -120,8 +132,14 @@ describe('two accounts', () => {
     const real = fixtures.order({ lines });
     await applyOrder(open.pool, fixtures.source(connection), real);
     const before = await readStock(open.pool, item.id);
-    const cancelled = { ...real, updatedAt: fixtures.after(9), lines: [fixtures.orderLine({ sku: item.sku, reserved: 0 })] };
-    const effect = await applyOrder(open.pool, fixtures.source(connection, forged), cancelled).catch(() => null);
+    const cancelled = {
+      ...real,
+      updatedAt: fixtures.after(9),
+      lines: [fixtures.orderLine({ sku: item.sku, reserved: 0 })],
+    };
+    const effect = await applyOrder(open.pool, fixtures.source(connection, forged), cancelled).catch(
+      () => null,
+    );
     expect(effect?.changed ?? false).toBe(false);
     expect(await readStock(open.pool, item.id)).toEqual(before);
   });
@@ -144,7 +162,9 @@ describe('two accounts', () => {
     const strange = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
     const deliveryId = await fixtures.insertDelivery(open.pool, strange, Buffer.from('{}'));
     await applyOrder(open.pool, fixtures.source(connection, { deliveryId }), fixtures.order());
-    const { rows } = await open.pool.query('SELECT status FROM webhook_deliveries WHERE id = $1', [deliveryId]);
+    const { rows } = await open.pool.query('SELECT status FROM webhook_deliveries WHERE id = $1', [
+      deliveryId,
+    ]);
     expect(rows).toEqual([{ status: 'pending' }]);
   });
 });

@@ -35,7 +35,12 @@ const receive = (order: Order, channel = 0): Promise<OrderEffect> =>
   applyOrder(open.pool, fixtures.source(connectionAt(channel), { observedAt: order.updatedAt }), order);
 
 /** The same order at `seconds`, now holding `reserved` units of the item. */
-const saleOf = (item: fixtures.TestItem, reserved: number, seconds = 0, orderId = fixtures.unique('order')): Order =>
+const saleOf = (
+  item: fixtures.TestItem,
+  reserved: number,
+  seconds = 0,
+  orderId = fixtures.unique('order'),
+): Order =>
   fixtures.order({
     orderId,
     updatedAt: fixtures.after(seconds),
@@ -78,7 +83,8 @@ async function alertEvents(item: fixtures.TestItem): Promise<Told[]> {
   return rows;
 }
 
-const ids = (...effects: readonly OrderEffect[]): string[] => effects.map(({ orderId }) => orderId ?? '').toSorted();
+const ids = (...effects: readonly OrderEffect[]): string[] =>
+  effects.map(({ orderId }) => orderId ?? '').toSorted();
 
 describe('an order for more than there is', () => {
   test('is recorded, and raises one alert that names every order still waiting for the item, in the same commit', async () => {
@@ -122,9 +128,16 @@ describe('the last unit sold on several channels at the same moment', () => {
         Array.from({ length: buyers }, (_, channel) => receive(saleOf(item, 1), channel)),
       );
       expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 1, reserved: buyers });
-      expect(await alertsOf(item)).toMatchObject([{ status: 'open', units: buyers - 1, orders: ids(...effects) }]);
+      expect(await alertsOf(item)).toMatchObject([
+        { status: 'open', units: buyers - 1, orders: ids(...effects) },
+      ]);
       const told = await alertEvents(item);
-      expect(told.at(-1)).toEqual({ status: 'open', units: buyers - 1, orderIds: ids(...effects), withMovement: true });
+      expect(told.at(-1)).toEqual({
+        status: 'open',
+        units: buyers - 1,
+        orderIds: ids(...effects),
+        withMovement: true,
+      });
       expect(told).toHaveLength(buyers - 1);
     }
     expect(await ledgerBreaches(open.pool)).toEqual([]);
@@ -145,23 +158,29 @@ describe('the last unit sold on several channels at the same moment', () => {
   });
 });
 
+async function oversold(): Promise<{ item: fixtures.TestItem; orderId: string }> {
+  const item = await newItem(1);
+  await receive(saleOf(item, 1));
+  const order = saleOf(item, 2);
+  await receive(order);
+  return { item, orderId: order.orderId };
+}
+
+const acknowledge = (item: fixtures.TestItem): Promise<unknown> =>
+  open.pool.query(`UPDATE alerts SET status = 'acknowledged' WHERE item_id = $1 AND status = 'open'`, [
+    item.id,
+  ]);
+
 describe('an alert', () => {
-  async function oversold(): Promise<{ item: fixtures.TestItem; orderId: string }> {
-    const item = await newItem(1);
-    await receive(saleOf(item, 1));
-    const order = saleOf(item, 2);
-    await receive(order);
-    return { item, orderId: order.orderId };
-  }
-
-  const acknowledge = (item: fixtures.TestItem): Promise<unknown> =>
-    open.pool.query(`UPDATE alerts SET status = 'acknowledged' WHERE item_id = $1 AND status = 'open'`, [item.id]);
-
   test('resolves when a cancellation brings available back to zero, and tells so', async () => {
     const { item, orderId } = await oversold();
     expect((await receive(saleOf(item, 0, 1, orderId))).alertChanged).toBe(true);
     expect(await alertsOf(item)).toMatchObject([{ status: 'resolved', units: 0 }]);
-    expect((await alertEvents(item)).at(-1)).toMatchObject({ status: 'resolved', units: 0, withMovement: true });
+    expect((await alertEvents(item)).at(-1)).toMatchObject({
+      status: 'resolved',
+      units: 0,
+      withMovement: true,
+    });
   });
 
   test('resolves when enough is received, not before, and acknowledged or not', async () => {
@@ -198,10 +217,10 @@ describe('an alert', () => {
       ['resolved', 0],
       ['open', 1],
     ]);
-    const second = open.pool.query(`INSERT INTO alerts (account_id, kind, item_id, units) VALUES ($1, 'oversell', $2, 1)`, [
-      item.accountId,
-      item.id,
-    ]);
+    const second = open.pool.query(
+      `INSERT INTO alerts (account_id, kind, item_id, units) VALUES ($1, 'oversell', $2, 1)`,
+      [item.accountId, item.id],
+    );
     await expect(second).rejects.toMatchObject({ constraint: 'alerts_current_key' });
   });
 

@@ -1,5 +1,5 @@
 /** Proves that each order line contributes exactly its final level, however its snapshots are repeated, delayed, reordered and raced. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OrderLine } from '../../src/connectors/connector.ts';
 import { applyOrder } from '../../src/sync/orders.ts';
@@ -44,7 +44,11 @@ describe('under any arrival', () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ history, arrival, atOnce }) => {
         const items = await Promise.all(Array.from({ length: itemCount }, () => newItem(10)));
-        const all = snapshots(history, fixtures.unique('order'), items.map(({ sku }) => sku));
+        const all = snapshots(
+          history,
+          fixtures.unique('order'),
+          items.map(({ sku }) => sku),
+        );
         const queue = arrival.flatMap((index) => all[index] ?? []);
         while (queue.length > 0) await Promise.all(queue.splice(0, atOnce).map(receive));
 
@@ -87,7 +91,9 @@ describe('under any arrival', () => {
     await first.query('BEGIN');
     const cancelled = snapshotAt(orderId, 1, fixtures.orderLine({ ...line, reserved: 0 }));
     await applyOrder(first, fixtures.source(connection, cancelled), cancelled.order);
-    const shipping = receive(snapshotAt(orderId, 2, fixtures.orderLine({ ...line, reserved: 0, shipped: 2 })));
+    const shipping = receive(
+      snapshotAt(orderId, 2, fixtures.orderLine({ ...line, reserved: 0, shipped: 2 })),
+    );
     await fixtures.waitForBlocked(open.pool, 1);
     await first.query('COMMIT');
     first.release();
@@ -132,7 +138,8 @@ describe('a snapshot', () => {
   test('of the same channel time counts when it was observed later, and not when earlier', async () => {
     const item = await newItem(10);
     const orderId = fixtures.unique('order');
-    const same = (reserved: number): Snapshot => snapshotAt(orderId, 10, fixtures.orderLine({ sku: item.sku, reserved }));
+    const same = (reserved: number): Snapshot =>
+      snapshotAt(orderId, 10, fixtures.orderLine({ sku: item.sku, reserved }));
     expect(await receive({ ...same(1), observedAt: fixtures.after(20) })).toBe(true);
     expect(await receive({ ...same(2), observedAt: fixtures.after(19) })).toBe(false);
     expect(await receive({ ...same(3), observedAt: fixtures.after(21) })).toBe(true);
@@ -175,7 +182,9 @@ describe('a snapshot', () => {
 
   test('with several lines of one item moves it once per line, each running total following the one before', async () => {
     const item = await newItem(10);
-    const lines = [1, 2, 3].map((reserved) => fixtures.orderLine({ lineId: `line ${reserved}`, sku: item.sku, reserved }));
+    const lines = [1, 2, 3].map((reserved) =>
+      fixtures.orderLine({ lineId: `line ${reserved}`, sku: item.sku, reserved }),
+    );
     await receive(snapshotAt(fixtures.unique('order'), 1, ...lines));
     const movements = await readMovements(open.pool, item.id);
     expect(movements.slice(1).map(({ seq, reservedAfter }) => [seq, reservedAfter])).toEqual([
