@@ -67,7 +67,14 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 }
 
-type Core = Pick<App, 'database' | 'connections' | 'engine'> & { readonly redis: Redis | null };
+/** The first sale wakes the workers at once; in a rush a statement for each would be a good part of all the work. */
+const wakeUpPauseMs = 25;
+
+type Core = Pick<App, 'database' | 'connections' | 'engine'> & {
+  readonly redis: Redis | null;
+  /** Ends every call to a marketplace. */
+  readonly calls: AbortController;
+};
 
 async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   const { config, log } = options;
@@ -87,8 +94,10 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   down.push({ name: 'bus', run: () => bus.close() });
   const calls = new AbortController();
   down.push({ name: 'channel calls', run: async () => calls.abort() });
-  const queue = await openJobQueue(database.pool, log);
-  const wakeUps = createWakeUps(queue, onError('a wake-up could not be queued'));
+  const queue = await openJobQueue(database.queue, log);
+  const wakeUps = createWakeUps(queue, onError('a wake-up could not be queued'), () =>
+    clock.sleep(wakeUpPauseMs),
+  );
   down.push({ name: 'job queue', run: () => wakeUps.flush().then(() => queue.release()) });
   const connections = createConnections({
     db: database.pool,
@@ -117,7 +126,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   });
   await engine.tail.start();
   down.push({ name: 'event tail', run: () => engine.tail.stop() });
-  return { database, connections, engine, redis };
+  return { database, connections, engine, redis, calls };
 }
 
 function openShared(config: Config, log: Log): { redis: Redis | null; bus: Bus; budget: RateBudget } {
@@ -243,13 +252,20 @@ function openHttp(
 
 async function startWork(
   { config, log }: AppOptions,
-  { database, engine }: Core,
+  { calls, database, engine }: Core,
   down: Teardown[],
 ): Promise<void> {
-  const { pool } = database;
+  const { queue: pool } = database;
   const runner = await startWorker({ pool, tasks: engine.tasks, log, concurrency: config.workerConcurrency });
   engine.startWork();
-  down.push({ name: 'worker', run: () => Promise.all([engine.stopWork(), runner.stop()]) });
+  down.push({
+    name: 'worker',
+    run: async () => {
+      // A marketplace that does not answer is not waited for: what it was asked stays open and is asked again by whoever works next.
+      const impatient = setTimeout(() => calls.abort(), config.shutdownDeadlineMs / 4);
+      await Promise.all([engine.stopWork(), runner.stop()]).finally(() => clearTimeout(impatient));
+    },
+  });
 }
 
 async function tearDown(down: Teardown[], log: Log): Promise<void> {

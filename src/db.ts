@@ -1,4 +1,4 @@
-/** The two doors to PostgreSQL: a pool for SQL (all writes, hot reads) and Prisma for the API's reads, on the same connections. */
+/** The doors to PostgreSQL: a pool for SQL (all writes, hot reads), Prisma for the API's reads on the same connections, and a few for the job queue. */
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Pool, type PoolClient } from 'pg';
 import { PrismaClient } from '../.generated/prisma/client.ts';
@@ -7,6 +7,11 @@ import { withRetry } from './dbErrors.ts';
 export type Database = {
   readonly pool: Pool;
   readonly prisma: PrismaClient;
+  /**
+   * For the job queue only: a commit here does not wait for the disk. Jobs are hints at work that other tables hold, so losing the newest in a crash of
+   * PostgreSQL costs a moment, and every order is spared waiting behind commits that mean nothing by themselves.
+   */
+  readonly queue: Pool;
   close(): Promise<void>;
 };
 
@@ -15,7 +20,7 @@ export type Queryable = Pick<Pool, 'query'> | Pick<PoolClient, 'query'>;
 
 export type DatabaseOptions = {
   readonly url: string;
-  /** Most connections held by this process. */
+  /** Most connections held by this process, beside the job queue's three. */
   readonly poolMax: number;
   readonly connectionTimeoutMs: number;
   readonly statementTimeoutMs: number;
@@ -23,28 +28,38 @@ export type DatabaseOptions = {
   readonly onError: (error: Error) => void;
 };
 
+/** One listens for jobs, the others take and finish them, which is a moment's work each. */
+const queueConnectionsMax = 3;
+
 export function openDatabase(options: DatabaseOptions): Database {
-  const pool = new Pool({
-    connectionString: options.url,
-    max: options.poolMax,
-    connectionTimeoutMillis: options.connectionTimeoutMs,
-    statement_timeout: options.statementTimeoutMs,
-    idle_in_transaction_session_timeout: options.statementTimeoutMs,
-    application_name: options.applicationName,
-    options: '-c timezone=UTC',
-  });
-  // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
-  pool.on('error', options.onError);
-  pool.on('connect', (client) => client.on('error', options.onError));
+  const pool = openPool(options, options.poolMax, '');
+  const queue = openPool(options, queueConnectionsMax, ' -c synchronous_commit=off');
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,
     prisma,
+    queue,
     async close() {
       await prisma.$disconnect();
-      await pool.end();
+      await Promise.all([pool.end(), queue.end()]);
     },
   };
+}
+
+function openPool(options: DatabaseOptions, max: number, settings: string): Pool {
+  const pool = new Pool({
+    connectionString: options.url,
+    max,
+    connectionTimeoutMillis: options.connectionTimeoutMs,
+    statement_timeout: options.statementTimeoutMs,
+    idle_in_transaction_session_timeout: options.statementTimeoutMs,
+    application_name: options.applicationName,
+    options: `-c timezone=UTC${settings}`,
+  });
+  // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
+  pool.on('error', options.onError);
+  pool.on('connect', (client) => client.on('error', options.onError));
+  return pool;
 }
 
 /** Runs `work` in one transaction, again from the start when PostgreSQL reports a deadlock or an overtaken snapshot. */

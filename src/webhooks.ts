@@ -2,12 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ChannelError, platforms } from './connectors/connector.ts';
 import type { Log } from './log.ts';
-import type { Connections } from './sync/connections.ts';
+import type { ConnectedChannel, Connections } from './sync/connections.ts';
 import type { NewDelivery } from './sync/inbox.ts';
 
 export type WebhookOptions = {
   readonly connections: Connections;
-  readonly receive: (delivery: NewDelivery) => Promise<void>;
+  readonly receive: (delivery: NewDelivery, channel: ConnectedChannel) => Promise<void>;
   readonly log: Log;
   /** The address that marketplaces were given, without a trailing slash. eBay's challenge is over it. */
   readonly publicUrl: string;
@@ -55,7 +55,8 @@ export function createWebhookHandler(options: WebhookOptions) {
         return answer(response, receipt.status);
       case 'verified': {
         const { deliveryId, topic } = receipt;
-        await options.receive({ accountId: connection.accountId, connectionId, deliveryId, topic, body });
+        const delivery = { accountId: connection.accountId, connectionId, deliveryId, topic, body };
+        await options.receive(delivery, channel);
         return answer(response, 204);
       }
     }

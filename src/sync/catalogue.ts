@@ -34,7 +34,9 @@ export async function importCatalogue(
   let listings = 0;
   let unmatched = 0;
   for await (const page of connector.catalogue()) {
-    const rows = JSON.stringify(page.map(toRow));
+    // One statement cannot write a row twice: should a channel name a listing twice on one page, the later entry counts.
+    const byAddress = new Map(page.map((entry) => [JSON.stringify([entry.address.unitId, entry.address.variantId]), entry]));
+    const rows = JSON.stringify([...byAddress.values()].map(toRow));
     const { accountId, id, platform } = connection;
     const result = await db.query<CatalogueImport>(importSql, [accountId, id, rows, platform]);
     listings += result.rows[0]?.listings ?? 0;

@@ -58,18 +58,20 @@ type ConnectionRow = {
   platform: Platform;
   external_account_id: string;
   settings: Record<string, unknown>;
-  updated_at: Date;
-};
+} & SecretsRow;
+
+/** How long credentials that were read are believed; a token refreshed elsewhere meanwhile is found at the refusal. */
+const credentialsMs = 1_000;
 
 export function createConnections(options: ConnectionsOptions): Connections {
   const { db, secretBox } = options;
-  const built = new Map<string, { readonly settings: string; readonly channel: ConnectedChannel }>();
+  const built = new Map<string, BuiltChannel>();
 
   return {
     async open(connectionId) {
       const { rows } = await db.query<ConnectionRow>({
         name: 'connection-open',
-        text: `SELECT id, account_id, platform, external_account_id, settings FROM connections
+        text: `SELECT id, account_id, platform, external_account_id, settings, secrets, secrets_version FROM connections
                 WHERE id = $1 AND status IN ('active', 'needs_authorization')`,
         values: [connectionId],
       });
@@ -79,11 +81,13 @@ export function createConnections(options: ConnectionsOptions): Connections {
         return null;
       }
       const settings = JSON.stringify(row.settings);
-      const known = built.get(connectionId);
-      if (known?.settings === settings) return known.channel;
-      const channel = buildChannel(options, row);
-      built.set(connectionId, { settings, channel });
-      return channel;
+      let known = built.get(connectionId);
+      if (known?.settings !== settings) {
+        known = { settings, ...buildChannel(options, row) };
+        built.set(connectionId, known);
+      }
+      known.credentials.remember(row);
+      return known.channel;
     },
 
     async identify(connection) {
@@ -139,29 +143,56 @@ export function createConnections(options: ConnectionsOptions): Connections {
   };
 }
 
-function buildChannel(options: ConnectionsOptions, row: ConnectionRow): ConnectedChannel {
+type BuiltChannel = {
+  readonly settings: string;
+  readonly channel: ConnectedChannel;
+  readonly credentials: RememberingStore;
+};
+
+function buildChannel(options: ConnectionsOptions, row: ConnectionRow): Omit<BuiltChannel, 'settings'> {
   const connection: Connection = {
     id: row.id,
     accountId: row.account_id,
     platform: row.platform,
     externalAccountId: row.external_account_id,
   };
+  const credentials = createCredentialStore(options, connection);
   const connector = options.factories[row.platform]({
     settings: row.settings,
-    credentials: createCredentialStore(options, connection),
+    credentials,
     http: options.httpClient(connection),
     now: options.clock.now,
   });
-  return { connection, connector };
+  return { channel: { connection, connector }, credentials };
 }
 
 type SecretsRow = { secrets: Buffer; secrets_version: number };
 
-function createCredentialStore(options: ConnectionsOptions, connection: Connection): CredentialStore {
+/** Spares reading and opening the credentials again for what follows within moments. */
+type RememberingStore = CredentialStore & { remember(row: SecretsRow): void };
+type Opened = { readonly credentials: Credentials; readonly version: number };
+
+function createCredentialStore(options: ConnectionsOptions, connection: Connection): RememberingStore {
   const { db, secretBox, clock } = options;
   const waitMs = 50;
+  let opened: { readonly sealed: Buffer; readonly credentials: Credentials } | undefined;
+  let believedUntil = Number.NEGATIVE_INFINITY;
+  let remembered: SecretsRow | undefined;
 
-  async function load(): Promise<{ credentials: Credentials; version: number }> {
+  function open(row: SecretsRow): Opened {
+    if (opened === undefined || !opened.sealed.equals(row.secrets)) {
+      const plain = secretBox.open(row.secrets, sealedFor(connection));
+      opened = { sealed: row.secrets, credentials: JSON.parse(plain) as Credentials };
+    }
+    return { credentials: opened.credentials, version: row.secrets_version };
+  }
+
+  function remember(row: SecretsRow): void {
+    remembered = row;
+    believedUntil = clock.now() + credentialsMs;
+  }
+
+  async function load(): Promise<Opened> {
     const { rows } = await db.query<SecretsRow>({
       name: 'connection-secrets',
       text: 'SELECT secrets, secrets_version FROM connections WHERE id = $1',
@@ -169,8 +200,8 @@ function createCredentialStore(options: ConnectionsOptions, connection: Connecti
     });
     const [row] = rows;
     if (row === undefined) throw new ChannelError('misconfigured', 'the connection was removed');
-    const credentials = JSON.parse(secretBox.open(row.secrets, sealedFor(connection))) as Credentials;
-    return { credentials, version: row.secrets_version };
+    remember(row);
+    return open(row);
   }
 
   async function lease(version: number): Promise<boolean> {
@@ -183,6 +214,7 @@ function createCredentialStore(options: ConnectionsOptions, connection: Connecti
   }
 
   async function store(credentials: Credentials, version: number): Promise<boolean> {
+    remembered = undefined;
     const { rowCount } = await db.query(
       `UPDATE connections SET secrets = $3, secrets_version = secrets_version + 1, refresh_lease_until = NULL
         WHERE id = $1 AND secrets_version = $2`,
@@ -198,7 +230,11 @@ function createCredentialStore(options: ConnectionsOptions, connection: Connecti
     ]);
 
   return {
-    read: async () => (await load()).credentials,
+    remember,
+    async read() {
+      if (remembered === undefined || clock.now() >= believedUntil) return (await load()).credentials;
+      return open(remembered).credentials;
+    },
     async refresh(staleAccessToken, refresh) {
       const deadline = clock.now() + options.refreshLeaseMs * 2;
       for (;;) {

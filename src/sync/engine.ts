@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
 import type { Bus } from './bus.ts';
-import type { Connections } from './connections.ts';
+import type { ConnectedChannel, Connections } from './connections.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import {
   type Delivery,
@@ -16,7 +16,14 @@ import {
 } from './inbox.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
-import { advanceJob, type OperationsOptions, settleOperations, syncAll, syncItem } from './operations.ts';
+import {
+  advanceJob,
+  type OperationsOptions,
+  settleOperations,
+  sweepOperations,
+  syncAll,
+  syncItem,
+} from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
 import { pollConnection } from './poll.ts';
 import { pushConnection } from './push.ts';
@@ -64,8 +71,8 @@ export type Task = (subject: string | null) => Promise<void>;
 export type SyncEngine = {
   readonly sync: Sync;
   readonly tail: EventTail;
-  /** Stores a verified delivery and, in a process that works, carries it out at once. Resolves when it is stored. */
-  receive(delivery: NewDelivery): Promise<void>;
+  /** Stores a verified delivery of this channel and, in a process that works, carries it out at once. Resolves when it is stored. */
+  receive(delivery: NewDelivery, channel: ConnectedChannel): Promise<void>;
   /** What the job queue runs, by name. */
   readonly tasks: Readonly<Record<TaskName, Task>>;
   /** From now on this process works: it carries out its own deliveries and looks for work. */
@@ -83,7 +90,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   };
   const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
   const mapping = { pool, onApplied: onMoved, batchMax: 1_000 };
+  const ending = new AbortController();
   const inbox: InboxOptions = {
+    signal: ending.signal,
     db: pool,
     connections,
     clock,
@@ -103,7 +112,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     lookIntervalMs: limits.lookIntervalMs,
     onError: (error) => log.error({ error }, 'the event log could not be read'),
   });
-  const statuses = { pool, connections, clock, onApplied: onMoved };
+  const statuses = { pool, connections, clock, leaseMs: limits.leaseMs, onApplied: onMoved };
   return {
     tail,
     sync: {
@@ -121,8 +130,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,
     },
-    tasks: createTasks(options, operations, inbox),
-    ...createWork(options, inbox, () => applyWaiting(mapping, null)),
+    tasks: createTasks(options, operations, inbox, ending.signal),
+    ...createWork(options, inbox, ending, async () => {
+      await applyWaiting(mapping, null);
+      await sweepOperations(operations);
+    }),
   };
 }
 
@@ -136,11 +148,13 @@ function createTasks(
   options: SyncEngineOptions,
   operations: OperationsOptions,
   inbox: InboxOptions,
+  signal: AbortSignal,
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
   const { leaseMs, backoffMaxMs } = limits;
   const onSettled = (itemIds: readonly string[]) => settleOperations(operations, itemIds);
   const push = {
+    signal,
     db,
     connections,
     clock,
@@ -174,25 +188,26 @@ function createTasks(
 function createWork(
   options: SyncEngineOptions,
   inbox: InboxOptions,
-  sweepUnmatched: () => Promise<unknown>,
+  ending: AbortController,
+  sweep: () => Promise<unknown>,
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
   const own = new Set<Promise<void>>();
   let supervisor: { stop(): Promise<void> } | undefined;
 
-  function carryOut(delivery: Delivery): void {
-    const work = processDelivery(inbox, delivery)
+  function carryOut(delivery: Delivery, channel: ConnectedChannel): void {
+    const work = processDelivery(inbox, delivery, channel)
       .catch((error: unknown) => log.error({ error, eventId: delivery.id }, 'delivery not processed'))
       .finally(() => own.delete(work));
     own.add(work);
   }
 
   return {
-    async receive(delivery) {
+    async receive(delivery, channel) {
       const keeps = supervisor !== undefined && own.size < limits.inboxOwnMax;
       const stored = await storeDelivery(options.pool, delivery, keeps ? limits.leaseMs : null);
       if (stored === null) return;
-      if (keeps) carryOut(stored);
+      if (keeps) carryOut(stored, channel);
       else wakeUps.inbox();
     },
     startWork() {
@@ -201,13 +216,14 @@ function createWork(
         db: options.pool,
         clock: options.clock,
         wakeUps,
-        sweepUnmatched,
+        sweep,
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },
     async stopWork() {
       const stopping = supervisor;
       supervisor = undefined;
+      ending.abort();
       await stopping?.stop();
       await Promise.all(own);
     },

@@ -1,9 +1,9 @@
 /** Makes a mutation safe to retry: the first result of a key is stored with the effect itself and answered to every repeat. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { inTransaction } from '../db.ts';
-import { sqlState } from '../dbErrors.ts';
-import { type Caller, type Outcome, refused } from './outcome.ts';
+import { inTransaction, type Queryable } from '../db.ts';
+import { sqlState, violatedConstraint } from '../dbErrors.ts';
+import { type Caller, type Outcome, type Problem, refused } from './outcome.ts';
 
 export type KeyedRequest = {
   readonly operation: string;
@@ -16,6 +16,8 @@ export type KeyedRequest = {
 /** Longest wait for the first request with the same key. */
 const lockTimeoutMs = 5_000;
 const lockNotAvailable = '55P03';
+/** Movements carry the key of their request, and outlive the stored result. */
+const movementKey = 'stock_movements_account_id_idempotency_key_key';
 
 /**
  * Runs `work` in a transaction that also stores its outcome under the key. A refused outcome is not stored and undoes the transaction, so the
@@ -35,7 +37,7 @@ export async function once<Value>(
       field: ['input', 'idempotencyKey'],
     });
   }
-  const inputHash = createHash('sha256').update(JSON.stringify(request.input)).digest('base64');
+  const inputHash = hashOf(request);
   try {
     return await inTransaction(pool, async (client) => {
       await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
@@ -43,7 +45,7 @@ export async function once<Value>(
         `INSERT INTO idempotency_keys (account_id, key, operation, input_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
         [caller.accountId, key, operation, inputHash],
       );
-      if (inserted.rowCount === 0) return await repeated<Value>(client, caller, request, inputHash);
+      if (inserted.rowCount === 0) return (await firstResult<Value>(client, caller, request)) ?? reused();
       const outcome = await work(client);
       if (!outcome.ok) throw new Refusal(outcome);
       await client.query('UPDATE idempotency_keys SET result = $3 WHERE account_id = $1 AND key = $2', [
@@ -55,12 +57,9 @@ export async function once<Value>(
     });
   } catch (error) {
     if (error instanceof Refusal) return error.outcome as Outcome<Value>;
+    if (violatedConstraint(error) === movementKey) return reused();
     if (sqlState(error) !== lockNotAvailable) throw error;
-    return refused({
-      code: 'IN_PROGRESS',
-      message: 'The first request with this idempotency key is still running. Try again in a moment.',
-      field: ['input', 'idempotencyKey'],
-    });
+    return refused(inProgress('The first request with this idempotency key is still running. Try again in a moment.'));
   }
 }
 
@@ -73,22 +72,74 @@ class Refusal extends Error {
   }
 }
 
-async function repeated<Value>(
-  client: pg.PoolClient,
+/** What the first request with this key was answered, or that it was another request; null when there was none. */
+export async function firstResult<Value>(
+  db: Queryable,
   caller: Caller,
   request: KeyedRequest,
-  inputHash: string,
-): Promise<Outcome<Value>> {
-  const { rows } = await client.query<{ operation: string; input_hash: string; result: Value }>(
+): Promise<Outcome<Value> | null> {
+  const { rows } = await db.query<{ operation: string; input_hash: string; result: Value }>(
     'SELECT operation, input_hash, result FROM idempotency_keys WHERE account_id = $1 AND key = $2',
     [caller.accountId, request.key],
   );
   const [first] = rows;
-  if (first?.operation === request.operation && first.input_hash === inputHash)
-    return { ok: true, value: first.result };
+  if (first === undefined) return null;
+  if (first.operation !== request.operation || first.input_hash !== hashOf(request)) return reused();
+  return { ok: true, value: first.result };
+}
+
+/**
+ * Does once what no transaction can hold, such as a call to a channel: `work` runs while nobody else runs it under this key, and never again after
+ * it has answered null. A problem that it answers, or an error, frees the key; should the process die, the key is free again after `leaseMs`.
+ */
+export async function onceOutside(
+  db: Queryable,
+  caller: Caller,
+  request: Pick<KeyedRequest, 'operation' | 'key'>,
+  leaseMs: number,
+  work: () => Promise<Problem | null>,
+): Promise<Problem | null> {
+  const values = [caller.accountId, request.key];
+  const taken = await db.query(
+    `INSERT INTO idempotency_keys AS current (account_id, key, operation, input_hash) VALUES ($1, $2, $3, '')
+     ON CONFLICT (account_id, key) DO UPDATE SET created_at = now()
+      WHERE current.result IS NULL AND current.created_at < now() - $4 * interval '1 ms'`,
+    [...values, request.operation, leaseMs],
+  );
+  if (taken.rowCount === 0) {
+    const { rows } = await db.query<{ finished: boolean }>(
+      'SELECT result IS NOT NULL AS finished FROM idempotency_keys WHERE account_id = $1 AND key = $2',
+      values,
+    );
+    return rows[0]?.finished === true ? null : inProgress('Another request is doing this. Try again in a moment.');
+  }
+  let finished = false;
+  try {
+    const problem = await work();
+    finished = problem === null;
+    return problem;
+  } finally {
+    await db.query(
+      finished
+        ? `UPDATE idempotency_keys SET result = 'true' WHERE account_id = $1 AND key = $2`
+        : 'DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND result IS NULL',
+      values,
+    );
+  }
+}
+
+function hashOf({ input }: KeyedRequest): string {
+  return createHash('sha256').update(JSON.stringify(input)).digest('base64');
+}
+
+function reused(): Outcome<never> {
   return refused({
     code: 'IDEMPOTENCY_KEY_REUSED',
     message: 'This idempotency key was used before with other input.',
     field: ['input', 'idempotencyKey'],
   });
+}
+
+function inProgress(message: string): Problem {
+  return { code: 'IN_PROGRESS', message, field: ['input', 'idempotencyKey'] };
 }

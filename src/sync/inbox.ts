@@ -7,6 +7,8 @@ import type { ConnectedChannel, Connections } from './connections.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type InboxOptions = {
+  /** Ends the work after the deliveries under way. */
+  readonly signal?: AbortSignal;
   readonly db: Queryable;
   readonly connections: Connections;
   readonly clock: Clock;
@@ -77,7 +79,7 @@ RETURNING delivery.id, delivery.connection_id AS "connectionId", delivery.topic,
 
 /** Works off everything that is due. Safe to run any number of times at once, in any number of processes. */
 export async function workOffInbox(options: InboxOptions): Promise<void> {
-  for (;;) {
+  while (options.signal?.aborted !== true) {
     const { rows } = await options.db.query<Delivery>({
       name: 'inbox-claim',
       text: claimSql,
@@ -88,10 +90,17 @@ export async function workOffInbox(options: InboxOptions): Promise<void> {
   }
 }
 
-/** Carries out one claimed delivery. Never throws for what a channel or a delivery does: it is tried again later or set aside. */
-export async function processDelivery(options: InboxOptions, delivery: Delivery): Promise<void> {
+/**
+ * Carries out one claimed delivery; `opened` spares looking its connection up a second time. Never throws for what a channel or a delivery does: it is
+ * tried again later or set aside.
+ */
+export async function processDelivery(
+  options: InboxOptions,
+  delivery: Delivery,
+  opened?: ConnectedChannel,
+): Promise<void> {
   try {
-    const channel = await options.connections.open(delivery.connectionId);
+    const channel = opened ?? (await options.connections.open(delivery.connectionId));
     if (channel === null) return await closeDelivery(options, delivery, 'the connection is paused or gone');
     const messages = channel.connector.parseWebhook(delivery.topic, delivery.body);
     const notes: string[] = [];

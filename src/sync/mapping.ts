@@ -24,7 +24,9 @@ export async function mapListing(
     `WITH item AS (
        SELECT id FROM inventory_items WHERE id = $3 AND account_id = $1
      ), mapped AS (
-       UPDATE listings SET item_id = item.id, updated_at = now() FROM item WHERE listings.id = $2 AND listings.account_id = $1
+       -- Another item counts its own seq: what was sent for the one before says nothing about the order of its writes.
+       UPDATE listings SET item_id = item.id, target_seq = CASE WHEN listings.item_id = item.id THEN listings.target_seq ELSE 0 END, updated_at = now()
+         FROM item WHERE listings.id = $2 AND listings.account_id = $1
        RETURNING listings.id, listings.account_id, listings.connection_id
      ), dirty AS (
        INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread) SELECT id, account_id, connection_id, true FROM mapped

@@ -1,6 +1,6 @@
 /** Bringing one item or all items in step on request: operations that people can follow, and jobs that survive a restart. */
 import type pg from 'pg';
-import type { Queryable } from '../db.ts';
+import { inTransaction, type Queryable } from '../db.ts';
 import { withRetry } from '../dbErrors.ts';
 import { once } from './idempotency.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
@@ -68,22 +68,26 @@ export async function syncItem(
   return outcome;
 }
 
+const syncAllSql = `
+WITH open AS (
+  SELECT id FROM jobs WHERE account_id = $1 AND kind = 'sync_all' AND status IN ('pending', 'processing') ORDER BY id LIMIT 1
+), added AS (
+  INSERT INTO jobs (account_id, kind, total, actor_kind, actor_id)
+  SELECT $1, 'sync_all', (SELECT count(DISTINCT item_id) FROM listings WHERE account_id = $1 AND item_id IS NOT NULL AND sync_enabled AND writable), $2, $3
+   WHERE NOT EXISTS (SELECT FROM open)
+  RETURNING id
+)
+SELECT id FROM open UNION ALL SELECT id FROM added`;
+
 export async function syncAll(
   options: OperationsOptions,
   caller: Caller,
 ): Promise<Outcome<{ jobId: string }>> {
-  const { rows } = await options.pool.query<{ id: string }>(
-    `WITH open AS (
-       SELECT id FROM jobs WHERE account_id = $1 AND kind = 'sync_all' AND status IN ('pending', 'processing') ORDER BY id LIMIT 1
-     ), added AS (
-       INSERT INTO jobs (account_id, kind, total, actor_kind, actor_id)
-       SELECT $1, 'sync_all', (SELECT count(DISTINCT item_id) FROM listings WHERE account_id = $1 AND item_id IS NOT NULL AND sync_enabled AND writable), $2, $3
-        WHERE NOT EXISTS (SELECT FROM open)
-       RETURNING id
-     )
-     SELECT id FROM open UNION ALL SELECT id FROM added`,
-    [caller.accountId, caller.actor.kind, caller.actor.id],
-  );
+  const { rows } = await inTransaction(options.pool, async (client) => {
+    // Requests of one account come one after the other, each with a snapshot that shows the job of the one before.
+    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sync_all ' || $1, 0))`, [caller.accountId]);
+    return client.query<{ id: string }>(syncAllSql, [caller.accountId, caller.actor.kind, caller.actor.id]);
+  });
   const [job] = rows;
   if (job === undefined) throw new Error('a job was neither found nor added');
   options.wakeUps.job(job.id);
@@ -135,7 +139,8 @@ export async function advanceJob(options: OperationsOptions, jobId: string): Pro
   );
   const [row] = rows;
   options.wakeUps.push(row?.connection_ids ?? []);
-  if (row?.fully_queued === true) await finishJob(options, jobId);
+  // Also when nothing was left to queue: the worker before may have died between its last step and this one.
+  if (row?.fully_queued !== false) await finishJob(options, jobId);
 }
 
 const jobPayload = `jsonb_build_object('jobId', id, 'kind', kind, 'status', status, 'total', total, 'completed', completed, 'failed', failed)`;
@@ -157,17 +162,28 @@ async function finishJob(options: OperationsOptions, jobId: string): Promise<voi
 
 /**
  * Ends the operations of items whose listings are in step, and says so on the item and the job. An operation fails when one of its listings
- * carries an error.
+ * carries an error or cannot be written at all because its connection is not active. Of two that settle an item at the same moment the second
+ * waits: only the one that came last has seen every listing in step.
  */
 const settleSql = `
-WITH waiting AS (
-  SELECT DISTINCT listing.item_id, listing.platform FROM dirty_listings dirty JOIN listings listing ON listing.id = dirty.listing_id
-   WHERE listing.item_id = ANY($1) AND dirty.attempts < ${patientAttempts}
+WITH dirty AS (
+  SELECT listing.item_id, listing.platform, dirty.attempts, connection.status, connection.status = 'active' AND connection.sync_enabled AS active
+    FROM listings listing
+    JOIN dirty_listings dirty ON dirty.listing_id = listing.id
+    JOIN connections connection ON connection.id = listing.connection_id
+   WHERE listing.item_id = ANY($1)
+), waiting AS (
+  SELECT DISTINCT item_id, platform FROM dirty WHERE active AND attempts < ${patientAttempts}
 ), wrong AS (
-  SELECT item_id, platform, min(last_error) AS error FROM listings WHERE item_id = ANY($1) AND last_error IS NOT NULL GROUP BY item_id, platform
+  SELECT item_id, platform, min(error) AS error FROM (
+    SELECT item_id, platform, last_error AS error FROM listings WHERE item_id = ANY($1) AND last_error IS NOT NULL
+    UNION ALL
+    SELECT item_id, platform, 'the connection is ' || CASE status WHEN 'active' THEN 'switched off' ELSE replace(status::text, '_', ' ') END
+      FROM dirty WHERE NOT active
+  ) reason GROUP BY item_id, platform
 ), open AS (
   SELECT id, item_id, target_platforms FROM sync_operations
-   WHERE item_id = ANY($1) AND status IN ('pending', 'processing') ORDER BY id FOR UPDATE SKIP LOCKED
+   WHERE item_id = ANY($1) AND status IN ('pending', 'processing') ORDER BY id FOR UPDATE
 ), finished AS (
   UPDATE sync_operations operation
      SET error = (SELECT string_agg(wrong.platform || ': ' || wrong.error, '; ' ORDER BY wrong.platform) FROM wrong
@@ -208,4 +224,25 @@ export async function settleOperations(
     await finishJob(options, jobId);
     options.wakeUps.job(jobId);
   }
+}
+
+/** Items with an open operation that no dirty listing keeps open any more. */
+const strandedSql = `
+SELECT DISTINCT operation.item_id FROM sync_operations operation
+ WHERE operation.status IN ('pending', 'processing')
+   AND NOT EXISTS (
+     SELECT FROM listings listing
+       JOIN dirty_listings dirty ON dirty.listing_id = listing.id
+       JOIN connections connection ON connection.id = listing.connection_id
+      WHERE listing.item_id = operation.item_id AND listing.platform = ANY(operation.target_platforms)
+        AND dirty.attempts < ${patientAttempts} AND connection.status = 'active' AND connection.sync_enabled)
+ LIMIT 1000`;
+
+/** Ends what a worker that died, or a connection that was paused, has left open. Swept now and then. */
+export async function sweepOperations(options: OperationsOptions): Promise<void> {
+  const { rows } = await options.pool.query<{ item_id: string }>(strandedSql);
+  await settleOperations(
+    options,
+    rows.map((row) => row.item_id),
+  );
 }

@@ -2,9 +2,9 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { ChannelError, type OrderStatus } from '../connectors/connector.ts';
-import { inTransaction } from '../db.ts';
+import type { Queryable } from '../db.ts';
 import type { Connections } from './connections.ts';
-import { once } from './idempotency.ts';
+import { firstResult, once, onceOutside } from './idempotency.ts';
 import { type OrderEffect, reapplyOrder } from './orders.ts';
 import { type Caller, done, type Outcome, type Problem, refused } from './outcome.ts';
 import type { OrderStatusInput } from './sync.ts';
@@ -13,6 +13,8 @@ export type OrderStatusOptions = {
   readonly pool: pg.Pool;
   readonly connections: Connections;
   readonly clock: Clock;
+  /** Longer than the longest channel call; after it another request may tell the channel. */
+  readonly leaseMs: number;
   readonly onApplied: (effect: OrderEffect) => void;
 };
 
@@ -39,17 +41,19 @@ export async function updateOrderStatus(
   input: OrderStatusInput,
 ): Promise<Outcome<{ orderId: string }>> {
   const { orderId } = input;
-  const before = await inTransaction(options.pool, (client) => readOrder(client, caller, orderId, false));
+  const request = { operation: 'orderStatusUpdate', key: input.idempotencyKey, input };
+  // The key decides before anything else does: a repeat is answered whatever became of the order, and a key of another request ships nothing.
+  const first = await firstResult<{ orderId: string }>(options.pool, caller, request);
+  if (first !== null) return first;
+  const before = await readOrder(options.pool, caller, orderId, false);
   const settable = before === null ? notFound() : checkTransition(before, input.status);
-  // A repeat of a finished request finds the order already there: its key decides, not the transition.
-  const repeats = before?.status === input.status;
-  if (!settable.ok && !repeats) return settable;
-  if (before !== null && settable.ok && settable.value === 'shipped' && before.channel_status !== 'shipped') {
-    const problem = await tellChannel(options, before, input);
+  if (!settable.ok) return (await firstResult<{ orderId: string }>(options.pool, caller, request)) ?? settable;
+  if (before !== null && settable.value === 'shipped' && before.channel_status !== 'shipped') {
+    const shipment = { operation: 'channelShipment', key: `shipment of order ${orderId}` };
+    const problem = await onceOutside(options.pool, caller, shipment, options.leaseMs, () => tellChannel(options, before, input));
     if (problem !== null) return refused(problem);
   }
   let effect: OrderEffect | undefined;
-  const request = { operation: 'orderStatusUpdate', key: input.idempotencyKey, input };
   const outcome = await once(options.pool, caller, request, async (client) => {
     const order = await readOrder(client, caller, orderId, true);
     const status = order === null ? notFound() : checkTransition(order, input.status);
@@ -82,12 +86,12 @@ function notFound(): Outcome<never> {
 }
 
 async function readOrder(
-  client: pg.PoolClient,
+  db: Queryable,
   caller: Caller,
   orderId: string,
   lock: boolean,
 ): Promise<OrderRow | null> {
-  const { rows } = await client.query<OrderRow>(
+  const { rows } = await db.query<OrderRow>(
     `SELECT status, channel_status, connection_id, platform_order_id,
             (SELECT coalesce(json_agg(json_build_object('lineId', platform_line_id, 'quantity', reserved) ORDER BY position), '[]')
                FROM order_lines WHERE order_id = orders.id AND reserved > 0) AS lines

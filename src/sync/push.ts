@@ -9,6 +9,7 @@ import {
   type StockWriteResult,
 } from '../connectors/connector.ts';
 import type { Log } from '../log.ts';
+import { type TargetRule, targetQuantity } from './availability.ts';
 import type { Connections } from './connections.ts';
 import { decidePush, type PushDecision } from './pushDecision.ts';
 import {
@@ -18,9 +19,12 @@ import {
   type PushOutcome,
   recordWrites,
   settle,
+  type WriteNumber,
 } from './pushSql.ts';
 
 export type PushOptions = {
+  /** Ends the work after the listings under way. */
+  readonly signal?: AbortSignal;
   readonly db: pg.Pool;
   readonly connections: Connections;
   readonly clock: Clock;
@@ -46,7 +50,7 @@ export async function pushConnection(options: PushOptions, connectionId: string)
   const channel = await options.connections.open(connectionId);
   if (channel === null) return;
   const { connector } = channel;
-  for (;;) {
+  while (options.signal?.aborted !== true) {
     const owner = options.newId();
     const claims = await claimDirty(options.db, {
       connectionId,
@@ -56,14 +60,23 @@ export async function pushConnection(options: PushOptions, connectionId: string)
     });
     if (claims.length === 0) return;
     const listings = await loadClaimed(options.db, claims);
-    const outcomes = await pushBatch(options, connector, listings, (part) => settle(options.db, owner, part));
-    await options.connections.report(connectionId, worstError(outcomes.errors));
+    const batch = await pushBatch(options, connector, listings, (part) => settle(options.db, owner, part));
+    // Only the channel's own answer says that nothing is wrong with it.
+    if (batch.answered || batch.errors.length > 0) {
+      await options.connections.report(connectionId, worstError(batch.errors));
+    }
     await options.onSettled([...new Set(listings.flatMap((listing) => listing.itemId ?? []))]);
   }
 }
 
 type Settle = (outcomes: readonly PushOutcome[]) => Promise<void>;
-type BatchResult = { readonly errors: readonly ChannelError[] };
+type BatchResult = {
+  readonly errors: readonly ChannelError[];
+  /** True when the channel has answered anything. */
+  readonly answered: boolean;
+};
+
+const answers: readonly string[] = ['effective', 'accepted', 'stale', 'rejected'];
 
 async function pushBatch(
   options: PushOptions,
@@ -72,29 +85,46 @@ async function pushBatch(
   settlePart: Settle,
 ): Promise<BatchResult> {
   const errors: ChannelError[] = [];
-  const { ready, outcomes } = await readUnknown(options, connector, claimed, errors);
+  const { ready, read, outcomes } = await readUnknown(options, connector, claimed, errors);
+  let answered = read.size > 0;
   const planned: Planned[] = [];
   for (const listing of ready) {
     const decision = decide(connector, listing);
     if (decision.kind === 'write') {
       planned.push({ listing, decision, key: decision.repeats?.id ?? options.newId() });
     } else {
-      outcomes.push(settled(listing, { shown: listing.shown ?? undefined }));
+      // A belief that nobody has read again keeps its age.
+      const belief = read.has(listing.listingId) ? { shown: listing.shown } : {};
+      outcomes.push({
+        ...settled(listing, belief),
+        inStep: decision.kind === 'inStep' ? wantedNumber(connector, listing) : null,
+      });
     }
   }
   await settlePart(outcomes);
   const lowering = planned.filter(({ decision }) => decision.direction === 'lower');
   const raising = planned.filter(({ decision }) => decision.direction === 'raise');
   for (const part of [lowering, raising]) {
-    if (part.length > 0) await settlePart(await writePart(options, connector, part));
+    if (part.length === 0) continue;
+    const written = await writePart(options, connector, part);
+    answered ||= written.some(({ write }) => write !== null && answers.includes(write.state));
+    await settlePart(written);
   }
-  return { errors };
+  return { errors, answered };
 }
 
 function decide(connector: Connector, listing: PushListing): PushDecision {
-  const { quantityMax: channelMax } = connector.capabilities;
-  const { buffer, quantityMax } = listing;
-  return decidePush({ ...listing, rule: { buffer, quantityMax, channelMax } });
+  return decidePush({ ...listing, rule: ruleOf(connector, listing) });
+}
+
+function ruleOf(connector: Connector, { buffer, quantityMax }: PushListing): TargetRule {
+  return { buffer, quantityMax, channelMax: connector.capabilities.quantityMax };
+}
+
+function wantedNumber(connector: Connector, listing: PushListing): WriteNumber | null {
+  if (listing.item === null) return null;
+  const { available, seq } = listing.item;
+  return { quantity: targetQuantity(available, ruleOf(connector, listing)), targetSeq: seq };
 }
 
 /** Reads the listings whose shown number is unknown. Those that cannot be read wait; those the channel does not count are left alone. */
@@ -103,14 +133,19 @@ async function readUnknown(
   connector: Connector,
   claimed: readonly PushListing[],
   errors: ChannelError[],
-): Promise<{ ready: readonly PushListing[]; outcomes: PushOutcome[] }> {
+): Promise<{
+  ready: readonly PushListing[];
+  /** By listing id: what the channel has just answered. */
+  read: ReadonlyMap<string, StockReading>;
+  outcomes: PushOutcome[];
+}> {
   const unread = claimed.filter(
     (listing) => decide(connector, listing).kind === 'write' && listing.shown === null,
   );
-  const readings = await readShown(connector, unread, errors);
+  const read = await readShown(connector, unread, errors);
   const outcomes: PushOutcome[] = [];
   const ready = claimed.flatMap((listing) => {
-    const reading = readings.get(listing.listingId);
+    const reading = read.get(listing.listingId);
     if (reading === undefined) return unread.includes(listing) ? [] : [listing];
     if (reading.kind === 'quantity') return [{ ...listing, shown: reading.quantity }];
     if (reading.kind === 'notTracked') {
@@ -126,10 +161,10 @@ async function readUnknown(
     return [];
   });
   for (const listing of unread) {
-    if (!readings.has(listing.listingId))
+    if (!read.has(listing.listingId))
       outcomes.push(postponed(options, listing, errors.at(-1)?.message ?? 'not read'));
   }
-  return { ready, outcomes };
+  return { ready, read, outcomes };
 }
 
 async function readShown(
@@ -179,7 +214,7 @@ async function writePart(
   return part.map((planned) => {
     const index = sendable.indexOf(planned);
     // A newer number has been sent meanwhile: ours is obsolete, and the newer claim answers for the listing.
-    if (index < 0) return settled(planned.listing, {});
+    if (index < 0) return postponed(options, planned.listing, null);
     const result = results[index] ?? { kind: 'unknown', reason: 'the connector gave no result' };
     logResult(options.log, planned, result);
     return outcomeOf(options, planned, result);
@@ -191,13 +226,16 @@ function outcomeOf(
   { listing, decision, key }: Planned,
   result: StockWriteResult,
 ): PushOutcome {
-  const write = (state: string) => ({ id: key, state });
+  const { quantity, targetSeq } = decision;
+  const write = (state: string) => ({ id: key, state, quantity, targetSeq });
+  const soon = listing.attempts < 3 ? 0 : backoff(options, listing);
   switch (result.kind) {
     case 'effective':
       return {
         ...settled(listing, { shown: result.quantity }),
         write: write('effective'),
-        done: result.quantity === decision.quantity,
+        done: result.quantity === quantity,
+        retryInMs: soon,
       };
     case 'accepted':
       return { ...settled(listing, { shown: null }), write: write('accepted') };
@@ -206,7 +244,7 @@ function outcomeOf(
         ...postponed(options, listing, null),
         write: write('stale'),
         shown: result.actual,
-        retryInMs: listing.attempts < 3 ? 0 : backoff(options, listing),
+        retryInMs: soon,
       };
     case 'rejected':
       return {
@@ -219,16 +257,16 @@ function outcomeOf(
     case 'deferred':
       return {
         ...postponed(options, listing, result.reason),
-        write: write('superseded'),
+        // That this attempt did nothing says nothing about the one before it that was never answered.
+        write: write(decision.repeats === null ? 'superseded' : 'unknown'),
         retryInMs: Math.max(result.retryAfterMs, backoff(options, listing)),
       };
   }
 }
 
-function settled(listing: PushListing, belief: { readonly shown?: number | null | undefined }): PushOutcome {
+function settled(listing: PushListing, belief: { readonly shown?: number | null }): PushOutcome {
   const { listingId, version } = listing;
-  const base = { listingId, version, write: null, error: null, done: true, retryInMs: 0 };
-  return belief.shown === undefined ? base : { ...base, shown: belief.shown };
+  return { listingId, version, write: null, error: null, done: true, retryInMs: 0, ...belief };
 }
 
 function postponed(options: PushOptions, listing: PushListing, reason: string | null): PushOutcome {

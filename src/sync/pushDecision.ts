@@ -56,7 +56,12 @@ export function decidePush(state: PushState): PushDecision {
     targetSeq: seq,
     expected: repeats === null ? state.shown : repeats.expected,
     repeats,
-    // An unknown number may be higher than ours: lowering is the safe assumption, and it goes first.
-    direction: state.shown === null || quantity < state.shown ? 'lower' : 'raise',
+    // A number that is unknown or still to land may be higher than ours: lowering is the safe assumption, and it goes first.
+    direction:
+      state.shown === null ||
+      quantity < state.shown ||
+      state.openWrites.some((write) => quantity < write.quantity)
+        ? 'lower'
+        : 'raise',
   };
 }

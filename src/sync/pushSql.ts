@@ -23,19 +23,22 @@ export type PushListing = Claim & {
   readonly openWrites: readonly OpenWrite[];
 };
 
-export type NewWrite = {
+/** What a write shows, and the item's seq it was computed from. */
+export type WriteNumber = { readonly quantity: number; readonly targetSeq: number };
+
+export type NewWrite = WriteNumber & {
   readonly id: string;
   readonly listingId: string;
-  readonly quantity: number;
   readonly expected: number | null;
-  readonly targetSeq: number;
 };
 
 /** What became of one claimed listing. */
 export type PushOutcome = {
   readonly listingId: string;
   readonly version: string;
-  readonly write: { readonly id: string; readonly state: string } | null;
+  readonly write: (WriteNumber & { readonly id: string; readonly state: string }) | null;
+  /** The number for which nothing has to be written: from now on no run that knows only an older one may write. */
+  readonly inStep?: WriteNumber | null;
   /** Undefined leaves the belief as it is; null says that it is unknown now. */
   readonly shown?: number | null;
   readonly error: string | null;
@@ -46,29 +49,34 @@ export type PushOutcome = {
 };
 
 /**
- * Leases dirty listings of one connection, the most dangerous first: to zero, lower, raise. A listing whose write is in flight is left alone,
+ * Leases dirty listings of one active connection, the most dangerous first: to zero, lower, raise. A listing whose write is in flight is left alone,
  * unless stock has fallen below what that write shows: a lowering never queues behind a slow write. Variants that one write replaces together
  * (Etsy) are leased by one worker at a time, or one worker's copy of the unit would undo the other's.
+ * The time is the statement's: the transaction's is from before the wait for the lock.
  */
 const claimSql = `
 WITH picked AS (
   SELECT dirty.listing_id
     FROM dirty_listings dirty
+    JOIN connections connection ON connection.id = dirty.connection_id AND connection.status = 'active' AND connection.sync_enabled
     JOIN listings listing ON listing.id = dirty.listing_id
     LEFT JOIN inventory_items item ON item.id = listing.item_id
-   WHERE dirty.connection_id = $1 AND dirty.not_before <= now()
-     AND (dirty.leased_until IS NULL OR dirty.leased_until < now()
-          OR (dirty.version > dirty.leased_version AND item.available < listing.target))
+    LEFT JOIN LATERAL (
+      SELECT least(item.available - coalesce(listing.buffer, connection.buffer), listing.quantity_max) AS quantity WHERE item.id IS NOT NULL
+    ) wanted ON true
+   WHERE dirty.connection_id = $1 AND dirty.not_before <= statement_timestamp()
+     AND (dirty.leased_until IS NULL OR dirty.leased_until < statement_timestamp()
+          OR (dirty.version > dirty.leased_version AND greatest(wanted.quantity, 0) < listing.target))
      AND NOT EXISTS (SELECT FROM listings sibling JOIN dirty_listings busy ON busy.listing_id = sibling.id
                       WHERE sibling.connection_id = $1 AND sibling.unit_id = listing.unit_id AND sibling.id <> listing.id
-                        AND busy.leased_until >= now())
-   ORDER BY CASE WHEN item.available <= 0 THEN 0 WHEN item.available < coalesce(listing.target, listing.quantity, 2147483647) THEN 1 ELSE 2 END,
+                        AND busy.leased_until >= statement_timestamp())
+   ORDER BY CASE WHEN wanted.quantity <= 0 THEN 0 WHEN wanted.quantity < coalesce(listing.target, listing.quantity, 2147483647) THEN 1 ELSE 2 END,
             dirty.since
    LIMIT $3
      FOR UPDATE OF dirty SKIP LOCKED
 )
 UPDATE dirty_listings dirty
-   SET leased_until = now() + $4 * interval '1 ms', lease_owner = $2, leased_version = dirty.version
+   SET leased_until = statement_timestamp() + $4 * interval '1 ms', lease_owner = $2, leased_version = dirty.version
   FROM picked WHERE dirty.listing_id = picked.listing_id
 RETURNING dirty.listing_id, dirty.version, dirty.reread, dirty.attempts`;
 
@@ -111,7 +119,7 @@ type ListingRow = {
 
 const loadSql = `
 SELECT listing.id, listing.item_id, listing.unit_id, listing.variant_id,
-       listing.sync_enabled AND listing.writable AND connection.sync_enabled AND connection.status = 'active' AS enabled,
+       listing.sync_enabled AND listing.writable AS enabled,
        listing.quantity, coalesce(listing.buffer, connection.buffer) AS buffer, listing.quantity_max, item.available, item.seq,
        coalesce((SELECT json_agg(json_build_object('id', write.id, 'quantity', write.quantity, 'expected', write.expected,
                                                    'targetSeq', write.target_seq, 'state', write.state) ORDER BY write.id)
@@ -161,7 +169,7 @@ guarded AS (
 INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq)
 SELECT wanted."id", guarded.account_id, guarded.connection_id, guarded.id, wanted."quantity", wanted."expected", wanted."targetSeq"
   FROM wanted JOIN guarded ON guarded.id = wanted."listingId"
-ON CONFLICT (id) DO UPDATE SET state = 'sent'
+ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = now(), checked_at = NULL
 RETURNING write.id`;
 
 /** Remembers what is about to be sent, and refuses every write whose number is older than the newest one sent. Answers the ids that may go. */
@@ -173,13 +181,19 @@ export async function recordWrites(db: Queryable, writes: readonly NewWrite[]): 
   return new Set(rows.map((row) => row.id));
 }
 
+/**
+ * `held` locks the rows and reads what they say then: a reason that came while this statement waited for the lock still counts. A write is overtaken
+ * when another run has recorded a newer number meanwhile; which of the two landed last only a reading can tell.
+ */
 const settleSql = `
 WITH outcome AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS outcome (listing_id uuid, version bigint, write_id uuid, write_state write_state,
-    shown int, shown_known boolean, error text, done boolean, retry_in_ms int)
+    write_quantity int, write_seq bigint, in_step_quantity int, in_step_seq bigint, shown int, shown_known boolean, error text, done boolean,
+    retry_in_ms int)
 ),
-held AS (
-  SELECT dirty.listing_id FROM dirty_listings dirty JOIN outcome USING (listing_id) ORDER BY dirty.listing_id FOR UPDATE OF dirty
+held AS MATERIALIZED (
+  SELECT dirty.listing_id, dirty.version, dirty.lease_owner IS NOT DISTINCT FROM $2::uuid AS ours
+    FROM dirty_listings dirty JOIN outcome USING (listing_id) ORDER BY dirty.listing_id FOR UPDATE OF dirty
 ),
 answered AS (
   UPDATE listing_writes write
@@ -189,26 +203,41 @@ answered AS (
 ),
 shown AS (
   UPDATE listings listing
-     SET quantity = CASE WHEN outcome.shown_known THEN outcome.shown ELSE listing.quantity END,
+     SET target = CASE WHEN outcome.in_step_seq > listing.target_seq THEN outcome.in_step_quantity ELSE listing.target END,
+         target_seq = greatest(listing.target_seq, outcome.in_step_seq),
+         quantity = CASE WHEN (outcome.write_seq, outcome.write_quantity) IS DISTINCT FROM (listing.target_seq, listing.target) AND outcome.write_id IS NOT NULL
+                           THEN CASE WHEN outcome.write_state IN ('effective', 'accepted', 'unknown') THEN NULL ELSE listing.quantity END
+                         WHEN outcome.shown_known THEN outcome.shown ELSE listing.quantity END,
          quantity_at = CASE WHEN outcome.shown_known THEN now() ELSE listing.quantity_at END,
          last_pushed_at = CASE WHEN outcome.write_state IN ('effective', 'accepted') THEN now() ELSE listing.last_pushed_at END,
          last_error = outcome.error, updated_at = now()
-    FROM outcome WHERE listing.id = outcome.listing_id
-     AND (outcome.shown_known OR outcome.write_id IS NOT NULL OR listing.last_error IS DISTINCT FROM outcome.error)
+    FROM outcome LEFT JOIN held USING (listing_id)
+   WHERE listing.id = outcome.listing_id
+     -- What a run has read without writing is older than what a run that took its lease has done.
+     AND (outcome.write_id IS NOT NULL OR (held.ours AND (outcome.shown_known OR outcome.in_step_seq > listing.target_seq OR listing.last_error IS DISTINCT FROM outcome.error)))
+  RETURNING listing.id, listing.account_id, listing.connection_id, coalesce(held.ours, false) AS ours,
+            outcome.write_state = 'effective'
+              AND (outcome.write_seq, outcome.write_quantity) IS DISTINCT FROM (listing.target_seq, listing.target) AS overtaken
+),
+read_again AS (
+  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread)
+  SELECT id, account_id, connection_id, true FROM shown WHERE overtaken AND NOT ours
+  ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true
 ),
 cleared AS (
   DELETE FROM dirty_listings dirty USING outcome, held
-   WHERE dirty.listing_id = outcome.listing_id AND held.listing_id = dirty.listing_id
-     AND outcome.done AND dirty.version = outcome.version AND dirty.lease_owner = $2
-  RETURNING dirty.listing_id
+   WHERE dirty.listing_id = outcome.listing_id AND held.listing_id = dirty.listing_id AND held.ours
+     AND outcome.done AND held.version = outcome.version
 )
 UPDATE dirty_listings dirty
-   SET leased_until = NULL, lease_owner = NULL, leased_version = NULL, reread = CASE WHEN outcome.shown_known THEN outcome.shown IS NULL ELSE dirty.reread END,
-       attempts = CASE WHEN dirty.version = outcome.version THEN dirty.attempts + 1 ELSE 0 END,
-       not_before = CASE WHEN dirty.version = outcome.version THEN now() + outcome.retry_in_ms * interval '1 ms' ELSE now() END
+   SET leased_until = NULL, lease_owner = NULL, leased_version = NULL,
+       reread = CASE WHEN outcome.shown_known AND outcome.shown IS NULL THEN true
+                     WHEN outcome.shown_known AND held.version = outcome.version THEN false ELSE dirty.reread END,
+       attempts = CASE WHEN held.version = outcome.version THEN dirty.attempts + 1 ELSE 0 END,
+       not_before = CASE WHEN held.version = outcome.version THEN now() + outcome.retry_in_ms * interval '1 ms' ELSE now() END
   FROM outcome, held
- WHERE dirty.listing_id = outcome.listing_id AND held.listing_id = dirty.listing_id AND dirty.lease_owner = $2
-   AND NOT (outcome.done AND dirty.version = outcome.version)`;
+ WHERE dirty.listing_id = outcome.listing_id AND held.listing_id = dirty.listing_id AND held.ours
+   AND NOT (outcome.done AND held.version = outcome.version)`;
 
 /** Writes down every answer and gives the leases back. A listing that became dirty again meanwhile stays dirty. */
 export async function settle(db: Queryable, owner: string, outcomes: readonly PushOutcome[]): Promise<void> {
@@ -218,6 +247,10 @@ export async function settle(db: Queryable, owner: string, outcomes: readonly Pu
     version: outcome.version,
     write_id: outcome.write?.id ?? null,
     write_state: outcome.write?.state ?? null,
+    write_quantity: outcome.write?.quantity ?? null,
+    write_seq: outcome.write?.targetSeq ?? null,
+    in_step_quantity: outcome.inStep?.quantity ?? null,
+    in_step_seq: outcome.inStep?.targetSeq ?? null,
     shown: outcome.shown ?? null,
     shown_known: outcome.shown !== undefined,
     error: outcome.error,

@@ -14,13 +14,13 @@ export type SupervisorOptions = {
   readonly eventRetentionMs: number;
   /** How long answered deliveries, settled writes and idempotency keys are kept. At least 24 h: the promise of a safe retry. */
   readonly recordRetentionMs: number;
-  /** Applies order lines whose mapping was made at the very moment they arrived. */
-  readonly sweepUnmatched: () => Promise<unknown>;
+  /** Takes up what no table names as due: order lines mapped at the very moment they arrived, operations whose worker died before it ended them. */
+  readonly sweep: () => Promise<unknown>;
   readonly onError: (error: unknown) => void;
 };
 
 const dueSql = `
-SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND EXISTS (
+SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
   SELECT FROM dirty_listings WHERE connection_id = connection.id AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
 UNION ALL
 SELECT 'verify', id FROM connections connection WHERE status = 'active' AND EXISTS (
@@ -33,7 +33,8 @@ UNION ALL
 SELECT 'inbox', NULL WHERE EXISTS (
   SELECT FROM webhook_deliveries WHERE status = 'pending' AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
 UNION ALL
-SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing') AND NOT fully_queued`;
+SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing')
+   AND (NOT fully_queued OR NOT EXISTS (SELECT FROM sync_operations WHERE job_id = jobs.id AND status IN ('pending', 'processing')))`;
 
 /** Wakes everything that is due now. Answers what was woken. */
 export async function lookForWork(
@@ -53,7 +54,7 @@ export async function lookForWork(
 }
 
 async function keepHouse(options: SupervisorOptions): Promise<void> {
-  await options.sweepUnmatched();
+  await options.sweep();
   await pruneLog(options.db, new Date(options.clock.now() - options.eventRetentionMs));
   const before = new Date(options.clock.now() - options.recordRetentionMs);
   await options.db.query(`DELETE FROM webhook_deliveries WHERE status = 'processed' AND received_at < $1`, [

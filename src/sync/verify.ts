@@ -19,16 +19,16 @@ type DueRow = {
   unit_id: string;
   variant_id: string;
   available: number | null;
-  seq: string | null;
   buffer: number;
   quantity_max: number | null;
   overdue: boolean;
+  asked_at: Date;
 };
 
 /** The listings of one connection with writes to check now; marks them as looked at, so that two workers do not ask twice. */
 const dueSql = `
 WITH due AS (
-  SELECT write.listing_id, bool_and(write.sent_at < now() - $3 * interval '1 ms') AS overdue
+  SELECT write.listing_id
     FROM listing_writes write
    WHERE write.connection_id = $1 AND write.state IN ('sent', 'accepted', 'unknown')
      AND coalesce(write.checked_at, write.sent_at) < now() - $2 * interval '1 ms'
@@ -37,8 +37,11 @@ WITH due AS (
   UPDATE listing_writes write SET checked_at = now() FROM due
    WHERE write.listing_id = due.listing_id AND write.state IN ('sent', 'accepted', 'unknown')
 )
-SELECT due.listing_id, listing.unit_id, listing.variant_id, item.available, item.seq, coalesce(listing.buffer, connection.buffer) AS buffer,
-       listing.quantity_max, due.overdue
+SELECT due.listing_id, listing.unit_id, listing.variant_id, item.available, coalesce(listing.buffer, connection.buffer) AS buffer,
+       listing.quantity_max, now() AS asked_at,
+       -- The newest write has its whole settling time, whatever older ones did.
+       NOT EXISTS (SELECT FROM listing_writes write WHERE write.listing_id = due.listing_id AND write.state IN ('sent', 'accepted', 'unknown')
+                      AND write.sent_at >= now() - $3 * interval '1 ms') AS overdue
   FROM due JOIN listings listing ON listing.id = due.listing_id
   JOIN connections connection ON connection.id = listing.connection_id
   LEFT JOIN inventory_items item ON item.id = listing.item_id
@@ -47,12 +50,20 @@ SELECT due.listing_id, listing.unit_id, listing.variant_id, item.available, item
 
 /**
  * A reading equal to the target confirms the writes that carry it. Within the settling time any other reading decides nothing: the write may still
- * land. After it, the reading is what the channel shows, older writes are closed, and a listing that is out of step becomes dirty again. A number
+ * land. One exception: a reading above the target that an older write explains means that this one may have landed last, and while it stays the
+ * channel offers too much; so the target is written again. After the settling time, the reading is what the channel shows, older writes are closed, and a listing that is out of step becomes dirty again. A number
  * below the target may be a sale that is not yet known, so orders are polled before it is raised.
  */
 const settleSql = `
 WITH reading AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS reading (listing_id uuid, shown int, target int, target_seq bigint, overdue boolean)
+  SELECT reading.*,
+         shown > target AND EXISTS (SELECT FROM listing_writes older WHERE older.listing_id = reading.listing_id AND older.quantity = reading.shown
+                                       AND older.state IN ('sent', 'accepted', 'unknown'))
+           AND NOT EXISTS (SELECT FROM listing_writes recent WHERE recent.listing_id = reading.listing_id
+                              AND recent.sent_at > reading.asked_at - 2 * $3 * interval '1 ms') AS landed_last
+    FROM jsonb_to_recordset($1::jsonb) AS reading (listing_id uuid, shown int, target int, overdue boolean, asked_at timestamptz)
+   -- What was sent after we asked is not in the answer.
+   WHERE NOT EXISTS (SELECT FROM listing_writes newer WHERE newer.listing_id = reading.listing_id AND newer.sent_at > reading.asked_at)
 ),
 confirmed AS (
   UPDATE listing_writes write
@@ -70,7 +81,7 @@ INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, re
 SELECT listing.id, listing.account_id, listing.connection_id, true,
        CASE WHEN reading.shown < reading.target THEN now() + $2 * interval '1 ms' ELSE now() END
   FROM reading JOIN listings listing ON listing.id = reading.listing_id
- WHERE reading.overdue AND reading.shown <> reading.target
+ WHERE (reading.overdue OR reading.landed_last) AND reading.shown <> reading.target
 ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true
 RETURNING listing_id`;
 
@@ -104,15 +115,15 @@ export async function verifyConnection(options: VerifyOptions, connectionId: str
         listing_id: row.listing_id,
         shown: reading.quantity,
         target: row.available === null ? reading.quantity : targetQuantity(row.available, rule),
-        target_seq: row.seq,
         overdue: row.overdue,
+        asked_at: row.asked_at,
       },
     ];
   });
   const { rows } = await options.db.query({
     name: 'verify-settle',
     text: settleSql,
-    values: [JSON.stringify(known), capabilities.pollIntervalMs],
+    values: [JSON.stringify(known), capabilities.pollIntervalMs, options.intervalMs],
   });
   return rows.length;
 }

@@ -21,10 +21,11 @@ export type TaskName = (typeof taskNames)[number];
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
 
-/** Wake-ups within one turn of the event loop go out in one statement, each once. */
+/** Wake-ups within one turn of the event loop, or while `pause` lasts after a statement, go out in one statement, each once. */
 export function createWakeUps(
   queue: Pick<WorkerUtils, 'addJobs'>,
   onError: (error: unknown) => void,
+  pause: () => Promise<void> = () => Promise.resolve(),
 ): WakeUps {
   const waiting = new Map<string, Wanted>();
   let sending: Promise<void> | undefined;
@@ -44,6 +45,7 @@ export function createWakeUps(
           })),
         )
         .catch(onError);
+      await pause();
     }
     sending = undefined;
   }

@@ -97,7 +97,10 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     await sandbox.start();
     const secretsKey = randomBytes(32);
     const config = testConfig(database.url, secretsKey, options.environment);
-    const app = down.adopt(await startApp({ config, databaseUrl: database.url, secretsKey, log: testLog() }), (it) => it.stop());
+    const app = down.adopt(
+      await startApp({ config, databaseUrl: database.url, secretsKey, log: testLog() }),
+      (it) => it.stop(),
+    );
     const db = app.database.pool;
     const url = `http://127.0.0.1:${app.port ?? 0}`;
     const shop = await openShop({ db, connections: app.connections, sandbox, hookBase: url });
@@ -112,7 +115,13 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
       ...shop,
       graphql: (document, variables) => postGraphql(url, shop.key, document, variables),
       subscribe: (document, variables = {}, key = shop.key) =>
-        subscribe({ url, key, document: document as never, variables, ...(variables.after === undefined ? {} : { after: variables.after }) }),
+        subscribe({
+          url,
+          key,
+          document: document as never,
+          variables,
+          ...(variables.after === undefined ? {} : { after: variables.after }),
+        }),
       buy: (platform, sku, quantity = 1) => buy(sandbox, platform, sku, quantity),
       stock: (sku) => stockOf(db, shop.accountId, sku),
       poll: (platform) => pollNow(app, shop.connections[platform]),
@@ -141,10 +150,19 @@ export function testEnvironment(
   secretsKey: Buffer,
   environment: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  return { ...quickEnvironment, DATABASE_URL: databaseUrl, SECRETS_KEY: secretsKey.toString('base64'), ...environment };
+  return {
+    ...quickEnvironment,
+    DATABASE_URL: databaseUrl,
+    SECRETS_KEY: secretsKey.toString('base64'),
+    ...environment,
+  };
 }
 
-function testConfig(databaseUrl: string, secretsKey: Buffer, environment: Readonly<Record<string, string>> = {}): Config {
+function testConfig(
+  databaseUrl: string,
+  secretsKey: Buffer,
+  environment: Readonly<Record<string, string>> = {},
+): Config {
   return readConfig(testEnvironment(databaseUrl, secretsKey, environment));
 }
 
@@ -186,7 +204,9 @@ export async function openShop({ db, connections, sandbox, hookBase }: ShopParts
 }
 
 async function addAccount(db: Queryable, name: string): Promise<string> {
-  const { rows } = await db.query<{ id: string }>('INSERT INTO accounts (name) VALUES ($1) RETURNING id', [name]);
+  const { rows } = await db.query<{ id: string }>('INSERT INTO accounts (name) VALUES ($1) RETURNING id', [
+    name,
+  ]);
   return rows[0]?.id ?? '';
 }
 
@@ -195,7 +215,11 @@ async function addStranger(db: Queryable): Promise<string> {
   return (await createApiKey(db, { accountId, name: 'stranger', scopes, expiresAt: null })).key;
 }
 
-async function stockShelf(db: Queryable, accountId: string, item: Sandbox['catalogue'][number]): Promise<void> {
+async function stockShelf(
+  db: Queryable,
+  accountId: string,
+  item: Sandbox['catalogue'][number],
+): Promise<void> {
   const { rows } = await db.query<{ id: string }>(
     'INSERT INTO inventory_items (account_id, sku, title) VALUES ($1, $2, $3) RETURNING id',
     [accountId, item.sku, item.title],
@@ -213,14 +237,20 @@ async function stockShelf(db: Queryable, accountId: string, item: Sandbox['catal
   });
   const spellings = new Set(item.placements.map(({ sku }) => sku).filter((sku) => sku !== item.sku));
   for (const sku of spellings)
-    await db.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [accountId, sku, itemId]);
+    await db.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [
+      accountId,
+      sku,
+      itemId,
+    ]);
 }
 
 /** Every connection is polled once when it is new; tests begin after that. */
 async function waitForFirstPolls(db: Queryable): Promise<void> {
   await waitFor(
     async () => {
-      const { rows } = await db.query('SELECT 1 FROM connections WHERE last_polled_at IS NULL OR poll_lease_until IS NOT NULL');
+      const { rows } = await db.query(
+        'SELECT 1 FROM connections WHERE last_polled_at IS NULL OR poll_lease_until IS NOT NULL',
+      );
       return rows.length === 0;
     },
     { timeoutMs: 15_000, what: 'the first order polls' },
@@ -241,7 +271,8 @@ export async function postGraphql<Data, Variables>(
     body: JSON.stringify({ query: print(document), variables }),
   });
   const { data, errors } = (await response.json()) as { data?: Data; errors?: unknown };
-  if (errors !== undefined || data === undefined) throw new Error(`the operation failed: ${JSON.stringify(errors)}`);
+  if (errors !== undefined || data === undefined)
+    throw new Error(`the operation failed: ${JSON.stringify(errors)}`);
   return data;
 }
 
@@ -250,7 +281,8 @@ export function buy(sandbox: Sandbox, platform: Platform, sku: string, quantity:
   const variant = shop.variantBySku(sku);
   if (variant === undefined) throw new Error(`${platform} does not sell ${sku}`);
   const result = shop.orders.place({ lines: [{ variantId: variant.id, quantity }] });
-  if (result.kind === 'refused') throw new Error(`${platform} shows ${result.displayed} of ${sku}, not ${quantity}`);
+  if (result.kind === 'refused')
+    throw new Error(`${platform} shows ${result.displayed} of ${sku}, not ${quantity}`);
   return result.order;
 }
 
@@ -288,8 +320,18 @@ async function pollNow(app: App, connectionId: string): Promise<void> {
  * What is not as it should be: a channel that shows another number than the ledger's, a listing still dirty, a newest write that is not proved.
  * An older write may stay open for as long as it could still land.
  */
-export async function outOfStep(db: Queryable, sandbox: Sandbox, accountId: string): Promise<readonly string[]> {
-  const { rows } = await db.query<{ platform: Platform; sku: string; available: number; dirty: boolean; open: boolean | null }>(
+export async function outOfStep(
+  db: Queryable,
+  sandbox: Sandbox,
+  accountId: string,
+): Promise<readonly string[]> {
+  const { rows } = await db.query<{
+    platform: Platform;
+    sku: string;
+    available: number;
+    dirty: boolean;
+    open: boolean | null;
+  }>(
     `SELECT listing.platform, listing.sku, item.available,
             EXISTS (SELECT FROM dirty_listings WHERE listing_id = listing.id) AS dirty,
             (SELECT state FROM listing_writes WHERE listing_id = listing.id ORDER BY sent_at DESC, id DESC LIMIT 1)
@@ -303,7 +345,9 @@ export async function outOfStep(db: Queryable, sandbox: Sandbox, accountId: stri
     const shown = displayed[platform]?.[sku];
     const wanted = Math.min(Math.max(available, 0), platform === 'etsy' ? 999 : 1_000_000);
     if (shown === wanted && !dirty && !open) return [];
-    return [`${platform} ${sku} shows ${shown}, wanted ${wanted}${dirty ? ', dirty' : ''}${open ? ', the newest write is not proved' : ''}`];
+    return [
+      `${platform} ${sku} shows ${shown}, wanted ${wanted}${dirty ? ', dirty' : ''}${open ? ', the newest write is not proved' : ''}`,
+    ];
   });
 }
 
@@ -319,7 +363,12 @@ async function inStep(db: Queryable, sandbox: Sandbox, accountId: string, timeou
 }
 
 /** Everything that was written to one listing and everything that changed its number on the channel, in order of time: for the message of a failure. */
-export async function historyOf(db: Queryable, sandbox: Sandbox, platform: Platform, sku: string): Promise<string> {
+export async function historyOf(
+  db: Queryable,
+  sandbox: Sandbox,
+  platform: Platform,
+  sku: string,
+): Promise<string> {
   const { rows } = await db.query<{ at: Date; what: string }>(
     `SELECT at, what FROM (
        SELECT write.sent_at AS at, 'sent ' || write.quantity || ' over ' || coalesce(write.expected::text, '?') || ' for seq ' || write.target_seq AS what

@@ -12,7 +12,6 @@ export type SubscriberOptions<Envelope extends AnyEnvelope> = {
   /** `http://127.0.0.1:port` of the server. */
   readonly url: string;
   readonly key: string;
-  // biome-ignore lint: the document's variables are checked by the server.
   readonly document: TypedDocumentNode<Readonly<Record<string, Envelope>>, never>;
   readonly variables?: Readonly<Record<string, unknown>>;
   /** Where to begin; absent: from now on. */
@@ -34,7 +33,11 @@ export type Subscriber<Envelope extends AnyEnvelope> = AsyncDisposable & {
   /** True when the server has said that the stream is over. */
   readonly completed: boolean;
   /** Resolves with the first envelope that fits, received or still to come. */
-  find(fits: (event: EventOf<Envelope>) => boolean, what: string, timeoutMs?: number): Promise<EventOf<Envelope>>;
+  find(
+    fits: (event: EventOf<Envelope>) => boolean,
+    what: string,
+    timeoutMs?: number,
+  ): Promise<EventOf<Envelope>>;
   /** Resolves when the server has sent something: the stream is live then. */
   live(): Promise<void>;
   /** Breaks the socket without a word. */
@@ -79,7 +82,10 @@ export async function subscribe<Envelope extends AnyEnvelope>(
     });
     const opened: Socket = { client, cut: () => raw?.terminate(), received: 0, closed: false };
     client.subscribe<Record<string, Envelope>>(
-      { query: print(options.document), variables: { ...options.variables, ...(cursor === null ? {} : { after: cursor }) } },
+      {
+        query: print(options.document),
+        variables: { ...options.variables, ...(cursor === null ? {} : { after: cursor }) },
+      },
       {
         next: ({ data, errors: failures }) => {
           errors.push(...(failures ?? []));
@@ -101,10 +107,13 @@ export async function subscribe<Envelope extends AnyEnvelope>(
   }
 
   const live = async (): Promise<void> => {
-    await waitFor(() => errors.length > 0 || completed || socket?.closed === true || (socket?.received ?? 0) > 0, {
-      timeoutMs: 10_000,
-      what: 'a subscription to be live',
-    });
+    await waitFor(
+      () => errors.length > 0 || completed || socket?.closed === true || (socket?.received ?? 0) > 0,
+      {
+        timeoutMs: 10_000,
+        what: 'a subscription to be live',
+      },
+    );
     if (errors.length > 0 || (socket?.closed === true && !completed))
       throw new Error(`the subscription failed: ${JSON.stringify([errors, closes.at(-1)])}`);
   };
@@ -130,7 +139,8 @@ export async function subscribe<Envelope extends AnyEnvelope>(
     get completed() {
       return completed;
     },
-    find: (fits, what, timeoutMs = 10_000) => waitFor(() => events().find(fits), { timeoutMs, what }) as never,
+    find: (fits, what, timeoutMs = 10_000) =>
+      waitFor(() => events().find(fits), { timeoutMs, what }) as never,
     cut: drop,
     async resume(other) {
       drop();
@@ -148,7 +158,8 @@ export async function subscribe<Envelope extends AnyEnvelope>(
 }
 
 function isEvent<Envelope extends AnyEnvelope>(envelope: Envelope): envelope is EventOf<Envelope> {
-  return envelope.__typename !== 'Gap' && envelope.__typename !== 'Heartbeat';
+  const kind = envelope['__typename'];
+  return kind !== 'Gap' && kind !== 'Heartbeat';
 }
 
 function positionOf(envelope: AnyEnvelope): string | null {

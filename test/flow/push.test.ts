@@ -1,0 +1,331 @@
+/** Channels end at the newest number, the dangerous ones first, whatever happens to a write on its way. */
+import { expect, test } from 'vitest';
+import { type Platform, platforms } from '../../src/connectors/connector.ts';
+import { openPool } from '../support/fixtures.ts';
+import { ledgerBreaches } from '../support/ledgerState.ts';
+import { type Product, startProduct } from '../support/product.ts';
+import { waitFor } from '../support/waiting.ts';
+import { adjustStock, connectionStates, itemBySku } from './operations.ts';
+
+type Write = {
+  readonly id: string;
+  readonly quantity: number;
+  readonly expected: number | null;
+  readonly state: string;
+};
+
+async function writesTo(product: Product, platform: Platform, sku = 'MUG'): Promise<readonly Write[]> {
+  const { rows } = await product.db.query<Write>(
+    `SELECT write.id, write.quantity, write.expected, write.state::text FROM listing_writes write
+       JOIN listings listing ON listing.id = write.listing_id
+      WHERE write.connection_id = $1 AND listing.sku = $2 ORDER BY write.sent_at, write.id`,
+    [product.connections[platform], sku],
+  );
+  return rows;
+}
+
+async function adjust(product: Product, sku: string, delta: number): Promise<void> {
+  const { inventoryItemBySku: item } = await product.graphql(itemBySku, { sku });
+  const { stockAdjust } = await product.graphql(adjustStock, {
+    input: {
+      itemId: item?.id ?? '',
+      delta,
+      reason: 'CORRECTION',
+      idempotencyKey: `${sku} ${delta} ${Math.random()}`,
+    },
+  });
+  expect(stockAdjust.userErrors).toEqual([]);
+}
+
+/** What the seller's API calls made a marketplace show, in the order they took effect. */
+function effects(
+  product: Product,
+  platform: Platform,
+): readonly { readonly sku: string; readonly to: number }[] {
+  return product.sandbox.shops[platform].journal
+    .values()
+    .filter(({ cause }) => cause === 'write')
+    .map(({ sku, to }) => ({ sku, to }));
+}
+
+function calls(product: Product, platform: Platform, operation: string): number {
+  return product.sandbox.requests(platform).filter((request) => request.operation === operation).length;
+}
+
+test('lowering writes go out before raising ones, and to zero before all', async () => {
+  await using product = await startProduct({ skus: { RAISED: 5, LOWERED: 5, EMPTIED: 5 } });
+  const { db, connections } = product;
+  const holder = openPool(product.databaseUrl, 1);
+  const client = await holder.connect();
+  // While this lock is held no worker can claim listings of the connection.
+  await client.query(`SELECT pg_advisory_lock(hashtextextended('push ' || $1, 0))`, [connections.shopify]);
+  await adjust(product, 'RAISED', 4);
+  await adjust(product, 'LOWERED', -2);
+  await adjust(product, 'EMPTIED', -5);
+  await waitFor(
+    async () =>
+      (await db.query('SELECT 1 FROM dirty_listings WHERE connection_id = $1', [connections.shopify]))
+        .rowCount === 3,
+  );
+  client.release(true);
+  await holder.end();
+  await product.inStep();
+  const written = effects(product, 'shopify');
+  expect(written.at(-1)).toEqual({ sku: 'RAISED', to: 9 });
+  expect(written).toContainEqual({ sku: 'LOWERED', to: 3 });
+  expect(written).toContainEqual({ sku: 'EMPTIED', to: 0 });
+});
+
+test.each(['ebay', 'shopify'] as const)(
+  'a slow older number never stays on %s over a newer one',
+  async (platform) => {
+    await using product = await startProduct();
+    const operation = platform === 'ebay' ? 'bulkUpdatePriceQuantity' : 'inventorySetQuantities';
+    product.sandbox.faults.add({
+      platform,
+      kind: 'latency',
+      operation,
+      count: 1,
+      delayMs: { min: 700, max: 700 },
+    });
+    product.buy('etsy', 'MUG', 2);
+    await waitFor(async () => (await writesTo(product, platform)).length === 1);
+    product.buy('etsy', 'MUG', 3);
+    // The lowering write does not queue behind the slow one.
+    await waitFor(() => effects(product, platform).some(({ to }) => to === 5), {
+      timeoutMs: 650,
+      what: 'the newer number',
+    });
+    await product.inStep();
+    expect(product.sandbox.displayed(platform)).toEqual({ MUG: 5 });
+    // And it is still so when the slow one has arrived.
+    await waitFor(() => calls(product, platform, operation) >= 2);
+    await product.inStep();
+    expect(product.sandbox.displayed(platform)).toEqual({ MUG: 5 });
+  },
+);
+
+test('an older Amazon write that takes effect last is noticed by reading and put right', async () => {
+  await using product = await startProduct();
+  product.sandbox.faults.add({
+    platform: 'amazon',
+    kind: 'lateEffect',
+    operation: 'patchListingsItem',
+    count: 1,
+    delayMs: { min: 900, max: 900 },
+  });
+  product.buy('etsy', 'MUG', 2);
+  await waitFor(async () => (await writesTo(product, 'amazon')).length === 1);
+  product.buy('shopify', 'MUG', 3);
+  await waitFor(() => product.sandbox.displayed('amazon')['MUG'] === 5, { what: 'the newer number' });
+  await waitFor(() => product.sandbox.displayed('amazon')['MUG'] === 8, {
+    what: 'the older number to land last',
+    intervalMs: 2,
+  });
+  await product.inStep();
+  expect(product.sandbox.displayed('amazon')).toEqual({ MUG: 5 });
+});
+
+test('a Shopify write whose answer was lost is repeated with its own key and takes effect once', async () => {
+  await using product = await startProduct();
+  product.sandbox.faults.add({
+    platform: 'shopify',
+    kind: 'lostAnswer',
+    operation: 'inventorySetQuantities',
+    count: 1,
+  });
+  product.buy('etsy', 'MUG', 1);
+  await product.inStep();
+  expect(await writesTo(product, 'shopify')).toMatchObject([
+    { quantity: 9, expected: 10, state: 'effective' },
+  ]);
+  expect(calls(product, 'shopify', 'inventorySetQuantities')).toBe(2);
+  expect(effects(product, 'shopify')).toEqual([{ sku: 'MUG', to: 9 }]);
+});
+
+test.each(['etsy', 'ebay', 'amazon'] as const)(
+  'a write to %s whose answer was lost is proved by reading',
+  async (platform) => {
+    await using product = await startProduct();
+    const operations = {
+      etsy: 'updateListingInventory',
+      ebay: 'bulkUpdatePriceQuantity',
+      amazon: 'patchListingsItem',
+    };
+    product.sandbox.faults.add({ platform, kind: 'lostAnswer', operation: operations[platform], count: 1 });
+    product.buy('shopify', 'MUG', 1);
+    await product.inStep();
+    const { inventoryItemBySku: item } = await product.graphql(itemBySku, { sku: 'MUG' });
+    const listing = item?.listings.nodes.find((node) => node.platform === platform.toUpperCase());
+    expect(listing).toMatchObject({ target: 9, pending: false, lastError: null });
+  },
+);
+
+test('a compare that fails as stale changes nothing, and the listing is read before the next write', async () => {
+  await using product = await startProduct();
+  const { shopify } = product.sandbox.shops;
+  product.sandbox.faults.add({ platform: 'shopify', kind: 'webhookLost' });
+  shopify.editOutside(shopify.variantBySku('MUG')?.id ?? '', 3);
+  product.buy('etsy', 'MUG', 1);
+  await product.inStep();
+  const writes = await writesTo(product, 'shopify');
+  expect(writes.map(({ quantity, expected, state }) => ({ quantity, expected, state }))).toEqual([
+    { quantity: 9, expected: 10, state: 'stale' },
+    { quantity: 9, expected: 3, state: 'effective' },
+  ]);
+  expect(effects(product, 'shopify')).toEqual([{ sku: 'MUG', to: 9 }]);
+});
+
+test('a number that Amazon has accepted counts as shown only when a reading proves it', async () => {
+  await using product = await startProduct({
+    sandbox: { shops: { amazon: { writeEffectMs: { min: 800, max: 800 } } } },
+  });
+  product.buy('etsy', 'MUG', 4);
+  await waitFor(async () => (await writesTo(product, 'amazon'))[0]?.state === 'accepted');
+  expect(product.sandbox.displayed('amazon')).toEqual({ MUG: 10 });
+  const accepted = await product.graphql(itemBySku, { sku: 'MUG' });
+  const before = accepted.inventoryItemBySku?.listings.nodes.find(({ platform }) => platform === 'AMAZON');
+  expect(before?.quantity).not.toBe(6);
+
+  await waitFor(async () => (await writesTo(product, 'amazon'))[0]?.state === 'effective', {
+    what: 'the write to be proved',
+  });
+  expect(product.sandbox.displayed('amazon')).toEqual({ MUG: 6 });
+  const proved = await product.graphql(itemBySku, { sku: 'MUG' });
+  expect(
+    proved.inventoryItemBySku?.listings.nodes.find(({ platform }) => platform === 'AMAZON')?.quantity,
+  ).toBe(6);
+});
+
+test('storms of refusals and server errors on every marketplace end with all channels in step', async () => {
+  await using product = await startProduct({ skus: { MUG: 60, BOWL: 60 } });
+  const { faults } = product.sandbox;
+  for (const platform of platforms) {
+    faults.add({ platform, kind: 'rateLimit', probability: 0.4, retryAfterSeconds: 0.2 });
+    faults.add({ platform, kind: 'serverError', probability: 0.2 });
+    faults.add({ platform, kind: 'refusedConnection', probability: 0.1 });
+    faults.add({ platform, kind: 'lostAnswer', probability: 0.1 });
+  }
+  for (let round = 0; round < 4; round++) {
+    for (const platform of platforms) product.buy(platform, round % 2 === 0 ? 'MUG' : 'BOWL', 2);
+  }
+  await waitFor(
+    () =>
+      platforms.every(
+        (platform) =>
+          product.sandbox.requests(platform).filter(({ status }) => (status ?? 500) >= 429).length > 3,
+      ),
+    {
+      timeoutMs: 10_000,
+      what: 'every marketplace to have refused some calls',
+    },
+  );
+  faults.clear();
+  await waitFor(
+    async () => (await product.stock('MUG')).reserved === 16 && (await product.stock('BOWL')).reserved === 16,
+    {
+      timeoutMs: 15_000,
+      what: 'every order to be counted',
+    },
+  );
+  await product.inStep({ timeoutMs: 15_000 });
+  expect(await ledgerBreaches(product.db)).toEqual([]);
+}, 60_000);
+
+test('access tokens that expire in the middle are renewed without anybody noticing', async () => {
+  await using product = await startProduct({ skus: { MUG: 30, BOWL: 30 } });
+  for (let round = 0; round < 3; round++) {
+    for (const platform of platforms) {
+      product.sandbox.expireTokens(platform);
+      product.buy(platform, round % 2 === 0 ? 'MUG' : 'BOWL');
+      product.sandbox.faults.add({ platform, kind: 'expiredToken', count: 1 });
+    }
+  }
+  await waitFor(
+    async () => (await product.stock('MUG')).reserved === 8 && (await product.stock('BOWL')).reserved === 4,
+  );
+  await product.inStep();
+  const { connections } = await product.graphql(connectionStates, {});
+  expect(connections.nodes.map(({ status }) => status)).toEqual(['ACTIVE', 'ACTIVE', 'ACTIVE', 'ACTIVE']);
+});
+
+test.each(platforms)(
+  'a connection to %s that must be authorised again says so, and catches up afterwards',
+  async (platform) => {
+    await using product = await startProduct();
+    const { accountId, sandbox, app } = product;
+    const good = sandbox.connection(platform);
+    const { accessToken = '', refreshToken = '' } = good.credentials;
+    const spoiled = { ...good.credentials, accessToken: `${accessToken}x`, refreshToken: `${refreshToken}x` };
+    await app.connections.connect({ accountId, ...good, credentials: spoiled });
+
+    const other = platform === 'etsy' ? 'ebay' : 'etsy';
+    product.buy(other, 'MUG', 4);
+    const state = async () => {
+      const { connections } = await product.graphql(connectionStates, {});
+      return connections.nodes.find((node) => node.platform === platform.toUpperCase());
+    };
+    await product.poll(platform);
+    await waitFor(async () => (await state())?.status === 'NEEDS_AUTHORIZATION', {
+      what: 'the connection to ask for the seller',
+    });
+    expect((await state())?.lastError).toMatch(/^unauthorized: /);
+    // Meanwhile more is sold, here and elsewhere.
+    product.buy(other, 'MUG', 1);
+    await waitFor(async () => (await product.stock('MUG')).reserved === 5);
+    expect(sandbox.displayed(platform)).toEqual({ MUG: 10 });
+
+    await app.connections.connect({ accountId, ...sandbox.connection(platform) });
+    await product.inStep();
+    expect(sandbox.displayed(platform)).toEqual({ MUG: 5 });
+    expect(await state()).toMatchObject({ status: 'ACTIVE', lastError: null });
+  },
+);
+
+test('a number the channel refuses is told on the listing and on the operation, and does not hold up the others', async () => {
+  await using product = await startProduct();
+  const { ebay } = product.sandbox.shops;
+  for (const { id } of ebay.listings()) ebay.removeListing(id);
+  product.buy('etsy', 'MUG', 1);
+  const listings = async () =>
+    (await product.graphql(itemBySku, { sku: 'MUG' })).inventoryItemBySku?.listings.nodes ?? [];
+  await waitFor(async () =>
+    (await listings()).some(({ platform, lastError }) => platform === 'EBAY' && lastError !== null),
+  );
+  for (const platform of ['amazon', 'shopify'] as const) {
+    await waitFor(() => product.sandbox.displayed(platform)['MUG'] === 9, { what: `${platform} to follow` });
+  }
+  expect((await listings()).filter(({ lastError }) => lastError !== null)).toHaveLength(1);
+});
+
+test('a run that has found a channel in step lets no slower run raise it with an older number', async () => {
+  await using product = await startProduct();
+  product.buy('etsy', 'MUG', 1);
+  await product.inStep();
+  // The first run reads slowly: by then a second buyer has come, and another run has seen that everything is right.
+  product.sandbox.faults.add({
+    platform: 'shopify',
+    kind: 'latency',
+    operation: 'nodes',
+    count: 1,
+    delayMs: { min: 700, max: 700 },
+  });
+  product.buy('shopify', 'MUG', 1);
+  await waitFor(async () => (await product.stock('MUG')).available === 8);
+  await waitFor(
+    async () =>
+      (
+        await product.db.query(
+          'SELECT 1 FROM dirty_listings WHERE leased_until > now() AND connection_id = $1',
+          [product.connections.shopify],
+        )
+      ).rowCount === 1,
+  );
+  product.buy('shopify', 'MUG', 1);
+  await waitFor(async () => (await product.stock('MUG')).available === 7);
+  await waitFor(() => calls(product, 'shopify', 'nodes') >= 2, { what: 'the slow reading' });
+  await product.inStep();
+  await waitFor(() => product.sandbox.faults.list().length === 0);
+  expect(effects(product, 'shopify')).toEqual([{ sku: 'MUG', to: 9 }]);
+  expect(product.sandbox.displayed('shopify')).toEqual({ MUG: 7 });
+});

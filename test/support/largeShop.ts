@@ -1,0 +1,92 @@
+/** Fills a database with the years of a busy shop: history that grows, and a backlog of work that does not. */
+import type { Queryable } from '../../src/db.ts';
+
+/** Whose rows they are; the id of the n-th row of a kind is `test_id(kind, n)`. */
+export type LargeShop = { readonly accountId: string; readonly connectionId: string };
+
+/** Rows that wait for work, however large the shop is. */
+export const backlog = 300;
+
+const kinds = { item: 1, listing: 2, write: 3, order: 4, line: 5, alert: 6, conflict: 7, operation: 8, delivery: 9 } as const;
+
+/** The id of the n-th row of a kind, as `fillShop` made it. */
+export function rowId(kind: keyof typeof kinds, n: number): string {
+  return `0000000${kinds[kind]}-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
+}
+
+/**
+ * Adds items `from` to `to`, each with two listings, a settled write per listing, three movements, an order of one line, an operation, a delivery and
+ * two events; a tenth has had an alert and a conflict. The backlog is made of the first rows. Statistics are brought up to date.
+ */
+export async function fillShop(db: Queryable, shop: LargeShop, from: number, to: number): Promise<void> {
+  await db.query(`CREATE OR REPLACE FUNCTION test_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+    $$ SELECT ('0000000' || kind || '-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$`);
+  // Rows of one account only: references need no checking, which is most of the time.
+  await db.query('SET session_replication_role = replica');
+  for (const statement of statements) {
+    const text = statement
+      .replaceAll('$account', `'${shop.accountId}'::uuid`)
+      .replaceAll('$connection', `'${shop.connectionId}'::uuid`)
+      .replaceAll('$backlog', String(backlog))
+      .replaceAll('$rows', `generate_series(${from}::bigint, ${to}) n`)
+      .replaceAll('$pairs', `generate_series(${2 * from}::bigint, ${2 * to + 1}) n`)
+      .replaceAll('$thirds', `generate_series(${3 * from}::bigint, ${3 * to + 2}) n`);
+    await db.query(text);
+  }
+  await db.query('RESET session_replication_role');
+  // Positions in the log are transactions: one for every few events.
+  await db.query(`DO $do$ BEGIN
+    FOR step IN 0..99 LOOP
+      INSERT INTO events (account_id, topic, subject_id, payload, created_at)
+      SELECT '${shop.accountId}', (ARRAY['stock', 'order'])[1 + n % 2]::event_topic, test_id(1, n / 2), '{"quantity": 1}', now() - interval '1 hour'
+        FROM generate_series(${2 * from} + step::bigint, ${2 * to + 1}, 100) n;
+      COMMIT;
+    END LOOP;
+  END $do$`);
+  await db.query('ANALYZE');
+}
+
+const ago = (unit: string): string => `now() - n * interval '1 ${unit}'`;
+
+const statements: readonly string[] = [
+  `INSERT INTO inventory_items (id, account_id, sku, title, quantity, reserved, seq, sync_status, updated_at)
+   SELECT test_id(1, n), $account, 'SKU-' || lpad(n::text, 9, '0'), 'Title ' || n % 5000, 10 + n % 90, CASE WHEN n <= $backlog THEN 1 ELSE 0 END, 3,
+          (CASE WHEN n <= $backlog THEN 'error' ELSE 'synced' END)::sync_status, ${ago('second')} FROM $rows`,
+  `INSERT INTO listings (id, account_id, connection_id, item_id, platform, unit_id, sku, title, quantity, target, target_seq, updated_at)
+   SELECT test_id(2, n), $account, $connection, CASE WHEN n > $backlog THEN test_id(1, n / 2) END, 'shopify', 'unit ' || n,
+          'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, ${ago('second')} FROM $pairs`,
+  `INSERT INTO dirty_listings (listing_id, account_id, connection_id)
+   SELECT test_id(2, n), $account, $connection FROM $pairs WHERE n BETWEEN 2 * $backlog AND 3 * $backlog`,
+  `INSERT INTO listing_writes (id, account_id, connection_id, listing_id, quantity, target_seq, state, sent_at, settled_at)
+   SELECT test_id(3, n), $account, $connection, test_id(2, n), 10, 3, (CASE WHEN open THEN 'accepted' ELSE 'effective' END)::write_state,
+          now() - interval '1 hour' - n * interval '1 second', CASE WHEN NOT open THEN now() - interval '1 hour' END
+     FROM $pairs, LATERAL (SELECT n BETWEEN 4 * $backlog AND 5 * $backlog AS open) state`,
+  `INSERT INTO orders (id, account_id, connection_id, platform, platform_order_id, status, channel_status, customer_name, item_count, order_data,
+                       channel_created_at, channel_updated_at, observed_at, content_hash, created_at, updated_at)
+   SELECT test_id(4, n), $account, $connection, 'shopify', 'order ' || n, status, status, 'Customer ' || n % 1000, 1, '{}', at, at, at, 'hash', at, at
+     FROM $rows, LATERAL (SELECT ${ago('second')} AS at,
+            (CASE WHEN n <= $backlog THEN 'pending' ELSE (ARRAY['shipped', 'delivered', 'cancelled'])[1 + n % 3] END)::order_status AS status) o`,
+  `INSERT INTO order_lines (id, account_id, order_id, platform_line_id, position, item_id, sku, title, ordered, reserved, shipped, held_reserved, held_shipped)
+   SELECT test_id(5, n), $account, test_id(4, n), '1', 0, CASE WHEN n > 20 THEN test_id(1, n) END,
+          CASE WHEN n > 20 THEN 'SKU-' || lpad(n::text, 9, '0') ELSE 'odd ' || n END, 'Title', 1,
+          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, CASE WHEN n <= $backlog THEN 0 ELSE 1 END, 0, CASE WHEN n <= $backlog THEN 0 ELSE 1 END FROM $rows`,
+  `INSERT INTO stock_movements (account_id, item_id, seq, on_hand_delta, reserved_delta, on_hand_after, reserved_after, kind, reason, idempotency_key,
+                                actor_kind)
+   SELECT $account, test_id(1, n / 3), 1 + n % 3, 5, 0, 5 + 5 * (n % 3), 0, 'adjustment', 'received', 'movement ' || n, 'system' FROM $thirds`,
+  `INSERT INTO alerts (id, account_id, kind, item_id, status, units, resolved_at, updated_at)
+   SELECT test_id(6, n), $account, 'oversell', test_id(1, n), (CASE WHEN n <= $backlog THEN 'open' ELSE 'resolved' END)::alert_status, 1,
+          CASE WHEN n > $backlog THEN now() END, ${ago('second')} FROM $rows WHERE n % 10 = 0 OR n <= $backlog`,
+  `INSERT INTO sync_conflicts (id, account_id, item_id, listing_id, conflict_type, conflict_data, suggested_resolution, status, resolution, resolved_at)
+   SELECT test_id(7, n), $account, test_id(1, n), test_id(2, 2 * n), 'quantity_mismatch', '{}', 'use_lowest',
+          (CASE WHEN n <= $backlog THEN 'open' ELSE 'resolved' END)::conflict_status,
+          CASE WHEN n > $backlog THEN 'use_lowest'::conflict_resolution END, CASE WHEN n > $backlog THEN now() END
+     FROM $rows WHERE n % 10 = 0 OR n <= $backlog`,
+  `INSERT INTO sync_operations (id, account_id, item_id, action, target_platforms, status, actor_kind, completed_at)
+   SELECT test_id(8, n), $account, test_id(1, n), 'update_quantity', '{shopify}',
+          (CASE WHEN n <= $backlog THEN 'processing' ELSE 'completed' END)::operation_status, 'system', CASE WHEN n > $backlog THEN now() END FROM $rows`,
+  `INSERT INTO webhook_deliveries (id, account_id, connection_id, delivery_id, topic, body, status, received_at, processed_at)
+   SELECT test_id(9, n), $account, $connection, 'delivery ' || n, 'orders', '[]', (CASE WHEN n <= $backlog THEN 'pending' ELSE 'processed' END)::delivery_status,
+          now() - interval '1 hour', CASE WHEN n > $backlog THEN now() END FROM $rows`,
+  `INSERT INTO idempotency_keys (account_id, key, operation, input_hash, result) SELECT $account, 'key ' || n, 'stockAdjust', 'hash', '{}' FROM $rows`,
+  `INSERT INTO sku_aliases (account_id, sku, item_id) SELECT $account, 'alias ' || n, test_id(1, n) FROM $rows WHERE n % 10 = 0`,
+];

@@ -1,0 +1,337 @@
+/** Proves what one push run leaves behind: the numbers sent and their order, and for every answer the rows that follow from it. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ChannelError, type StockWriteResult } from '../../src/connectors/connector.ts';
+import type { Connections } from '../../src/sync/connections.ts';
+import { type PushOptions, pushConnection } from '../../src/sync/push.ts';
+import * as support from '../support/channel.ts';
+import * as fixtures from '../support/fixtures.ts';
+
+let open: fixtures.TestPool;
+let connection: fixtures.TestConnection;
+let channel: support.ScriptedChannel;
+let connections: Connections;
+
+beforeAll(async () => {
+  open = await fixtures.openTestPool(8);
+});
+afterAll(() => open[Symbol.asyncDispose]());
+beforeEach(async () => {
+  connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
+  channel = support.createChannel();
+  connections = support.connectTo(open.pool, { shopify: channel });
+});
+
+const listed = (onHand: number, shows: number | null): Promise<support.Listed> =>
+  support.insertListed(open.pool, { connection, channel }, onHand, shows);
+
+const push = (more: Partial<PushOptions> = {}): Promise<void> =>
+  pushConnection(support.pushOptions(open.pool, connections, more), connection.id);
+
+/** Answers the next write so, and every later one as the channel does. */
+function answerOnce(result: StockWriteResult): void {
+  channel.onWrite = () => {
+    channel.onWrite = (write) => support.takeEffect(channel, write);
+    return result;
+  };
+}
+
+const quantities = (): number[] => channel.writes.map(({ quantity }) => quantity);
+const shows = (listing: support.Listed): number | null => support.shownOn(channel, listing);
+
+describe('the order of sending', () => {
+  test('within one batch every lowering is answered before the first raise is sent', async () => {
+    const raised = await listed(9, 1);
+    const lowered = await listed(1, 9);
+    const emptied = await listed(0, 4);
+    await push();
+    expect(channel.writeCalls.map((call) => call.map(({ quantity }) => quantity).toSorted((a, b) => a - b))).toEqual([[0, 1], [9]]);
+    expect([raised, lowered, emptied].map(shows)).toEqual([9, 1, 0]);
+  });
+
+  test('over batches, what must go to zero is taken first, then what must be lowered, then what may be raised', async () => {
+    await listed(9, 1);
+    await listed(1, 9);
+    await listed(0, 4);
+    await push({ batchMax: 1 });
+    expect(quantities()).toEqual([0, 1, 9]);
+  });
+
+  test('a buffer counts: what it brings to zero goes first', async () => {
+    await listed(8, 9);
+    const buffered = await listed(2, 9);
+    await open.pool.query('UPDATE listings SET buffer = 3 WHERE id = $1', [buffered.listingId]);
+    await push({ batchMax: 1 });
+    expect(quantities()).toEqual([0, 8]);
+  });
+});
+
+describe('nothing is sent', () => {
+  test('when the channel already shows the target; the belief keeps the time at which it was formed', async () => {
+    const { listingId } = await listed(5, 5);
+    await open.pool.query(`UPDATE listings SET quantity_at = '2026-01-01' WHERE id = $1`, [listingId]);
+    await push();
+    expect(channel.writes).toEqual([]);
+    expect(channel.readCalls).toEqual([]);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+    const { rows } = await open.pool.query(`SELECT quantity, quantity_at = '2026-01-01' AS untouched FROM listings WHERE id = $1`, [listingId]);
+    expect(rows).toEqual([{ quantity: 5, untouched: true }]);
+  });
+
+  test('after a reading that shows the target already, which is remembered', async () => {
+    const one = await listed(5, null);
+    support.show(channel, one, 5);
+    await push();
+    expect(channel.writes).toEqual([]);
+    expect(await support.readListing(open.pool, one.listingId)).toMatchObject({ quantity: 5, last_error: null });
+    expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
+  });
+
+  test('for a listing that is switched off, that we may not write, or that sells no known item', async () => {
+    const off = await listed(5, 9);
+    const foreign = await listed(5, 9);
+    const unknown = await listed(5, 9);
+    await open.pool.query('UPDATE listings SET sync_enabled = false WHERE id = $1', [off.listingId]);
+    await open.pool.query('UPDATE listings SET writable = false WHERE id = $1', [foreign.listingId]);
+    await open.pool.query('UPDATE listings SET item_id = NULL WHERE id = $1', [unknown.listingId]);
+    await push();
+    expect(channel.writes).toEqual([]);
+    const dirty = [off, foreign, unknown].map(async ({ listingId }) => support.readDirty(open.pool, listingId));
+    expect(await Promise.all(dirty)).toEqual([null, null, null]);
+  });
+
+  test.each(['paused', 'disconnected', 'needs_authorization'] as const)(
+    'while the connection is %s, and the listing stays dirty until it is active again',
+    async (status) => {
+      const one = await listed(5, 9);
+      await open.pool.query(`UPDATE connections SET status = $2, last_error = 'why' WHERE id = $1`, [connection.id, status]);
+      await push();
+      expect(channel.writes).toEqual([]);
+      expect(await support.readDirty(open.pool, one.listingId)).toMatchObject({ version: 1, leased: false });
+      const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [connection.id]);
+      expect(rows).toEqual([{ status, last_error: 'why' }]);
+
+      await open.pool.query(`UPDATE connections SET status = 'active' WHERE id = $1`, [connection.id]);
+      await push();
+      expect(shows(one)).toBe(5);
+    },
+  );
+
+  test('while sync of the connection is switched off, and the listing stays dirty', async () => {
+    const one = await listed(5, 9);
+    await open.pool.query('UPDATE connections SET sync_enabled = false WHERE id = $1', [connection.id]);
+    await push();
+    expect(channel.writes).toEqual([]);
+    expect(await support.readDirty(open.pool, one.listingId)).toMatchObject({ version: 1 });
+  });
+});
+
+describe('a reading that is no number', () => {
+  test('“not tracked” neither zeroes nor raises anything: it is a note on the listing', async () => {
+    const one = await listed(0, 4);
+    const two = await listed(9, 4);
+    await open.pool.query('UPDATE dirty_listings SET reread = true');
+    channel.onRead = () => ({ kind: 'notTracked' });
+    await push();
+    expect(channel.writes).toEqual([]);
+    for (const { listingId } of [one, two]) {
+      expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, last_error: expect.stringContaining('does not track') });
+      expect(await support.readDirty(open.pool, listingId)).toBeNull();
+    }
+  });
+
+  test('“unknown” raises nothing and zeroes nothing that is in stock: it is asked again later', async () => {
+    const { listingId } = await listed(9, 4);
+    await open.pool.query('UPDATE dirty_listings SET reread = true');
+    channel.onRead = () => ({ kind: 'unknown', reason: 'no row' });
+    await push();
+    expect(channel.writes).toEqual([]);
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 4, last_error: 'no row' });
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, attempts: 1, leased: false });
+    expect((await support.readDirty(open.pool, listingId))?.waitMs).toBeGreaterThan(500);
+  });
+
+  test('“unknown” does not keep a sold-out item on offer: its zero goes out unread', async () => {
+    const { listingId } = await listed(0, 4);
+    await open.pool.query('UPDATE dirty_listings SET reread = true');
+    channel.onRead = () => ({ kind: 'unknown', reason: 'no row' });
+    await push();
+    expect(channel.writes).toMatchObject([{ quantity: 0, expected: null }]);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+  });
+
+  test('a failed reading sends nothing, is told to the connection and is tried again with growing pauses', async () => {
+    const { listingId } = await listed(5, null);
+    const pauses: number[] = [];
+    channel.onRead = () => {
+      throw new ChannelError('unavailable', 'maintenance');
+    };
+    for (let attempt = 0; attempt < 4; attempt += 1) {
+      await push({ backoffMaxMs: 4_000 });
+      pauses.push(Math.ceil(((await support.readDirty(open.pool, listingId))?.waitMs ?? 0) / 1_000));
+      await support.letTimePass(open.pool, connection.id, 10_000);
+    }
+    expect(pauses).toEqual([1, 2, 4, 4]);
+    expect(channel.writes).toEqual([]);
+    const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [connection.id]);
+    expect(rows).toEqual([{ status: 'active', last_error: 'unavailable: maintenance' }]);
+  });
+});
+
+describe('what an answer leaves behind', () => {
+  test('effective: the listing shows it, is in step and remembers when', async () => {
+    const { listingId, item } = await listed(5, 9);
+    const settled: (readonly string[])[] = [];
+    await push({ onSettled: async (itemIds) => void settled.push(itemIds) });
+    expect(await support.readListing(open.pool, listingId)).toEqual({ quantity: 5, target: 5, target_seq: 1, last_error: null });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ quantity: 5, target_seq: 1, state: 'effective', settled: true }]);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+    expect(settled).toEqual([[item.id]]);
+    const { rows } = await open.pool.query('SELECT last_pushed_at IS NOT NULL AS pushed FROM listings WHERE id = $1', [listingId]);
+    expect(rows).toEqual([{ pushed: true }]);
+  });
+
+  test('accepted: what is shown is unknown until a reading, and nothing is sent twice meanwhile', async () => {
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'accepted', reference: 'feed 1' });
+    await push();
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, target: 5, last_error: null });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'accepted', settled: false }]);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+    await support.markDirty(open.pool, listingId);
+    await push();
+    expect(channel.writes).toHaveLength(1);
+  });
+
+  test('rejected: the reason stands on the listing, which is not tried again by itself', async () => {
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'rejected', code: 'SKU_ENDED', message: 'The listing has ended.', raw: null });
+    await push();
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 9, last_error: 'SKU_ENDED: The listing has ended.' });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'rejected', settled: true }]);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+  });
+
+  test('stale: what the channel said it shows counts, and the next write compares with that at once', async () => {
+    channel.capabilities.compareAndSet = true;
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'stale', actual: 7 });
+    await push();
+    expect(channel.writes).toMatchObject([{ quantity: 5, expected: 9 }, { quantity: 5, expected: 7 }]);
+    expect(channel.writes[0]?.key).not.toBe(channel.writes[1]?.key);
+    expect((await support.readWrites(open.pool, listingId)).map(({ state }) => state).toSorted()).toEqual(['effective', 'stale']);
+    expect(await support.readDirty(open.pool, listingId)).toBeNull();
+  });
+
+  test('stale without a number: it is read before the next write', async () => {
+    channel.capabilities.compareAndSet = true;
+    const one = await listed(5, 9);
+    support.show(channel, one, 8);
+    answerOnce({ kind: 'stale', actual: null });
+    await push();
+    expect(channel.readCalls).toHaveLength(1);
+    expect(channel.writes.map(({ expected }) => expected)).toEqual([9, 8]);
+  });
+
+  test('deferred: nothing is believed, and it is sent when the channel wants it', async () => {
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'deferred', reason: 'quota', retryAfterMs: 30_000 });
+    await push();
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 9, last_error: 'quota' });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'superseded', settled: true }]);
+    const dirty = await support.readDirty(open.pool, listingId);
+    expect(dirty).toMatchObject({ version: 1, attempts: 1, leased: false });
+    expect(dirty?.waitMs).toBeGreaterThan(25_000);
+    await support.letTimePass(open.pool, connection.id, 30_000);
+    await push();
+    expect(quantities()).toEqual([5, 5]);
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 5, last_error: null });
+  });
+
+  test('a missing answer counts as unknown, never as done', async () => {
+    const { listingId } = await listed(5, 9);
+    Object.assign(channel.connector, { setStock: async () => [] });
+    await push();
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true });
+  });
+});
+
+describe('an answer that never came', () => {
+  test('leaves both numbers possible, is read back, and the retry of the same number keeps its key', async () => {
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
+    await push();
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, last_error: 'no answer in time' });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, attempts: 1, leased: false });
+
+    await support.letTimePass(open.pool, connection.id, 60_000);
+    await push();
+    expect(channel.readCalls).toHaveLength(1);
+    expect(channel.writes).toHaveLength(2);
+    expect(channel.writes[1]).toEqual(channel.writes[0]);
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'effective' }]);
+  });
+
+  test('takes a new key when the stock has changed meanwhile, even back to the same number', async () => {
+    const { item } = await listed(5, 9);
+    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
+    await push();
+    await support.moveStock(open.pool, item, -1);
+    await support.moveStock(open.pool, item, 1);
+    await push();
+    expect(quantities()).toEqual([5, 5]);
+    expect(channel.writes[1]?.key).not.toBe(channel.writes[0]?.key);
+  });
+
+  test('sends nothing more when it turns out to have worked', async () => {
+    const one = await listed(5, 9);
+    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
+    await push();
+    support.show(channel, one, 5);
+    await support.letTimePass(open.pool, connection.id, 60_000);
+    await push();
+    expect(channel.writes).toHaveLength(1);
+    expect(await support.readListing(open.pool, one.listingId)).toMatchObject({ quantity: 5, last_error: null });
+  });
+
+  test('stays possible although the retry is deferred: that only says that the retry did nothing', async () => {
+    const { listingId } = await listed(5, 9);
+    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
+    await push();
+    await support.letTimePass(open.pool, connection.id, 60_000);
+    answerOnce({ kind: 'deferred', reason: 'quota', retryAfterMs: 1_000 });
+    await push();
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
+    await support.letTimePass(open.pool, connection.id, 60_000);
+    await push();
+    expect(new Set(channel.writes.map(({ key }) => key)).size).toBe(1);
+  });
+});
+
+describe('the run ends', () => {
+  test.each([
+    ['shows less than it was told', { kind: 'effective', quantity: 3 }],
+    ['finds every comparison stale', { kind: 'stale', actual: null }],
+    ['finds every comparison stale and says what it shows', { kind: 'stale', actual: 8 }],
+    ['never answers', { kind: 'unknown', reason: 'silence' }],
+    ['always defers', { kind: 'deferred', reason: 'quota', retryAfterMs: 0 }],
+    ['rejects everything', { kind: 'rejected', code: 'NO', message: 'no', raw: null }],
+    ['accepts everything', { kind: 'accepted', reference: null }],
+  ] as const)('although the channel %s', async (_what, result) => {
+    const { listingId } = await listed(5, 9);
+    channel.onWrite = (): StockWriteResult => {
+      if (channel.writes.length > 20) throw new Error('the run does not end');
+      return result;
+    };
+    await push();
+    expect(channel.writes.length).toBeLessThan(6);
+    const dirty = await support.readDirty(open.pool, listingId);
+    expect(dirty === null || dirty.waitMs > 500).toBe(true);
+  });
+
+  test('when the connection does not exist', async () => {
+    await pushConnection(support.pushOptions(open.pool, connections), '00000000-0000-7000-8000-000000000000');
+    expect(channel.contexts).toEqual([]);
+  });
+});

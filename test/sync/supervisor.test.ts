@@ -1,0 +1,204 @@
+/** Proves that with every wake-up lost all due work is found, nothing that is not due is woken, and old records go. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { lookForWork, startSupervisor, type SupervisorOptions } from '../../src/sync/supervisor.ts';
+import type { WakeUps } from '../../src/sync/wakeUps.ts';
+import * as support from '../support/channel.ts';
+import * as fixtures from '../support/fixtures.ts';
+import { createManualClock, type ManualClock } from '../support/manualClock.ts';
+import { waitFor } from '../support/waiting.ts';
+
+let open: fixtures.TestPool;
+let connection: fixtures.TestConnection;
+let woken: string[];
+
+beforeAll(async () => {
+  open = await fixtures.openTestPool(4);
+});
+afterAll(() => open[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await open.pool.query('TRUNCATE accounts CASCADE');
+  woken = [];
+  connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
+  await sql(`UPDATE connections SET next_poll_at = now() + interval '1 hour'`);
+});
+
+const sql = async (text: string): Promise<void> => void (await open.pool.query(text));
+
+const wakeUps: WakeUps = {
+  push: (ids) => void woken.push(...ids.map((id) => `push ${id}`)),
+  verify: (ids) => void woken.push(...ids.map((id) => `verify ${id}`)),
+  poll: (ids) => void woken.push(...ids.map((id) => `poll ${id}`)),
+  inbox: () => void woken.push('inbox'),
+  job: (id) => void woken.push(`job ${id}`),
+  flush: async () => undefined,
+};
+
+async function look(): Promise<string[]> {
+  woken = [];
+  const count = await lookForWork({ db: open.pool, wakeUps, verifyIntervalMs: 10_000 });
+  expect(woken).toHaveLength(count);
+  return woken.map((each) => each.replace(connection.id, 'here'));
+}
+
+async function dirtyListing(): Promise<string> {
+  const item = await fixtures.insertItem(open.pool, connection.accountId, { onHand: 3 });
+  const listingId = await fixtures.insertListing(open.pool, connection, { itemId: item.id });
+  await support.markDirty(open.pool, listingId);
+  return listingId;
+}
+
+async function write(state: string): Promise<void> {
+  const listingId = await fixtures.insertListing(open.pool, connection, { itemId: null });
+  await open.pool.query(
+    `INSERT INTO listing_writes (account_id, connection_id, listing_id, quantity, target_seq, state, sent_at)
+     VALUES ($1, $2, $3, 1, 1, $4::write_state, now() - interval '1 minute')`,
+    [connection.accountId, connection.id, listingId, state],
+  );
+}
+
+describe('a look', () => {
+  test('finds nothing where nothing is due', async () => {
+    expect(await look()).toEqual([]);
+  });
+
+  test('finds a listing that is dirty, also one whose worker died, but not one that waits or is being written', async () => {
+    await dirtyListing();
+    expect(await look()).toEqual(['push here']);
+    await sql(`UPDATE dirty_listings SET leased_until = now() + interval '1 minute'`);
+    expect(await look()).toEqual([]);
+    await sql(`UPDATE dirty_listings SET leased_until = now() - interval '1 s'`);
+    expect(await look()).toEqual(['push here']);
+    await sql(`UPDATE dirty_listings SET not_before = now() + interval '1 minute'`);
+    expect(await look()).toEqual([]);
+  });
+
+  test.each(['sent', 'accepted', 'unknown'])('finds a write that is %s and was not checked of late', async (state) => {
+    await write(state);
+    expect(await look()).toEqual(['verify here']);
+    await sql('UPDATE listing_writes SET checked_at = now()');
+    expect(await look()).toEqual([]);
+  });
+
+  test('leaves settled writes alone', async () => {
+    await write('effective');
+    await write('superseded');
+    expect(await look()).toEqual([]);
+  });
+
+  test('finds a poll that is due, also one whose worker died, and one that is to find out whether access is back', async () => {
+    await sql(`UPDATE connections SET next_poll_at = now()`);
+    expect(await look()).toEqual(['poll here']);
+    await sql(`UPDATE connections SET poll_lease_until = now() + interval '1 minute'`);
+    expect(await look()).toEqual([]);
+    await sql(`UPDATE connections SET poll_lease_until = now() - interval '1 s', status = 'needs_authorization'`);
+    expect(await look()).toEqual(['poll here']);
+  });
+
+  test('finds a delivery, also one whose worker died, but none that waits, is held or has ended', async () => {
+    await fixtures.insertDelivery(open.pool, connection, Buffer.from('[]'));
+    expect(await look()).toEqual(['inbox']);
+    await sql(`UPDATE webhook_deliveries SET leased_until = now() + interval '1 minute'`);
+    expect(await look()).toEqual([]);
+    await sql(`UPDATE webhook_deliveries SET leased_until = now() - interval '1 s'`);
+    expect(await look()).toEqual(['inbox']);
+    await sql(`UPDATE webhook_deliveries SET status = 'failed'`);
+    expect(await look()).toEqual([]);
+  });
+
+  test('wakes nobody for a connection that is paused, switched off or without access, except to poll', async () => {
+    await dirtyListing();
+    await sql(`UPDATE connections SET sync_enabled = false`);
+    expect(await look()).toEqual([]);
+    for (const status of ['paused', 'disconnected', 'needs_authorization']) {
+      await sql(`UPDATE connections SET sync_enabled = true, status = '${status}'`);
+      expect(await look()).toEqual([]);
+    }
+  });
+
+  test('finds everything of everybody at once', async () => {
+    const other = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool), 'etsy');
+    await dirtyListing();
+    await write('accepted');
+    await fixtures.insertDelivery(open.pool, connection, Buffer.from('[]'));
+    expect((await look()).toSorted()).toEqual(['inbox', `poll ${other.id}`, 'push here', 'verify here']);
+  });
+});
+
+describe('the supervisor', () => {
+  const dayMs = 86_400_000;
+
+  function options(clock: ManualClock, more: Partial<SupervisorOptions> = {}): SupervisorOptions {
+    return {
+      db: open.pool,
+      clock,
+      wakeUps,
+      lookIntervalMs: 1_000,
+      verifyIntervalMs: 10_000,
+      housekeepingIntervalMs: 60_000,
+      eventRetentionMs: dayMs,
+      recordRetentionMs: dayMs,
+      sweep: async () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+      ...more,
+    };
+  }
+
+  test('looks at once and again after each interval, and stops without waiting for one', async () => {
+    await dirtyListing();
+    const clock = createManualClock();
+    const supervisor = startSupervisor(options(clock));
+    await waitFor(() => clock.waiting() === 2);
+    expect(woken).toHaveLength(1);
+    clock.advance(1_000);
+    await waitFor(() => woken.length === 2);
+    await waitFor(() => clock.waiting() === 2);
+    await supervisor.stop();
+    clock.advance(5_000);
+    expect(woken).toHaveLength(2);
+  });
+
+  test('reports a look that failed and looks again', async () => {
+    const errors: unknown[] = [];
+    let fails = true;
+    const db = {
+      query: async (...args: [never]) => {
+        if (fails) throw new Error('the database is away');
+        return open.pool.query(...args);
+      },
+    } as unknown as SupervisorOptions['db'];
+    await dirtyListing();
+    const clock = createManualClock();
+    const supervisor = startSupervisor(options(clock, { db, onError: (error) => void errors.push(error) }));
+    await waitFor(() => clock.waiting() === 2);
+    expect(errors).toHaveLength(2);
+    fails = false;
+    clock.advance(1_000);
+    await waitFor(() => woken.length === 1);
+    await supervisor.stop();
+  });
+
+  test('keeps house: sweeps, and removes only what is old and over', async () => {
+    const old = `now() - interval '2 days'`;
+    for (const status of ['processed', 'pending', 'failed']) {
+      await sql(`INSERT INTO webhook_deliveries (account_id, connection_id, delivery_id, topic, body, status, received_at)
+                 SELECT account_id, id, '${status} ' || age, 't', '', '${status}', now() - age * interval '1 day' FROM connections, generate_series(0, 2, 2) age`);
+    }
+    await sql(`INSERT INTO idempotency_keys (account_id, key, operation, input_hash, created_at) SELECT id, 'old', 'o', 'h', ${old} FROM accounts`);
+    await sql(`INSERT INTO idempotency_keys (account_id, key, operation, input_hash) SELECT id, 'new', 'o', 'h' FROM accounts`);
+    await write('accepted');
+    await write('effective');
+    await sql(`UPDATE listing_writes SET settled_at = ${old} WHERE state = 'effective'`);
+    const clock = createManualClock((await open.pool.query<{ now: Date }>('SELECT now()')).rows[0]?.now.getTime());
+    let sweeps = 0;
+    const supervisor = startSupervisor(options(clock, { sweep: async () => void (sweeps += 1) }));
+    await waitFor(() => clock.waiting() === 2);
+    await supervisor.stop();
+    expect(sweeps).toBe(1);
+    const left = await open.pool.query<{ what: string }>(
+      `SELECT delivery_id AS what FROM webhook_deliveries UNION ALL SELECT key FROM idempotency_keys UNION ALL SELECT state::text FROM listing_writes ORDER BY 1`,
+    );
+    expect(left.rows.map(({ what }) => what)).toEqual(['accepted', 'failed 0', 'failed 2', 'new', 'pending 0', 'pending 2', 'processed 0']);
+  });
+});

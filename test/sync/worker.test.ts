@@ -1,0 +1,101 @@
+/** Proves that the worker runs what it is woken for, that a failing task is logged and holds up nothing, and that a wake-up during a run runs again. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLog, silentLog } from '../../src/log.ts';
+import type { Task } from '../../src/sync/engine.ts';
+import { createWakeUps, type TaskName, type WakeUps } from '../../src/sync/wakeUps.ts';
+import { type JobQueue, openJobQueue, startWorker } from '../../src/sync/worker.ts';
+import * as fixtures from '../support/fixtures.ts';
+import { createGate, waitFor, within } from '../support/waiting.ts';
+
+let open: fixtures.TestPool;
+let queue: JobQueue;
+let wakeUps: WakeUps;
+let runs: string[];
+let lines: Record<string, unknown>[];
+
+beforeEach(async () => {
+  open = await fixtures.openTestPool(8);
+  queue = await openJobQueue(open.pool, silentLog());
+  wakeUps = createWakeUps(queue, (error) => {
+    throw error;
+  });
+  runs = [];
+  lines = [];
+});
+afterEach(async () => {
+  await queue.release();
+  await open[Symbol.asyncDispose]();
+});
+
+const record = (name: TaskName): Task => async (subject) => void runs.push(`${name} ${subject}`);
+
+async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<AsyncDisposable> {
+  const log = createLog({ level: 'warn', readable: false, destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) } });
+  const all = { push: record('push'), verify: record('verify'), poll: record('poll'), inbox: record('inbox'), job: record('job'), ...tasks };
+  const runner = await startWorker({ pool: open.pool, tasks: all, log, concurrency: 4 });
+  return { [Symbol.asyncDispose]: async () => runner.stop() };
+}
+
+const idle = async (): Promise<boolean> =>
+  (await open.pool.query('SELECT 1 FROM graphile_worker._private_jobs WHERE attempts < max_attempts OR locked_at IS NOT NULL')).rows.length === 0;
+
+test('every kind of wake-up runs its task with its subject, once', async () => {
+  await using _worker = await working();
+  wakeUps.push(['a', 'b']);
+  wakeUps.verify(['a']);
+  wakeUps.poll(['a']);
+  wakeUps.inbox();
+  wakeUps.job('j');
+  await waitFor(() => runs.length === 6);
+  await waitFor(idle);
+  expect(runs.toSorted()).toEqual(['inbox null', 'job j', 'poll a', 'push a', 'push b', 'verify a']);
+});
+
+test('a task that fails is logged with its subject, is not run again by the queue, and holds up nothing', async () => {
+  const push: Task = async (subject) => {
+    runs.push(`push ${subject}`);
+    if (subject === 'bad') throw new TypeError('a bug');
+  };
+  await using _worker = await working({ push });
+  wakeUps.push(['bad', 'good']);
+  await waitFor(() => runs.includes('push bad') && runs.includes('push good'));
+  await waitFor(idle);
+  expect(lines).toMatchObject([{ level: 'error', msg: 'task failed', task: 'push', subject: 'bad', error: { message: 'a bug' } }]);
+  // The supervisor wakes it again, and then it runs again.
+  wakeUps.push(['bad']);
+  await waitFor(() => runs.filter((run) => run === 'push bad').length === 2);
+});
+
+test('a wake-up during a run of the same task runs it again, beside it', async () => {
+  const gate = createGate();
+  const push: Task = async (subject) => {
+    runs.push(`push ${subject}`);
+    if (runs.length === 1) await gate.opened;
+  };
+  await using _worker = await working({ push });
+  wakeUps.push(['a']);
+  await waitFor(() => runs.length === 1);
+  // A lowering must not wait for the slow write that the first run is waiting for.
+  wakeUps.push(['a']);
+  await waitFor(() => runs.length === 2);
+  gate.open();
+  await waitFor(idle);
+  expect(runs).toEqual(['push a', 'push a']);
+});
+
+test('stopping waits for what is under way', async () => {
+  const gate = createGate();
+  const worker = await working({
+    push: async () => {
+      runs.push('begun');
+      await gate.opened;
+      runs.push('ended');
+    },
+  });
+  wakeUps.push(['a']);
+  await waitFor(() => runs.length === 1);
+  const stopped = Promise.resolve(worker[Symbol.asyncDispose]());
+  gate.open();
+  await within(stopped, 10_000, 'the worker to stop');
+  expect(runs).toEqual(['begun', 'ended']);
+});
