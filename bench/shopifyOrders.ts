@@ -10,26 +10,28 @@ export function newOrderNumber(): number {
   return Date.now() * 1_000 + (made++ % 1_000);
 }
 
+const address = {
+  first_name: 'Ada',
+  last_name: 'Lovelace',
+  name: 'Ada Lovelace',
+  address1: '12 St James Square',
+  address2: null,
+  city: 'London',
+  zip: 'SW1Y 4JH',
+  country: 'United Kingdom',
+  country_code: 'GB',
+  phone: null,
+  company: null,
+  latitude: 51.5075,
+  longitude: -0.1354,
+};
+
+const price = { amount: '24.50', currency_code: 'USD' };
+const priceSet = { shop_money: price, presentment_money: price };
+
 /** The body of the webhook for one unit of one SKU. */
 export function shopifyOrderBody(number: number, lineSku: string): Record<string, unknown> {
   const at = new Date().toISOString();
-  const address = {
-    first_name: 'Ada',
-    last_name: 'Lovelace',
-    name: 'Ada Lovelace',
-    address1: '12 St James Square',
-    address2: null,
-    city: 'London',
-    zip: 'SW1Y 4JH',
-    country: 'United Kingdom',
-    country_code: 'GB',
-    phone: null,
-    company: null,
-    latitude: 51.5075,
-    longitude: -0.1354,
-  };
-  const price = { amount: '24.50', currency_code: 'USD' };
-  const priceSet = { shop_money: price, presentment_money: price };
   return {
     id: number,
     admin_graphql_api_id: `gid://shopify/Order/${number}`,

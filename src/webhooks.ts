@@ -21,7 +21,11 @@ export function webhookPath(platform: string, connectionId: string): string {
   return `/webhooks/${platform}/${connectionId}`;
 }
 
+/** How long a connection is taken to be as it was found: a shop in a rush sends hundreds of deliveries in that time. */
+const believedMs = 1_000;
+
 export function createWebhookHandler(options: WebhookOptions) {
+  const open = believingOpen(options.connections);
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? '/', options.publicUrl);
     const [, platform, connectionId] = pathShape.exec(url.pathname) ?? [];
@@ -30,7 +34,7 @@ export function createWebhookHandler(options: WebhookOptions) {
     if (request.method !== 'POST' && request.method !== 'GET') return answer(response, 405);
     const body = await readBody(request, options.bodyMaxBytes);
     if (body === null) return answer(response, 413);
-    const channel = await options.connections.open(connectionId);
+    const channel = await open(connectionId);
     if (channel === null || channel.connection.platform !== platform) return answer(response, 404);
     const { connection, connector } = channel;
     const receipt = await connector
@@ -60,6 +64,19 @@ export function createWebhookHandler(options: WebhookOptions) {
         return answer(response, 204);
       }
     }
+  };
+}
+
+/** A connection that was paused within the last second may still receive: its orders would come with the next poll anyway. */
+function believingOpen(connections: Connections): Connections['open'] {
+  const found = new Map<string, { readonly channel: ConnectedChannel; readonly believedUntil: number }>();
+  return async (connectionId) => {
+    const known = found.get(connectionId);
+    if (known !== undefined && known.believedUntil > Date.now()) return known.channel;
+    const channel = await connections.open(connectionId);
+    if (channel === null) found.delete(connectionId);
+    else found.set(connectionId, { channel, believedUntil: Date.now() + believedMs });
+    return channel;
   };
 }
 

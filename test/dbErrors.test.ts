@@ -44,29 +44,35 @@ describe('the code of an error', () => {
     expect(violatedConstraint(error)).toBe('accounts_name_check');
   });
 
-  test.each([null, undefined, 'text', 7, {}, new Error('no database'), { code: 'ECONNREFUSED' }, { code: 40_001 }])(
-    'is null for %s',
-    (error) => {
-      expect(sqlState(error)).toBeNull();
-      expect(violatedConstraint(error)).toBeNull();
-      expect(isRetryable(error)).toBe(false);
-    },
-  );
+  test.each([
+    null,
+    undefined,
+    'text',
+    7,
+    {},
+    new Error('no database'),
+    { code: 'ECONNREFUSED' },
+    { code: 40_001 },
+  ])('is null for %s', (error) => {
+    expect(sqlState(error)).toBeNull();
+    expect(violatedConstraint(error)).toBeNull();
+    expect(isRetryable(error)).toBe(false);
+  });
 });
 
-describe('doing work again', () => {
-  const failing = (times: number, code: string) => {
-    let attempts = 0;
-    return {
-      attempts: () => attempts,
-      work: async (): Promise<number> => {
-        attempts += 1;
-        if (attempts <= times) throw Object.assign(new Error(`attempt ${attempts}`), { code });
-        return attempts;
-      },
-    };
+const failing = (times: number, code: string) => {
+  let attempts = 0;
+  return {
+    attempts: () => attempts,
+    work: async (): Promise<number> => {
+      attempts += 1;
+      if (attempts <= times) throw Object.assign(new Error(`attempt ${attempts}`), { code });
+      return attempts;
+    },
   };
+};
 
+describe('doing work again', () => {
   test.each(['40001', '40P01'])('happens after %s until it succeeds', async (code) => {
     expect(await withRetry(failing(3, code).work)).toBe(4);
   });

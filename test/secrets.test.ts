@@ -1,5 +1,5 @@
 /** Proves that sealed secrets open only with the same key, for the same row and unchanged. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createSecretBox } from '../src/secrets.ts';
 
@@ -20,11 +20,15 @@ test('sealing the same text twice gives different bytes, none of them the text',
 });
 
 test('bytes of another row do not open', () => {
-  expect(() => box.open(box.seal('secret', 'account-1 shopify shop'), 'account-2 shopify shop')).toThrow();
+  expect(() => box.open(box.seal('secret', 'account-1 shopify shop'), 'account-2 shopify shop')).toThrow(
+    'authenticate',
+  );
 });
 
 test('another key does not open', () => {
-  expect(() => createSecretBox(Buffer.alloc(32, 2)).open(box.seal('secret', 'row'), 'row')).toThrow();
+  expect(() => createSecretBox(Buffer.alloc(32, 2)).open(box.seal('secret', 'row'), 'row')).toThrow(
+    'authenticate',
+  );
 });
 
 test('not one changed, added or missing byte goes unnoticed', () => {
@@ -32,10 +36,10 @@ test('not one changed, added or missing byte goes unnoticed', () => {
   for (let index = 0; index < sealed.length; index += 1) {
     const changed = Buffer.from(sealed);
     changed.writeUInt8(changed.readUInt8(index) ^ 1, index);
-    expect(() => box.open(changed, 'row')).toThrow();
-    expect(() => box.open(sealed.subarray(0, index), 'row')).toThrow();
+    expect(() => box.open(changed, 'row')).toThrow(/authenticate|unknown version/);
+    expect(() => box.open(sealed.subarray(0, index), 'row')).toThrow(Error);
   }
-  expect(() => box.open(Buffer.concat([sealed, Buffer.of(0)]), 'row')).toThrow();
+  expect(() => box.open(Buffer.concat([sealed, Buffer.of(0)]), 'row')).toThrow('authenticate');
 });
 
 test('bytes of a later version of the program are told apart from damage', () => {
@@ -45,5 +49,5 @@ test('bytes of a later version of the program are told apart from damage', () =>
 });
 
 test('a key that is too short is refused', () => {
-  expect(() => createSecretBox(Buffer.alloc(31)).seal('secret', 'row')).toThrow();
+  expect(() => createSecretBox(Buffer.alloc(31)).seal('secret', 'row')).toThrow('key length');
 });

@@ -35,7 +35,9 @@ export async function importCatalogue(
   let unmatched = 0;
   for await (const page of connector.catalogue()) {
     // One statement cannot write a row twice: should a channel name a listing twice on one page, the later entry counts.
-    const byAddress = new Map(page.map((entry) => [JSON.stringify([entry.address.unitId, entry.address.variantId]), entry]));
+    const byAddress = new Map(
+      page.map((entry) => [JSON.stringify([entry.address.unitId, entry.address.variantId]), entry]),
+    );
     const rows = JSON.stringify([...byAddress.values()].map(toRow));
     const { accountId, id, platform } = connection;
     const result = await db.query<CatalogueImport>(importSql, [accountId, id, rows, platform]);

@@ -45,7 +45,8 @@ export async function once<Value>(
         `INSERT INTO idempotency_keys (account_id, key, operation, input_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
         [caller.accountId, key, operation, inputHash],
       );
-      if (inserted.rowCount === 0) return (await firstResult<Value>(client, caller, request)) ?? reused();
+      if (inserted.rowCount === 0)
+        return ((await firstResult(client, caller, request)) ?? reused()) as Outcome<Value>;
       const outcome = await work(client);
       if (!outcome.ok) throw new Refusal(outcome);
       await client.query('UPDATE idempotency_keys SET result = $3 WHERE account_id = $1 AND key = $2', [
@@ -59,7 +60,9 @@ export async function once<Value>(
     if (error instanceof Refusal) return error.outcome as Outcome<Value>;
     if (violatedConstraint(error) === movementKey) return reused();
     if (sqlState(error) !== lockNotAvailable) throw error;
-    return refused(inProgress('The first request with this idempotency key is still running. Try again in a moment.'));
+    return refused(
+      inProgress('The first request with this idempotency key is still running. Try again in a moment.'),
+    );
   }
 }
 
@@ -73,12 +76,12 @@ class Refusal extends Error {
 }
 
 /** What the first request with this key was answered, or that it was another request; null when there was none. */
-export async function firstResult<Value>(
+export async function firstResult(
   db: Queryable,
   caller: Caller,
   request: KeyedRequest,
-): Promise<Outcome<Value> | null> {
-  const { rows } = await db.query<{ operation: string; input_hash: string; result: Value }>(
+): Promise<Outcome<unknown> | null> {
+  const { rows } = await db.query<{ operation: string; input_hash: string; result: unknown }>(
     'SELECT operation, input_hash, result FROM idempotency_keys WHERE account_id = $1 AND key = $2',
     [caller.accountId, request.key],
   );
@@ -111,7 +114,9 @@ export async function onceOutside(
       'SELECT result IS NOT NULL AS finished FROM idempotency_keys WHERE account_id = $1 AND key = $2',
       values,
     );
-    return rows[0]?.finished === true ? null : inProgress('Another request is doing this. Try again in a moment.');
+    return rows[0]?.finished === true
+      ? null
+      : inProgress('Another request is doing this. Try again in a moment.');
   }
   let finished = false;
   try {

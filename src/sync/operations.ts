@@ -85,7 +85,9 @@ export async function syncAll(
 ): Promise<Outcome<{ jobId: string }>> {
   const { rows } = await inTransaction(options.pool, async (client) => {
     // Requests of one account come one after the other, each with a snapshot that shows the job of the one before.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sync_all ' || $1, 0))`, [caller.accountId]);
+    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sync_all ' || $1, 0))`, [
+      caller.accountId,
+    ]);
     return client.query<{ id: string }>(syncAllSql, [caller.accountId, caller.actor.kind, caller.actor.id]);
   });
   const [job] = rows;
@@ -103,7 +105,7 @@ WITH job AS (
   SELECT count(*)::int AS operations FROM sync_operations WHERE job_id = $1 AND status = 'processing'
 ), item AS (
   SELECT item.id, item.account_id FROM inventory_items item JOIN job ON job.account_id = item.account_id
-   WHERE (job.queued_through IS NULL OR item.id > job.queued_through)
+   WHERE item.id > coalesce(job.queued_through, '00000000-0000-0000-0000-000000000000')
      AND EXISTS (SELECT FROM listings WHERE item_id = item.id AND sync_enabled AND writable)
      AND (SELECT operations FROM open) < $3
    ORDER BY item.id LIMIT $2

@@ -43,19 +43,26 @@ export async function updateOrderStatus(
   const { orderId } = input;
   const request = { operation: 'orderStatusUpdate', key: input.idempotencyKey, input };
   // The key decides before anything else does: a repeat is answered whatever became of the order, and a key of another request ships nothing.
-  const first = await firstResult<{ orderId: string }>(options.pool, caller, request);
+  const answeredBefore = async () =>
+    (await firstResult(options.pool, caller, request)) as Outcome<{ orderId: string }> | null;
+  const first = await answeredBefore();
   if (first !== null) return first;
   const before = await readOrder(options.pool, caller, orderId, false);
   const settable = before === null ? notFound() : checkTransition(before, input.status);
-  if (!settable.ok) return (await firstResult<{ orderId: string }>(options.pool, caller, request)) ?? settable;
-  if (before !== null && settable.value === 'shipped' && before.channel_status !== 'shipped') {
+  if (!settable.ok) return (await answeredBefore()) ?? settable;
+  const tells = before !== null && settable.value === 'shipped' && before.channel_status !== 'shipped';
+  if (tells) {
     const shipment = { operation: 'channelShipment', key: `shipment of order ${orderId}` };
-    const problem = await onceOutside(options.pool, caller, shipment, options.leaseMs, () => tellChannel(options, before, input));
+    const problem = await onceOutside(options.pool, caller, shipment, options.leaseMs, () =>
+      tellChannel(options, before, input),
+    );
     if (problem !== null) return refused(problem);
   }
   let effect: OrderEffect | undefined;
   const outcome = await once(options.pool, caller, request, async (client) => {
     const order = await readOrder(client, caller, orderId, true);
+    // The channel's own word on the parcel may arrive before ours is written down: it says the same.
+    if (tells && order?.status === input.status) return done({ orderId });
     const status = order === null ? notFound() : checkTransition(order, input.status);
     if (!status.ok) return status;
     effect = await reapplyOrder(client, {

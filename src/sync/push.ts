@@ -76,7 +76,7 @@ type BatchResult = {
   readonly answered: boolean;
 };
 
-const answers: readonly string[] = ['effective', 'accepted', 'stale', 'rejected'];
+const answers = new Set(['effective', 'accepted', 'stale', 'rejected']);
 
 async function pushBatch(
   options: PushOptions,
@@ -107,7 +107,7 @@ async function pushBatch(
   for (const part of [lowering, raising]) {
     if (part.length === 0) continue;
     const written = await writePart(options, connector, part);
-    answered ||= written.some(({ write }) => write !== null && answers.includes(write.state));
+    answered ||= written.some(({ write }) => write !== null && answers.has(write.state));
     await settlePart(written);
   }
   return { errors, answered };
@@ -286,12 +286,8 @@ function backoff(options: PushOptions, listing: PushListing): number {
 }
 
 function logResult(log: Log, { listing, decision, key }: Planned, result: StockWriteResult): void {
-  const fields = {
-    writeId: key,
-    listingId: listing.listingId,
-    quantity: decision.quantity,
-    targetSeq: decision.targetSeq,
-  };
+  const { quantity, targetSeq } = decision;
+  const fields = { writeId: key, listingId: listing.listingId, quantity, targetSeq };
   if (result.kind === 'effective' || result.kind === 'accepted')
     log.info({ ...fields, result: result.kind }, 'stock written');
   else log.warn({ ...fields, result }, 'stock not written');

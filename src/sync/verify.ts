@@ -32,7 +32,8 @@ WITH due AS (
     FROM listing_writes write
    WHERE write.connection_id = $1 AND write.state IN ('sent', 'accepted', 'unknown')
      AND coalesce(write.checked_at, write.sent_at) < now() - $2 * interval '1 ms'
-   GROUP BY write.listing_id ORDER BY min(write.sent_at) LIMIT $4
+   -- Those not looked at for the longest time: a write can stay open for long, and must not keep newer ones from their turn.
+   GROUP BY write.listing_id ORDER BY min(coalesce(write.checked_at, write.sent_at)) LIMIT $4
 ), looked AS (
   UPDATE listing_writes write SET checked_at = now() FROM due
    WHERE write.listing_id = due.listing_id AND write.state IN ('sent', 'accepted', 'unknown')

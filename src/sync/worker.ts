@@ -21,14 +21,45 @@ export type WorkerOptions = {
   readonly concurrency: number;
 };
 
+/**
+ * Runs of one task on one subject at the same time. A marketplace that does not answer then keeps only these from the others, and still a
+ * lowering write can pass a slow one.
+ */
+const runsMax: Readonly<Record<TaskName, number>> = { push: 2, verify: 1, poll: 1, inbox: 3, job: 1 };
+
+/** A wake-up that comes while all runs are taken is kept: one of them then looks once more. */
+function createRuns(): (name: TaskName, subject: string | null, work: () => Promise<void>) => Promise<void> {
+  const states = new Map<string, { runs: number; again: boolean }>();
+  return async (name, subject, work) => {
+    const key = `${name} ${subject ?? ''}`;
+    const state = states.get(key) ?? { runs: 0, again: false };
+    if (state.runs >= runsMax[name]) {
+      state.again = true;
+      return;
+    }
+    states.set(key, state);
+    state.runs++;
+    try {
+      do {
+        state.again = false;
+        await work();
+      } while (state.again);
+    } finally {
+      state.runs--;
+      if (state.runs === 0) states.delete(key);
+    }
+  };
+}
+
 export async function startWorker(options: WorkerOptions): Promise<Runner> {
+  const limited = createRuns();
   const taskList = Object.fromEntries(
     taskNames.map((name) => [
       name,
       async (payload: unknown) => {
         const { subject } = payload as { subject: string | null };
         try {
-          await options.tasks[name](subject);
+          await limited(name, subject, () => options.tasks[name](subject));
         } catch (error) {
           options.log.error({ error, task: name, subject }, 'task failed');
         }

@@ -265,7 +265,7 @@ async function expectEveryEventOnce<Envelope extends { readonly __typename?: str
       what: 'a subscriber to have everything',
     });
     expect(subscriber.errors).toEqual([]);
-    expect(subscriber.envelopes.filter(({ __typename }) => __typename === 'StreamGap')).toEqual([]);
+    expect(subscriber.envelopes.filter(({ __typename }) => __typename === 'Gap')).toEqual([]);
     expect(subscriber.events().map(nameOf).toSorted()).toEqual(wanted);
   }
 }

@@ -123,7 +123,7 @@ test('SIGTERM under load ends within 10 s, closes sockets with 1001 and leaves n
   expect(await countOrders(two.url)).toBeGreaterThanOrEqual(new Set(orders.events().map(orderIdOf)).size);
   await orders.resume();
   await waitFor(() => orders.events().length > seen + 20, { timeoutMs: 20_000, what: 'the load to go on' });
-  expect(orders.envelopes.filter(({ __typename }) => __typename === 'StreamGap')).toEqual([]);
+  expect(orders.envelopes.filter(({ __typename }) => __typename === 'Gap')).toEqual([]);
   const cursors = orders.events().map((event) => (event as { cursor?: string }).cursor);
   expect(new Set(cursors).size).toBe(cursors.length);
 

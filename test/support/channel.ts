@@ -170,13 +170,22 @@ export function connectTo(
     db,
     secretBox: createSecretBox(options.key ?? Buffer.alloc(32, 7)),
     clock: options.clock ?? systemClock,
-    factories: { etsy: factory('etsy'), amazon: factory('amazon'), ebay: factory('ebay'), shopify: factory('shopify') },
+    factories: {
+      etsy: factory('etsy'),
+      amazon: factory('amazon'),
+      ebay: factory('ebay'),
+      shopify: factory('shopify'),
+    },
     httpClient: () => ({ send: async () => absent() }),
     refreshLeaseMs: options.refreshLeaseMs ?? 60_000,
   });
 }
 
-export function pushOptions(pool: pg.Pool, connections: Connections, more: Partial<PushOptions> = {}): PushOptions {
+export function pushOptions(
+  pool: pg.Pool,
+  connections: Connections,
+  more: Partial<PushOptions> = {},
+): PushOptions {
   return {
     db: pool,
     connections,
@@ -191,7 +200,11 @@ export function pushOptions(pool: pg.Pool, connections: Connections, more: Parti
   };
 }
 
-export function verifyOptions(db: Queryable, connections: Connections, more: Partial<VerifyOptions> = {}): VerifyOptions {
+export function verifyOptions(
+  db: Queryable,
+  connections: Connections,
+  more: Partial<VerifyOptions> = {},
+): VerifyOptions {
   return { db, connections, clock: systemClock, intervalMs: 10_000, batchMax: 50, ...more };
 }
 
@@ -295,9 +308,10 @@ export async function markDirty(db: Queryable, listingId: string, reread = false
   );
 }
 
+const earlier = (column: string): string => `${column} = ${column} - $2 * interval '1 ms'`;
+
 /** Lets so much time pass for everything of a connection that waits, is leased or was sent. */
 export async function letTimePass(db: Queryable, connectionId: string, ms: number): Promise<void> {
-  const earlier = (column: string): string => `${column} = ${column} - $2 * interval '1 ms'`;
   const tables = [
     ['dirty_listings', 'connection_id', ['not_before', 'leased_until']],
     ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
@@ -305,6 +319,9 @@ export async function letTimePass(db: Queryable, connectionId: string, ms: numbe
     ['connections', 'id', ['next_poll_at', 'poll_lease_until', 'refresh_lease_until']],
   ] as const;
   for (const [table, column, times] of tables) {
-    await db.query(`UPDATE ${table} SET ${times.map(earlier).join(', ')} WHERE ${column} = $1`, [connectionId, ms]);
+    await db.query(`UPDATE ${table} SET ${times.map(earlier).join(', ')} WHERE ${column} = $1`, [
+      connectionId,
+      ms,
+    ]);
   }
 }

@@ -7,7 +7,17 @@ export type LargeShop = { readonly accountId: string; readonly connectionId: str
 /** Rows that wait for work, however large the shop is. */
 export const backlog = 300;
 
-const kinds = { item: 1, listing: 2, write: 3, order: 4, line: 5, alert: 6, conflict: 7, operation: 8, delivery: 9 } as const;
+const kinds = {
+  item: 1,
+  listing: 2,
+  write: 3,
+  order: 4,
+  line: 5,
+  alert: 6,
+  conflict: 7,
+  operation: 8,
+  delivery: 9,
+} as const;
 
 /** The id of the n-th row of a kind, as `fillShop` made it. */
 export function rowId(kind: keyof typeof kinds, n: number): string {

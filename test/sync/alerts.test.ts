@@ -19,11 +19,17 @@ beforeAll(async () => {
 afterAll(() => open[Symbol.asyncDispose]());
 beforeEach(async () => {
   connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
-  caller = { accountId: connection.accountId, actor: { kind: 'api_key', id: 'key-1' }, correlationId: 'test' };
+  caller = {
+    accountId: connection.accountId,
+    actor: { kind: 'api_key', id: 'key-1' },
+    correlationId: 'test',
+  };
   item = await fixtures.insertItem(open.pool, connection.accountId, { onHand: 1 });
   const order = fixtures.order({ lines: [fixtures.orderLine({ sku: item.sku, reserved: 3 })] });
   ({ orderId } = await applyOrder(open.pool, fixtures.source(connection), order));
-  const { rows } = await open.pool.query<{ id: string }>('SELECT id FROM alerts WHERE item_id = $1', [item.id]);
+  const { rows } = await open.pool.query<{ id: string }>('SELECT id FROM alerts WHERE item_id = $1', [
+    item.id,
+  ]);
   alertId = rows[0]?.id ?? '';
 });
 
@@ -36,14 +42,24 @@ async function read(): Promise<{ alert: Record<string, unknown>; events: Record<
     `SELECT payload FROM events WHERE subject_id = $1 AND topic = 'alert' ORDER BY id`,
     [alertId],
   );
-  return { alert: alert.rows[0] as Record<string, unknown>, events: events.rows.map(({ payload }) => payload) };
+  return {
+    alert: alert.rows[0] as Record<string, unknown>,
+    events: events.rows.map(({ payload }) => payload),
+  };
 }
 
 test('acknowledging records who it was and tells subscribers which orders it is about', async () => {
   expect(await acknowledgeAlert(open.pool, caller, alertId)).toEqual({ ok: true, value: { alertId } });
   const { alert, events } = await read();
   expect(alert).toEqual({ status: 'acknowledged', acknowledged_by: 'api_key:key-1', dated: true, units: 2 });
-  expect(events.at(-1)).toEqual({ alertId, kind: 'oversell', status: 'acknowledged', itemId: item.id, units: 2, orderIds: [orderId] });
+  expect(events.at(-1)).toEqual({
+    alertId,
+    kind: 'oversell',
+    status: 'acknowledged',
+    itemId: item.id,
+    units: 2,
+    orderIds: [orderId],
+  });
 });
 
 test('acknowledging again changes nothing and tells nobody', async () => {
@@ -74,6 +90,9 @@ test('an acknowledged alert opens again when the oversell grows', async () => {
 
 test('the alert of another account is not found', async () => {
   const foreign = { ...caller, accountId: await fixtures.insertAccount(open.pool) };
-  expect(await acknowledgeAlert(open.pool, foreign, alertId)).toMatchObject({ ok: false, problems: [{ code: 'NOT_FOUND', field: ['input', 'alertId'] }] });
+  expect(await acknowledgeAlert(open.pool, foreign, alertId)).toMatchObject({
+    ok: false,
+    problems: [{ code: 'NOT_FOUND', field: ['input', 'alertId'] }],
+  });
   expect((await read()).alert).toMatchObject({ status: 'open' });
 });

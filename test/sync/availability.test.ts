@@ -1,5 +1,5 @@
 /** Proves the arithmetic from what is available to what a channel shows. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { targetQuantity } from '../../src/sync/availability.ts';
 

@@ -46,14 +46,32 @@ async function listings(): Promise<Record<string, unknown>[]> {
   return rows;
 }
 
-const newItem = (sku: string): Promise<fixtures.TestItem> => fixtures.insertItem(open.pool, connection.accountId, { sku, onHand: 7 });
+const newItem = (sku: string): Promise<fixtures.TestItem> =>
+  fixtures.insertItem(open.pool, connection.accountId, { sku, onHand: 7 });
+
+const variant = (variantId: string) => entry({ address: { unitId: 'u', variantId } });
+
+const openAll = (): Promise<number> => openItems(open.pool, connection.accountId, connection.id, systemActor);
+
+async function items(): Promise<Record<string, unknown>[]> {
+  const { rows } = await open.pool.query(
+    'SELECT sku, quantity FROM inventory_items WHERE account_id = $1 ORDER BY sku',
+    [connection.accountId],
+  );
+  return rows;
+}
 
 describe('importing', () => {
   test('matches by SKU and by alias over all pages, and counts what is left', async () => {
     const mug = await newItem('MUG');
     await fixtures.insertAlias(open.pool, mug, 'mug-old');
-    const foreign = await fixtures.insertItem(open.pool, await fixtures.insertAccount(open.pool), { sku: 'FOREIGN' });
-    const result = await bringIn([entry({ sku: 'MUG' }), entry({ sku: 'mug-old' })], [entry({ sku: foreign.sku }), entry({ sku: null })]);
+    const foreign = await fixtures.insertItem(open.pool, await fixtures.insertAccount(open.pool), {
+      sku: 'FOREIGN',
+    });
+    const result = await bringIn(
+      [entry({ sku: 'MUG' }), entry({ sku: 'mug-old' })],
+      [entry({ sku: foreign.sku }), entry({ sku: null })],
+    );
     expect(result).toEqual({ listings: 4, unmatched: 2 });
     expect((await listings()).filter((row) => row['item_id'] === mug.id)).toHaveLength(2);
   });
@@ -62,7 +80,9 @@ describe('importing', () => {
     const mug = await newItem('MUG');
     await bringIn([entry({ sku: 'MUG' })]);
     expect(await readStock(open.pool, mug.id)).toMatchObject({ quantity: 7, seq: 1 });
-    const { rows } = await open.pool.query('SELECT 1 FROM dirty_listings WHERE connection_id = $1', [connection.id]);
+    const { rows } = await open.pool.query('SELECT 1 FROM dirty_listings WHERE connection_id = $1', [
+      connection.id,
+    ]);
     expect(rows).toEqual([]);
   });
 
@@ -70,9 +90,16 @@ describe('importing', () => {
     const [mug, plate] = [await newItem('MUG'), await newItem('PLATE')];
     const address = { unitId: 'u', variantId: '' };
     await bringIn([entry({ address, sku: 'MUG' })]);
-    await open.pool.query('UPDATE listings SET item_id = $2, sync_enabled = false WHERE connection_id = $1', [connection.id, plate.id]);
-    await bringIn([entry({ address, sku: 'MUG', title: 'New', price: null, stock: { kind: 'quantity', quantity: 9 } })]);
-    expect(await listings()).toMatchObject([{ item_id: plate.id, title: 'New', quantity: 9, price: null, sync_enabled: false }]);
+    await open.pool.query('UPDATE listings SET item_id = $2, sync_enabled = false WHERE connection_id = $1', [
+      connection.id,
+      plate.id,
+    ]);
+    await bringIn([
+      entry({ address, sku: 'MUG', title: 'New', price: null, stock: { kind: 'quantity', quantity: 9 } }),
+    ]);
+    expect(await listings()).toMatchObject([
+      { item_id: plate.id, title: 'New', quantity: 9, price: null, sync_enabled: false },
+    ]);
     expect(mug.id).not.toBe(plate.id);
   });
 
@@ -83,11 +110,15 @@ describe('importing', () => {
       entry({ address: { unitId: '3', variantId: '' }, stock: { kind: 'unknown', reason: 'no row' } }),
       entry({ address: { unitId: '4', variantId: '' }, writable: false }),
     ]);
-    expect((await listings()).map(({ quantity, writable }) => [quantity, writable])).toEqual([[0, true], [null, false], [null, true], [4, false]]);
+    expect((await listings()).map(({ quantity, writable }) => [quantity, writable])).toEqual([
+      [0, true],
+      [null, false],
+      [null, true],
+      [4, false],
+    ]);
   });
 
   test('tells the variants of one unit apart', async () => {
-    const variant = (variantId: string) => entry({ address: { unitId: 'u', variantId } });
     expect(await bringIn([variant('red'), variant('blue')])).toEqual({ listings: 2, unmatched: 2 });
   });
 
@@ -99,19 +130,22 @@ describe('importing', () => {
 });
 
 describe('opening items', () => {
-  const openAll = (): Promise<number> => openItems(open.pool, connection.accountId, connection.id, systemActor);
-
-  async function items(): Promise<Record<string, unknown>[]> {
-    const { rows } = await open.pool.query('SELECT sku, quantity FROM inventory_items WHERE account_id = $1 ORDER BY sku', [connection.accountId]);
-    return rows;
-  }
-
   test('makes one item per unknown SKU with an opening movement, and matches every listing that carries it', async () => {
     await newItem('KNOWN');
-    await bringIn([entry({ sku: 'A' }), entry({ sku: 'A', stock: { kind: 'quantity', quantity: 2 } }), entry({ sku: 'B', stock: { kind: 'unknown', reason: '' } }), entry({ sku: 'KNOWN' }), entry()]);
+    await bringIn([
+      entry({ sku: 'A' }),
+      entry({ sku: 'A', stock: { kind: 'quantity', quantity: 2 } }),
+      entry({ sku: 'B', stock: { kind: 'unknown', reason: '' } }),
+      entry({ sku: 'KNOWN' }),
+      entry(),
+    ]);
     expect(await openAll()).toBe(2);
     // Of two listings that show different numbers the lower one is safe.
-    expect(await items()).toEqual([{ sku: 'A', quantity: 2 }, { sku: 'B', quantity: 0 }, { sku: 'KNOWN', quantity: 7 }]);
+    expect(await items()).toEqual([
+      { sku: 'A', quantity: 2 },
+      { sku: 'B', quantity: 0 },
+      { sku: 'KNOWN', quantity: 7 },
+    ]);
     expect((await listings()).filter(({ item_id: itemId }) => itemId === null)).toHaveLength(1);
     expect(await ledgerBreaches(open.pool)).toEqual([]);
   });
@@ -120,6 +154,9 @@ describe('opening items', () => {
     await bringIn([entry({ sku: 'A' }), entry({ sku: 'B' })]);
     await Promise.all([openAll(), openAll()]);
     expect(await openAll()).toBe(0);
-    expect(await items()).toEqual([{ sku: 'A', quantity: 4 }, { sku: 'B', quantity: 4 }]);
+    expect(await items()).toEqual([
+      { sku: 'A', quantity: 4 },
+      { sku: 'B', quantity: 4 },
+    ]);
   });
 });

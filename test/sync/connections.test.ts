@@ -27,13 +27,27 @@ type Process = { readonly connections: Connections; readonly channel: support.Sc
 /** Another process on the same database. */
 function startProcess(clock = createManualClock()): Process {
   const channel = support.createChannel();
-  return { channel, connections: support.connectTo(open.pool, { shopify: channel }, { clock, refreshLeaseMs, key }) };
+  return {
+    channel,
+    connections: support.connectTo(open.pool, { shopify: channel }, { clock, refreshLeaseMs, key }),
+  };
 }
 
 const first: Credentials = { accessToken: 'access-1', refreshToken: 'refresh-1' };
 
-const connect = ({ connections }: Process, externalAccountId = fixtures.unique('shop'), credentials = first): Promise<string> =>
-  connections.connect({ accountId, platform: 'shopify', name: 'My shop', externalAccountId, settings: { url: 'https://a' }, credentials });
+const connect = (
+  { connections }: Process,
+  externalAccountId = fixtures.unique('shop'),
+  credentials = first,
+): Promise<string> =>
+  connections.connect({
+    accountId,
+    platform: 'shopify',
+    name: 'My shop',
+    externalAccountId,
+    settings: { url: 'https://a' },
+    credentials,
+  });
 
 /** What the connector of this connection is given in this process. */
 async function contextOf({ connections, channel }: Process, id: string): Promise<ConnectorContext> {
@@ -43,7 +57,9 @@ async function contextOf({ connections, channel }: Process, id: string): Promise
   return context;
 }
 
-async function row(id: string): Promise<{ status: string; last_error: string | null; secrets: Buffer; version: number; leased: boolean }> {
+async function row(
+  id: string,
+): Promise<{ status: string; last_error: string | null; secrets: Buffer; version: number; leased: boolean }> {
   const { rows } = await open.pool.query(
     `SELECT status::text, last_error, secrets, secrets_version AS version, coalesce(refresh_lease_until >= now(), false) AS leased
        FROM connections WHERE id = $1`,
@@ -64,15 +80,22 @@ describe('credentials', () => {
   test('that were sealed for another row do not open', async () => {
     const process = startProcess();
     const [own, other] = await Promise.all([connect(process), connect(process)]);
-    await open.pool.query('UPDATE connections SET secrets = (SELECT secrets FROM connections WHERE id = $2) WHERE id = $1', [own, other]);
-    await expect((async () => (await contextOf(startProcess(), own)).credentials.read())()).rejects.toThrow();
+    await open.pool.query(
+      'UPDATE connections SET secrets = (SELECT secrets FROM connections WHERE id = $2) WHERE id = $1',
+      [own, other],
+    );
+    await expect((async () => (await contextOf(startProcess(), own)).credentials.read())()).rejects.toThrow(
+      'authenticate',
+    );
   });
 
   test('do not open under another server key', async () => {
     const id = await connect(startProcess());
     const channel = support.createChannel();
     const connections = support.connectTo(open.pool, { shopify: channel }, { key: Buffer.alloc(32, 8) });
-    await expect((async () => (await contextOf({ connections, channel }, id)).credentials.read())()).rejects.toThrow();
+    await expect(
+      (async () => (await contextOf({ connections, channel }, id)).credentials.read())(),
+    ).rejects.toThrow('authenticate');
   });
 
   test('of a connection that was removed are an error of the channel, not a crash', async () => {
@@ -96,23 +119,28 @@ describe('credentials', () => {
   });
 });
 
-describe('a refresh', () => {
-  /** An authorization server that rotates refresh tokens: each works once. */
-  function authorizationServer() {
-    const used: string[] = [];
-    let issued = 1;
-    return {
-      used,
-      async refresh(current: Credentials): Promise<Credentials> {
-        const { refreshToken = '' } = current;
-        if (used.includes(refreshToken)) throw new ChannelError('unauthorized', `${refreshToken} was used before`);
-        used.push(refreshToken);
-        issued += 1;
-        return { accessToken: `access-${issued}`, refreshToken: `refresh-${issued}` };
-      },
-    };
-  }
+/** An authorization server that rotates refresh tokens: each works once. */
+function authorizationServer() {
+  const used: string[] = [];
+  let issued = 1;
+  return {
+    used,
+    async refresh(current: Credentials): Promise<Credentials> {
+      const { refreshToken = '' } = current;
+      if (used.includes(refreshToken))
+        throw new ChannelError('unauthorized', `${refreshToken} was used before`);
+      used.push(refreshToken);
+      issued += 1;
+      return { accessToken: `access-${issued}`, refreshToken: `refresh-${issued}` };
+    },
+  };
+}
 
+async function refuse(): Promise<Credentials> {
+  throw new ChannelError('unauthorized', 'no');
+}
+
+describe('a refresh', () => {
   test('happens once, although many callers in two processes find the token stale at the same moment', async () => {
     const clock = createManualClock();
     const processes = [startProcess(clock), startProcess(clock)] as const;
@@ -120,7 +148,9 @@ describe('a refresh', () => {
     const server = authorizationServer();
     const contexts = await Promise.all(processes.map(async (process) => contextOf(process, id)));
     const callers = contexts.flatMap((context) => Array.from({ length: 5 }, () => context.credentials));
-    const refreshing = Promise.all(callers.map(async (store) => store.refresh('access-1', (current) => server.refresh(current))));
+    const refreshing = Promise.all(
+      callers.map(async (store) => store.refresh('access-1', (current) => server.refresh(current))),
+    );
     const ended = refreshing.then(() => true);
     // Whoever waits looks again every now and then.
     await waitFor(async () => {
@@ -139,15 +169,23 @@ describe('a refresh', () => {
     const server = authorizationServer();
     const stale = await contextOf(two, id);
     await (await contextOf(one, id)).credentials.refresh('access-1', server.refresh);
-    expect(await stale.credentials.refresh('access-1', server.refresh)).toMatchObject({ accessToken: 'access-2' });
+    expect(await stale.credentials.refresh('access-1', server.refresh)).toMatchObject({
+      accessToken: 'access-2',
+    });
     expect(server.used).toHaveLength(1);
   });
 
   test('is stored before anybody uses it: what every process reads is what was answered', async () => {
     const one = startProcess();
     const id = await connect(one);
-    const fresh = await (await contextOf(one, id)).credentials.refresh('access-1', authorizationServer().refresh);
-    const stored = createSecretBox(key).open((await row(id)).secrets, `${accountId} shopify ${(await externalId(id))}`);
+    const fresh = await (await contextOf(one, id)).credentials.refresh(
+      'access-1',
+      authorizationServer().refresh,
+    );
+    const stored = createSecretBox(key).open(
+      (await row(id)).secrets,
+      `${accountId} shopify ${await externalId(id)}`,
+    );
     expect(JSON.parse(stored)).toEqual(fresh);
     expect(await (await contextOf(startProcess(), id)).credentials.read()).toEqual(fresh);
     expect(await (await contextOf(one, id)).credentials.read()).toEqual(fresh);
@@ -157,9 +195,13 @@ describe('a refresh', () => {
     const one = startProcess();
     const id = await connect(one);
     const { credentials } = await contextOf(one, id);
-    await open.pool.query('ALTER TABLE connections ADD CONSTRAINT full_disk CHECK (secrets_version < 2) NOT VALID');
+    await open.pool.query(
+      'ALTER TABLE connections ADD CONSTRAINT full_disk CHECK (secrets_version < 2) NOT VALID',
+    );
     try {
-      await expect(credentials.refresh('access-1', authorizationServer().refresh)).rejects.toThrow('full_disk');
+      await expect(credentials.refresh('access-1', authorizationServer().refresh)).rejects.toThrow(
+        'full_disk',
+      );
     } finally {
       await open.pool.query('ALTER TABLE connections DROP CONSTRAINT full_disk');
     }
@@ -169,7 +211,6 @@ describe('a refresh', () => {
     const one = startProcess();
     const id = await connect(one);
     const { credentials } = await contextOf(one, id);
-    const refuse = async (): Promise<Credentials> => Promise.reject(new ChannelError('unauthorized', 'no'));
     await expect(credentials.refresh('access-1', refuse)).rejects.toMatchObject({ code: 'unauthorized' });
     expect(await row(id)).toMatchObject({ version: 1, leased: false });
     expect(await credentials.read()).toEqual(first);
@@ -179,7 +220,10 @@ describe('a refresh', () => {
     const clock = createManualClock();
     const one = startProcess(clock);
     const id = await connect(one);
-    await open.pool.query(`UPDATE connections SET refresh_lease_until = now() + interval '60 s' WHERE id = $1`, [id]);
+    await open.pool.query(
+      `UPDATE connections SET refresh_lease_until = now() + interval '60 s' WHERE id = $1`,
+      [id],
+    );
     const { credentials } = await contextOf(one, id);
     const server = authorizationServer();
     const refreshing = credentials.refresh('access-1', server.refresh);
@@ -194,8 +238,14 @@ describe('a refresh', () => {
     const clock = createManualClock();
     const one = startProcess(clock);
     const id = await connect(one);
-    await open.pool.query(`UPDATE connections SET refresh_lease_until = now() + interval '1 day' WHERE id = $1`, [id]);
-    const refreshing = (await contextOf(one, id)).credentials.refresh('access-1', authorizationServer().refresh);
+    await open.pool.query(
+      `UPDATE connections SET refresh_lease_until = now() + interval '1 day' WHERE id = $1`,
+      [id],
+    );
+    const refreshing = (await contextOf(one, id)).credentials.refresh(
+      'access-1',
+      authorizationServer().refresh,
+    );
     await waitFor(() => clock.waiting() === 1);
     clock.advance(refreshLeaseMs * 2 + 1);
     await expect(refreshing).rejects.toMatchObject({ code: 'unavailable' });
@@ -220,7 +270,10 @@ describe('a refresh', () => {
 });
 
 async function externalId(id: string): Promise<string> {
-  const { rows } = await open.pool.query<{ external_account_id: string }>('SELECT external_account_id FROM connections WHERE id = $1', [id]);
+  const { rows } = await open.pool.query<{ external_account_id: string }>(
+    'SELECT external_account_id FROM connections WHERE id = $1',
+    [id],
+  );
   return rows[0]?.external_account_id ?? '';
 }
 
@@ -233,7 +286,10 @@ describe('opening', () => {
     expect(process.channel.contexts).toHaveLength(1);
     await open.pool.query(`UPDATE connections SET settings = '{"url": "https://b"}' WHERE id = $1`, [id]);
     await process.connections.open(id);
-    expect(process.channel.contexts.map(({ settings }) => settings)).toEqual([{ url: 'https://a' }, { url: 'https://b' }]);
+    expect(process.channel.contexts.map(({ settings }) => settings)).toEqual([
+      { url: 'https://a' },
+      { url: 'https://b' },
+    ]);
   });
 
   test.each(['paused', 'disconnected'] as const)('a %s connection answers null', async (status) => {
@@ -251,21 +307,27 @@ describe('reporting', () => {
     await process.connections.report(id, new ChannelError('unavailable', 'maintenance'));
     expect(await row(id)).toMatchObject({ status: 'active', last_error: 'unavailable: maintenance' });
     await process.connections.report(id, new ChannelError('unauthorized', 'refused'));
-    expect(await row(id)).toMatchObject({ status: 'needs_authorization', last_error: 'unauthorized: refused' });
+    expect(await row(id)).toMatchObject({
+      status: 'needs_authorization',
+      last_error: 'unauthorized: refused',
+    });
     await process.connections.report(id, new ChannelError('timeout', 'slow'));
     expect(await row(id)).toMatchObject({ status: 'needs_authorization' });
     await process.connections.report(id, null);
     expect(await row(id)).toMatchObject({ status: 'active', last_error: null });
   });
 
-  test.each(['paused', 'disconnected'] as const)('never changes what the seller decided: %s', async (status) => {
-    const process = startProcess();
-    const id = await connect(process);
-    await open.pool.query('UPDATE connections SET status = $2 WHERE id = $1', [id, status]);
-    await process.connections.report(id, new ChannelError('unauthorized', 'refused'));
-    await process.connections.report(id, null);
-    expect(await row(id)).toMatchObject({ status });
-  });
+  test.each(['paused', 'disconnected'] as const)(
+    'never changes what the seller decided: %s',
+    async (status) => {
+      const process = startProcess();
+      const id = await connect(process);
+      await open.pool.query('UPDATE connections SET status = $2 WHERE id = $1', [id, status]);
+      await process.connections.report(id, new ChannelError('unauthorized', 'refused'));
+      await process.connections.report(id, null);
+      expect(await row(id)).toMatchObject({ status });
+    },
+  );
 
   test('that all is well writes nothing when nothing was wrong', async () => {
     const process = startProcess();

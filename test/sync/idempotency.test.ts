@@ -18,7 +18,12 @@ beforeEach(async () => {
   caller = { accountId: await fixtures.insertAccount(open.pool), actor: systemActor, correlationId: 'test' };
 });
 
-const request = (more: Partial<KeyedRequest> = {}): KeyedRequest => ({ operation: 'paint', key: 'key', input: { colour: 'red' }, ...more });
+const request = (more: Partial<KeyedRequest> = {}): KeyedRequest => ({
+  operation: 'paint',
+  key: 'key',
+  input: { colour: 'red' },
+  ...more,
+});
 
 const paint = (more: Partial<KeyedRequest> = {}, by = caller): Promise<Outcome<{ effect: number }>> =>
   once(open.pool, by, request(more), async () => {
@@ -27,7 +32,10 @@ const paint = (more: Partial<KeyedRequest> = {}, by = caller): Promise<Outcome<{
   });
 
 const refusal = { code: 'NOT_FOUND', message: 'no', field: ['input'] } as const;
-const reused = { ok: false, problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', field: ['input', 'idempotencyKey'] }] };
+const reused = {
+  ok: false,
+  problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', field: ['input', 'idempotencyKey'] }],
+};
 
 test('the same key and input answer the first result and have no second effect', async () => {
   expect(await paint()).toEqual({ ok: true, value: { effect: 1 } });
@@ -48,7 +56,10 @@ test('keys of two accounts have nothing to do with each other', async () => {
   expect(await paint({ input: { colour: 'blue' } }, other)).toEqual({ ok: true, value: { effect: 2 } });
 });
 
-test.each([['', 'empty'], ['x'.repeat(256), 'too long']])('a key that is %#: %s is refused before anything is done', async (key) => {
+test.each([
+  ['', 'empty'],
+  ['x'.repeat(256), 'too long'],
+])('a key that is %#: %s is refused before anything is done', async (key) => {
   expect(await paint({ key })).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT' }] });
   expect(effects).toBe(0);
 });
@@ -100,20 +111,30 @@ describe('at the same moment', () => {
   });
 });
 
+async function aliases(): Promise<number> {
+  const { rows } = await open.pool.query('SELECT 1 FROM sku_aliases WHERE account_id = $1', [
+    caller.accountId,
+  ]);
+  return rows.length;
+}
+
+async function work(outcome: () => Outcome<string>): Promise<Outcome<string>> {
+  const item = await fixtures.insertItem(open.pool, caller.accountId);
+  return once(open.pool, caller, request(), async (client) => {
+    await client.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [
+      caller.accountId,
+      'alias',
+      item.id,
+    ]);
+    return outcome();
+  });
+}
+
+const bug = (): never => {
+  throw new TypeError('a bug');
+};
+
 describe('a request that came to nothing', () => {
-  async function aliases(): Promise<number> {
-    const { rows } = await open.pool.query('SELECT 1 FROM sku_aliases WHERE account_id = $1', [caller.accountId]);
-    return rows.length;
-  }
-
-  async function work(outcome: () => Outcome<string>): Promise<Outcome<string>> {
-    const item = await fixtures.insertItem(open.pool, caller.accountId);
-    return once(open.pool, caller, request(), async (client) => {
-      await client.query('INSERT INTO sku_aliases (account_id, sku, item_id) VALUES ($1, $2, $3)', [caller.accountId, 'alias', item.id]);
-      return outcome();
-    });
-  }
-
   test('by refusal leaves no trace and frees its key, also for other input', async () => {
     expect(await work(() => refused(refusal))).toEqual({ ok: false, problems: [refusal] });
     expect(await aliases()).toBe(0);
@@ -121,9 +142,6 @@ describe('a request that came to nothing', () => {
   });
 
   test('by an error leaves no trace and frees its key, and the error is not hidden', async () => {
-    const bug = (): never => {
-      throw new TypeError('a bug');
-    };
     await expect(work(bug)).rejects.toThrow('a bug');
     expect(await aliases()).toBe(0);
     expect(await paint()).toMatchObject({ ok: true });

@@ -4,7 +4,13 @@ import { systemClock } from '../../src/clock.ts';
 import { ChannelError, type ChannelMessage, type Order } from '../../src/connectors/connector.ts';
 import { silentLog } from '../../src/log.ts';
 import type { Connections } from '../../src/sync/connections.ts';
-import { type Delivery, type InboxOptions, processDelivery, storeDelivery, workOffInbox } from '../../src/sync/inbox.ts';
+import {
+  type Delivery,
+  type InboxOptions,
+  processDelivery,
+  storeDelivery,
+  workOffInbox,
+} from '../../src/sync/inbox.ts';
 import type { OrderEffect } from '../../src/sync/orders.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -48,13 +54,28 @@ const options = (more: Partial<InboxOptions> = {}): InboxOptions => ({
 const sold = (fields: Partial<Order> = {}): Order =>
   fixtures.order({ lines: [fixtures.orderLine({ sku: item.sku, reserved: 2 })], ...fields });
 
-const store = (body: Buffer, lease: number | null = null, deliveryId = fixtures.unique('delivery')): Promise<Delivery | null> =>
-  storeDelivery(open.pool, { accountId: connection.accountId, connectionId: connection.id, deliveryId, topic: 'orders', body }, lease);
+const store = (
+  body: Buffer,
+  lease: number | null = null,
+  deliveryId = fixtures.unique('delivery'),
+): Promise<Delivery | null> =>
+  storeDelivery(
+    open.pool,
+    { accountId: connection.accountId, connectionId: connection.id, deliveryId, topic: 'orders', body },
+    lease,
+  );
 
 const storeMessages = (...messages: readonly ChannelMessage[]): Promise<Delivery | null> =>
   store(support.deliveryBody(...messages));
 
-type Row = { status: string; attempts: number; error: string | null; leased: boolean; wait_ms: number; processed: boolean };
+type Row = {
+  status: string;
+  attempts: number;
+  error: string | null;
+  leased: boolean;
+  wait_ms: number;
+  processed: boolean;
+};
 
 async function readDeliveries(): Promise<Row[]> {
   const { rows } = await open.pool.query<Row>(
@@ -81,14 +102,23 @@ describe('storing', () => {
   test('tells the same id of two connections apart', async () => {
     const other = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
     await store(Buffer.from('[]'), null, '7');
-    const second = { accountId: other.accountId, connectionId: other.id, deliveryId: '7', topic: 'orders', body: Buffer.from('[]') };
+    const second = {
+      accountId: other.accountId,
+      connectionId: other.id,
+      deliveryId: '7',
+      topic: 'orders',
+      body: Buffer.from('[]'),
+    };
     expect(await storeDelivery(open.pool, second, null)).toMatchObject({ connectionId: other.id });
   });
 
   test('keeps the very bytes', async () => {
     const body = Buffer.from([0, 255, 10, 13, 0, 128]);
     await store(body);
-    const { rows } = await open.pool.query<{ body: Buffer }>('SELECT body FROM webhook_deliveries WHERE connection_id = $1', [connection.id]);
+    const { rows } = await open.pool.query<{ body: Buffer }>(
+      'SELECT body FROM webhook_deliveries WHERE connection_id = $1',
+      [connection.id],
+    );
     expect(rows[0]?.body.equals(body)).toBe(true);
   });
 });
@@ -130,7 +160,9 @@ describe('a lease', () => {
   });
 
   test('is never given to two of several workers that look at once', async () => {
-    const orders = Array.from({ length: 30 }, () => sold({ lines: [fixtures.orderLine({ sku: item.sku, reserved: 1 })] }));
+    const orders = Array.from({ length: 30 }, () =>
+      sold({ lines: [fixtures.orderLine({ sku: item.sku, reserved: 1 })] }),
+    );
     for (const order of orders) await storeMessages({ kind: 'orderChanged', orderId: order.orderId });
     const asked: string[] = [];
     channel.onOrder = (orderId) => {
@@ -140,7 +172,9 @@ describe('a lease', () => {
     await Promise.all(Array.from({ length: 6 }, async () => workOffInbox(options())));
     expect(asked.toSorted()).toEqual(orders.map(({ orderId }) => orderId).toSorted());
     expect(await readStock(open.pool, item.id)).toMatchObject({ reserved: 30, available: -20 });
-    expect((await readDeliveries()).every(({ status, attempts }) => status === 'processed' && attempts === 1)).toBe(true);
+    expect(
+      (await readDeliveries()).every(({ status, attempts }) => status === 'processed' && attempts === 1),
+    ).toBe(true);
     expect(await ledgerBreaches(open.pool)).toEqual([]);
   });
 });
@@ -148,13 +182,17 @@ describe('a lease', () => {
 describe('an order', () => {
   test('closes its delivery in the statement that applies it: both happen or neither', async () => {
     await storeMessages({ kind: 'order', order: sold() });
-    await open.pool.query(`ALTER TABLE events ADD CONSTRAINT nothing_more CHECK (topic <> 'order') NOT VALID`);
+    await open.pool.query(
+      `ALTER TABLE events ADD CONSTRAINT nothing_more CHECK (topic <> 'order') NOT VALID`,
+    );
     try {
       await workOffInbox(options());
     } finally {
       await open.pool.query('ALTER TABLE events DROP CONSTRAINT nothing_more');
     }
-    expect(await readDeliveries()).toMatchObject([{ status: 'pending', attempts: 1, processed: false, error: expect.stringContaining('nothing_more') }]);
+    expect(await readDeliveries()).toMatchObject([
+      { status: 'pending', attempts: 1, processed: false, error: expect.stringContaining('nothing_more') },
+    ]);
     expect(await availableDeltas(open.pool, item.id)).toEqual([]);
 
     await pass(5_000);
@@ -185,7 +223,11 @@ describe('an order', () => {
   });
 
   test('of several in one delivery is applied with all the others', async () => {
-    await storeMessages({ kind: 'order', order: sold() }, { kind: 'ignored', reason: 'a test' }, { kind: 'order', order: sold() });
+    await storeMessages(
+      { kind: 'order', order: sold() },
+      { kind: 'ignored', reason: 'a test' },
+      { kind: 'order', order: sold() },
+    );
     await workOffInbox(options());
     expect(await availableDeltas(open.pool, item.id)).toEqual([-2, -2]);
     expect(await readDeliveries()).toMatchObject([{ status: 'processed' }]);
@@ -205,9 +247,16 @@ describe('a delivery that cannot be carried out', () => {
       seen.push([row?.status ?? '', row?.attempts ?? 0, Math.ceil((row?.wait_ms ?? 0) / 1_000)]);
       await pass(10_000);
     }
-    expect(seen.slice(0, 4)).toEqual([['pending', 1, 1], ['pending', 2, 2], ['pending', 3, 3], ['failed', 4, 3]]);
+    expect(seen.slice(0, 4)).toEqual([
+      ['pending', 1, 1],
+      ['pending', 2, 2],
+      ['pending', 3, 3],
+      ['failed', 4, 3],
+    ]);
     expect(seen.at(-1)?.slice(0, 2)).toEqual(['failed', 4]);
-    expect(await readDeliveries()).toMatchObject([{ error: 'unavailable: maintenance', leased: false, processed: false }]);
+    expect(await readDeliveries()).toMatchObject([
+      { error: 'unavailable: maintenance', leased: false, processed: false },
+    ]);
   });
 
   test('is not set aside early: the last attempt may still succeed', async () => {
@@ -237,7 +286,9 @@ describe('a delivery that cannot be carried out', () => {
     await open.pool.query(`UPDATE connections SET status = 'paused' WHERE id = $1`, [connection.id]);
     await storeMessages({ kind: 'order', order: sold() });
     await workOffInbox(options());
-    expect(await readDeliveries()).toMatchObject([{ status: 'processed', error: 'the connection is paused or gone' }]);
+    expect(await readDeliveries()).toMatchObject([
+      { status: 'processed', error: 'the connection is paused or gone' },
+    ]);
     expect(await availableDeltas(open.pool, item.id)).toEqual([]);
   });
 });
@@ -245,7 +296,11 @@ describe('a delivery that cannot be carried out', () => {
 describe('a hint about stock', () => {
   const at = fixtures.after(10);
 
-  async function hint(quantity: number, address: { unitId: string; variantId: string }, when = at): Promise<void> {
+  async function hint(
+    quantity: number,
+    address: { unitId: string; variantId: string },
+    when = at,
+  ): Promise<void> {
     await storeMessages({ kind: 'stockChanged', address, quantity, at: when });
     await workOffInbox(options());
   }
@@ -272,6 +327,8 @@ describe('a hint about stock', () => {
 test('a revoked access marks the connection for the seller', async () => {
   await storeMessages({ kind: 'authorizationRevoked' });
   await workOffInbox(options());
-  const { rows } = await open.pool.query('SELECT status::text FROM connections WHERE id = $1', [connection.id]);
+  const { rows } = await open.pool.query('SELECT status::text FROM connections WHERE id = $1', [
+    connection.id,
+  ]);
   expect(rows).toEqual([{ status: 'needs_authorization' }]);
 });

@@ -35,15 +35,27 @@ const options = (more: Partial<MappingOptions> = {}): MappingOptions => ({
 
 const sell = (sku: string | null, unitId: string | null = null, from = connection): Promise<OrderEffect> => {
   const address = unitId === null ? null : { unitId, variantId: '' };
-  return applyOrder(open.pool, fixtures.source(from), fixtures.order({ lines: [fixtures.orderLine({ sku, address, reserved: 1 })] }));
+  return applyOrder(
+    open.pool,
+    fixtures.source(from),
+    fixtures.order({ lines: [fixtures.orderLine({ sku, address, reserved: 1 })] }),
+  );
 };
 
 const reserved = async (): Promise<number> => (await readStock(open.pool, item.id)).reserved;
 
 async function stranded(): Promise<number> {
-  const { rows } = await open.pool.query('SELECT 1 FROM order_lines WHERE account_id = $1 AND item_id IS NULL', [caller.accountId]);
+  const { rows } = await open.pool.query(
+    'SELECT 1 FROM order_lines WHERE account_id = $1 AND item_id IS NULL',
+    [caller.accountId],
+  );
   return rows.length;
 }
+
+const notFound = (field: string) => ({
+  ok: false,
+  problems: [{ code: 'NOT_FOUND', field: ['input', field] }],
+});
 
 describe('mapping a SKU', () => {
   test('applies every waiting line with that spelling, on every channel, and says how many', async () => {
@@ -51,7 +63,10 @@ describe('mapping a SKU', () => {
     await sell('odd');
     await sell('odd', null, etsy);
     await sell('other');
-    expect(await mapSku(options(), caller, { sku: 'odd', itemId: item.id })).toEqual({ ok: true, value: { linesApplied: 2 } });
+    expect(await mapSku(options(), caller, { sku: 'odd', itemId: item.id })).toEqual({
+      ok: true,
+      value: { linesApplied: 2 },
+    });
     expect(await reserved()).toBe(2);
     expect(await stranded()).toBe(1);
     expect(effects).toHaveLength(2);
@@ -69,8 +84,14 @@ describe('mapping a SKU', () => {
 
   test('that is empty, or to an item of another account, is refused', async () => {
     const foreign = await fixtures.insertItem(open.pool, await fixtures.insertAccount(open.pool));
-    expect(await mapSku(options(), caller, { sku: '', itemId: item.id })).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT' }] });
-    expect(await mapSku(options(), caller, { sku: 'odd', itemId: foreign.id })).toMatchObject({ ok: false, problems: [{ code: 'NOT_FOUND' }] });
+    expect(await mapSku(options(), caller, { sku: '', itemId: item.id })).toMatchObject({
+      ok: false,
+      problems: [{ code: 'INVALID_INPUT' }],
+    });
+    expect(await mapSku(options(), caller, { sku: 'odd', itemId: foreign.id })).toMatchObject({
+      ok: false,
+      problems: [{ code: 'NOT_FOUND' }],
+    });
   });
 
   test('of one account leaves the same spelling of another one alone', async () => {
@@ -86,7 +107,10 @@ describe('mapping a listing', () => {
   test('applies the lines that were bought there and brings the listing in step', async () => {
     const listingId = await fixtures.insertListing(open.pool, connection, { itemId: null, unitId: 'u' });
     await sell(null, 'u');
-    expect(await mapListing(options(), caller, { listingId, itemId: item.id })).toEqual({ ok: true, value: { listingId } });
+    expect(await mapListing(options(), caller, { listingId, itemId: item.id })).toEqual({
+      ok: true,
+      value: { listingId },
+    });
     expect(await reserved()).toBe(1);
     expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, waitMs: 0 });
     expect(effects.at(-1)?.connectionIds).toEqual([connection.id]);
@@ -94,7 +118,11 @@ describe('mapping a listing', () => {
 
   test('to an item with a shorter history than the one before still writes its number', async () => {
     const channel = support.createChannel();
-    const push = (): Promise<void> => pushConnection(support.pushOptions(open.pool, support.connectTo(open.pool, { shopify: channel })), connection.id);
+    const push = (): Promise<void> =>
+      pushConnection(
+        support.pushOptions(open.pool, support.connectTo(open.pool, { shopify: channel })),
+        connection.id,
+      );
     for (let move = 0; move < 5; move += 1) await support.moveStock(open.pool, item, 1);
     const listingId = await fixtures.insertListing(open.pool, connection, { itemId: item.id, unitId: 'u' });
     support.show(channel, { unitId: 'u', variantId: '' }, 1);
@@ -114,10 +142,15 @@ describe('mapping a listing', () => {
     const foreignItem = await fixtures.insertItem(open.pool, foreign.accountId);
     const own = await fixtures.insertListing(open.pool, connection, { itemId: null });
     const theirs = await fixtures.insertListing(open.pool, foreign, { itemId: null });
-    const notFound = (field: string) => ({ ok: false, problems: [{ code: 'NOT_FOUND', field: ['input', field] }] });
-    expect(await mapListing(options(), caller, { listingId: theirs, itemId: item.id })).toMatchObject(notFound('listingId'));
-    expect(await mapListing(options(), caller, { listingId: own, itemId: foreignItem.id })).toMatchObject(notFound('itemId'));
-    const { rows } = await open.pool.query('SELECT item_id FROM listings WHERE id = ANY($1)', [[own, theirs]]);
+    expect(await mapListing(options(), caller, { listingId: theirs, itemId: item.id })).toMatchObject(
+      notFound('listingId'),
+    );
+    expect(await mapListing(options(), caller, { listingId: own, itemId: foreignItem.id })).toMatchObject(
+      notFound('itemId'),
+    );
+    const { rows } = await open.pool.query('SELECT item_id FROM listings WHERE id = ANY($1)', [
+      [own, theirs],
+    ]);
     expect(rows).toEqual([{ item_id: null }, { item_id: null }]);
   });
 });
@@ -126,8 +159,15 @@ describe('the sweep', () => {
   test('finds the line that was stored at the very moment of its mapping', async () => {
     // The line's statement does not see the mapping, and the mapping's own look does not see the line.
     await inTransaction(open.pool, async (client) => {
-      await applyOrder(client, fixtures.source(connection), fixtures.order({ lines: [fixtures.orderLine({ sku: 'odd', reserved: 1 })] }));
-      expect(await mapSku(options(), caller, { sku: 'odd', itemId: item.id })).toEqual({ ok: true, value: { linesApplied: 0 } });
+      await applyOrder(
+        client,
+        fixtures.source(connection),
+        fixtures.order({ lines: [fixtures.orderLine({ sku: 'odd', reserved: 1 })] }),
+      );
+      expect(await mapSku(options(), caller, { sku: 'odd', itemId: item.id })).toEqual({
+        ok: true,
+        value: { linesApplied: 0 },
+      });
     });
     expect(await stranded()).toBe(1);
     expect(await applyWaiting(options(), null)).toBe(1);
@@ -140,7 +180,9 @@ describe('the sweep', () => {
       const sku = fixtures.unique('odd');
       const before = await reserved();
       const arrivals = Array.from({ length: 8 }, async () => sell(sku));
-      const mappings = Array.from({ length: 2 }, async () => mapSku(options(), caller, { sku, itemId: item.id }));
+      const mappings = Array.from({ length: 2 }, async () =>
+        mapSku(options(), caller, { sku, itemId: item.id }),
+      );
       const sweeps = Array.from({ length: 2 }, async () => applyWaiting(options(), null));
       await Promise.all([...arrivals, ...mappings, ...sweeps]);
       await applyWaiting(options(), null);

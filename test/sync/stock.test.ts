@@ -35,7 +35,11 @@ const adjust = (delta: number, more: Partial<StockAdjustInput> = {}): Promise<Ou
     ...more,
   });
 
-const set = (quantity: number, changeFrom: number | null, more: Partial<StockSetInput> = {}): Promise<Outcome<StockChange>> =>
+const set = (
+  quantity: number,
+  changeFrom: number | null,
+  more: Partial<StockSetInput> = {},
+): Promise<Outcome<StockChange>> =>
   setStock(options(), caller, {
     itemId: item.id,
     quantity,
@@ -58,7 +62,14 @@ describe('adjusting', () => {
     );
     expect(outcome).toEqual({ ok: true, value: { itemId: item.id, movementId: rows[0]?.['id'] } });
     expect(rows).toMatchObject([
-      { on_hand_delta: 5, kind: 'adjustment', reason: 'received', reference: 'delivery note 7', actor_kind: 'user', actor_id: 'ada' },
+      {
+        on_hand_delta: 5,
+        kind: 'adjustment',
+        reason: 'received',
+        reference: 'delivery note 7',
+        actor_kind: 'user',
+        actor_id: 'ada',
+      },
     ]);
     expect(moves).toMatchObject([{ movementIds: [rows[0]?.['id']] }]);
   });
@@ -75,17 +86,26 @@ describe('adjusting', () => {
   });
 
   test('twice with one key moves once and tells the world once', async () => {
-    const outcomes = await Promise.all([adjust(5, { idempotencyKey: 'k' }), adjust(5, { idempotencyKey: 'k' })]);
+    const outcomes = await Promise.all([
+      adjust(5, { idempotencyKey: 'k' }),
+      adjust(5, { idempotencyKey: 'k' }),
+    ]);
     expect(outcomes[0]).toEqual(outcomes[1]);
     expect(await adjust(5, { idempotencyKey: 'k' })).toEqual(outcomes[0]);
     expect(await quantity()).toBe(15);
     expect(moves).toHaveLength(1);
   });
 
-  test.each([0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, limit + 1, -limit - 1])('by %d is refused', async (delta) => {
-    expect(await adjust(delta)).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT', field: ['input', 'delta'] }] });
-    expect(await readMovements(open.pool, item.id)).toHaveLength(1);
-  });
+  test.each([0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, limit + 1, -limit - 1])(
+    'by %d is refused',
+    async (delta) => {
+      expect(await adjust(delta)).toMatchObject({
+        ok: false,
+        problems: [{ code: 'INVALID_INPUT', field: ['input', 'delta'] }],
+      });
+      expect(await readMovements(open.pool, item.id)).toHaveLength(1);
+    },
+  );
 
   test('past the range of a quantity is refused, up to it is not', async () => {
     expect(await adjust(limit)).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT' }] });
@@ -98,25 +118,37 @@ describe('adjusting', () => {
 describe('setting', () => {
   test('moves by the difference, as a count', async () => {
     expect(await set(4, 10)).toMatchObject({ ok: true });
-    expect((await readMovements(open.pool, item.id)).at(-1)).toMatchObject({ onHandDelta: -6, onHandAfter: 4, kind: 'count' });
+    expect((await readMovements(open.pool, item.id)).at(-1)).toMatchObject({
+      onHandDelta: -6,
+      onHandAfter: 4,
+      kind: 'count',
+    });
   });
 
   test('is refused with the current number when somebody was faster', async () => {
     await adjust(-1);
-    expect(await set(4, 10)).toMatchObject({ ok: false, problems: [{ code: 'STOCK_CHANGED', current: 9, field: ['input', 'changeFrom'] }] });
+    expect(await set(4, 10)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'STOCK_CHANGED', current: 9, field: ['input', 'changeFrom'] }],
+    });
     expect(await quantity()).toBe(9);
   });
 
   test('lets exactly one of many win that saw the same number', async () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, async (_, index) => set(20 + index, 10)));
     expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
-    expect(outcomes.filter((outcome) => !outcome.ok && outcome.problems[0]?.code === 'STOCK_CHANGED')).toHaveLength(7);
+    expect(
+      outcomes.filter((outcome) => !outcome.ok && outcome.problems[0]?.code === 'STOCK_CHANGED'),
+    ).toHaveLength(7);
   });
 
   test('without a compare is done and says so in the history', async () => {
     await adjust(-1);
     await set(4, null, { reference: 'shelf 3' });
-    const { rows } = await open.pool.query('SELECT reference FROM stock_movements WHERE item_id = $1 ORDER BY seq DESC LIMIT 1', [item.id]);
+    const { rows } = await open.pool.query(
+      'SELECT reference FROM stock_movements WHERE item_id = $1 ORDER BY seq DESC LIMIT 1',
+      [item.id],
+    );
     expect(rows).toEqual([{ reference: 'shelf 3 · set without compare' }]);
   });
 
@@ -126,7 +158,10 @@ describe('setting', () => {
   });
 
   test.each([-1, 0.5, limit + 1, Number.NaN])('to %d is refused', async (wanted) => {
-    expect(await set(wanted, 10)).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT', field: ['input', 'quantity'] }] });
+    expect(await set(wanted, 10)).toMatchObject({
+      ok: false,
+      problems: [{ code: 'INVALID_INPUT', field: ['input', 'quantity'] }],
+    });
   });
 
   test('compares what is on hand, whatever is reserved', async () => {
@@ -137,7 +172,9 @@ describe('setting', () => {
 });
 
 test('an item of another account is not found by either verb', async () => {
-  const foreign = await fixtures.insertItem(open.pool, await fixtures.insertAccount(open.pool), { onHand: 3 });
+  const foreign = await fixtures.insertItem(open.pool, await fixtures.insertAccount(open.pool), {
+    onHand: 3,
+  });
   const notFound = { ok: false, problems: [{ code: 'NOT_FOUND', field: ['input', 'itemId'] }] };
   expect(await adjust(1, { itemId: foreign.id })).toMatchObject(notFound);
   expect(await set(1, 3, { itemId: foreign.id })).toMatchObject(notFound);
@@ -152,6 +189,9 @@ test('a refused change may be corrected under the same key', async () => {
 test('a key whose first result is no longer kept still cannot move stock twice, and the caller is told why', async () => {
   await adjust(5, { idempotencyKey: 'k' });
   await open.pool.query('DELETE FROM idempotency_keys WHERE account_id = $1', [caller.accountId]);
-  expect(await adjust(5, { idempotencyKey: 'k' })).toMatchObject({ ok: false, problems: [{ code: 'IDEMPOTENCY_KEY_REUSED' }] });
+  expect(await adjust(5, { idempotencyKey: 'k' })).toMatchObject({
+    ok: false,
+    problems: [{ code: 'IDEMPOTENCY_KEY_REUSED' }],
+  });
   expect(await quantity()).toBe(15);
 });

@@ -1,6 +1,6 @@
 /** Proves that with every wake-up lost all due work is found, nothing that is not due is woken, and old records go. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { lookForWork, startSupervisor, type SupervisorOptions } from '../../src/sync/supervisor.ts';
+import { lookForWork, type SupervisorOptions, startSupervisor } from '../../src/sync/supervisor.ts';
 import type { WakeUps } from '../../src/sync/wakeUps.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -72,12 +72,15 @@ describe('a look', () => {
     expect(await look()).toEqual([]);
   });
 
-  test.each(['sent', 'accepted', 'unknown'])('finds a write that is %s and was not checked of late', async (state) => {
-    await write(state);
-    expect(await look()).toEqual(['verify here']);
-    await sql('UPDATE listing_writes SET checked_at = now()');
-    expect(await look()).toEqual([]);
-  });
+  test.each(['sent', 'accepted', 'unknown'])(
+    'finds a write that is %s and was not checked of late',
+    async (state) => {
+      await write(state);
+      expect(await look()).toEqual(['verify here']);
+      await sql('UPDATE listing_writes SET checked_at = now()');
+      expect(await look()).toEqual([]);
+    },
+  );
 
   test('leaves settled writes alone', async () => {
     await write('effective');
@@ -90,7 +93,9 @@ describe('a look', () => {
     expect(await look()).toEqual(['poll here']);
     await sql(`UPDATE connections SET poll_lease_until = now() + interval '1 minute'`);
     expect(await look()).toEqual([]);
-    await sql(`UPDATE connections SET poll_lease_until = now() - interval '1 s', status = 'needs_authorization'`);
+    await sql(
+      `UPDATE connections SET poll_lease_until = now() - interval '1 s', status = 'needs_authorization'`,
+    );
     expect(await look()).toEqual(['poll here']);
   });
 
@@ -167,7 +172,7 @@ describe('the supervisor', () => {
         if (fails) throw new Error('the database is away');
         return open.pool.query(...args);
       },
-    } as unknown as SupervisorOptions['db'];
+    };
     await dirtyListing();
     const clock = createManualClock();
     const supervisor = startSupervisor(options(clock, { db, onError: (error) => void errors.push(error) }));
@@ -185,12 +190,18 @@ describe('the supervisor', () => {
       await sql(`INSERT INTO webhook_deliveries (account_id, connection_id, delivery_id, topic, body, status, received_at)
                  SELECT account_id, id, '${status} ' || age, 't', '', '${status}', now() - age * interval '1 day' FROM connections, generate_series(0, 2, 2) age`);
     }
-    await sql(`INSERT INTO idempotency_keys (account_id, key, operation, input_hash, created_at) SELECT id, 'old', 'o', 'h', ${old} FROM accounts`);
-    await sql(`INSERT INTO idempotency_keys (account_id, key, operation, input_hash) SELECT id, 'new', 'o', 'h' FROM accounts`);
+    await sql(
+      `INSERT INTO idempotency_keys (account_id, key, operation, input_hash, created_at) SELECT id, 'old', 'o', 'h', ${old} FROM accounts`,
+    );
+    await sql(
+      `INSERT INTO idempotency_keys (account_id, key, operation, input_hash) SELECT id, 'new', 'o', 'h' FROM accounts`,
+    );
     await write('accepted');
     await write('effective');
     await sql(`UPDATE listing_writes SET settled_at = ${old} WHERE state = 'effective'`);
-    const clock = createManualClock((await open.pool.query<{ now: Date }>('SELECT now()')).rows[0]?.now.getTime());
+    const clock = createManualClock(
+      (await open.pool.query<{ now: Date }>('SELECT now()')).rows[0]?.now.getTime(),
+    );
     let sweeps = 0;
     const supervisor = startSupervisor(options(clock, { sweep: async () => void (sweeps += 1) }));
     await waitFor(() => clock.waiting() === 2);
@@ -199,6 +210,14 @@ describe('the supervisor', () => {
     const left = await open.pool.query<{ what: string }>(
       `SELECT delivery_id AS what FROM webhook_deliveries UNION ALL SELECT key FROM idempotency_keys UNION ALL SELECT state::text FROM listing_writes ORDER BY 1`,
     );
-    expect(left.rows.map(({ what }) => what)).toEqual(['accepted', 'failed 0', 'failed 2', 'new', 'pending 0', 'pending 2', 'processed 0']);
+    expect(left.rows.map(({ what }) => what)).toEqual([
+      'accepted',
+      'failed 0',
+      'failed 2',
+      'new',
+      'pending 0',
+      'pending 2',
+      'processed 0',
+    ]);
   });
 });

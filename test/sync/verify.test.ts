@@ -105,7 +105,10 @@ describe('an accepted write', () => {
     await support.moveStock(open.pool, one.item, -1);
     await pass(channel.capabilities.settleMaxMs + 1);
     await push();
-    expect(await states(one)).toEqual([[5, 'accepted'], [4, 'accepted']]);
+    expect(await states(one)).toEqual([
+      [5, 'accepted'],
+      [4, 'accepted'],
+    ]);
     // The older one is overdue, the newer one was sent just now.
     expect(await verify()).toBe(0);
     expect((await states(one)).at(-1)).toEqual([4, 'accepted']);
@@ -119,7 +122,10 @@ describe('an accepted write', () => {
     support.show(channel, one, 4);
     await pass(intervalMs + 1);
     await verify();
-    expect(await states(one)).toEqual([[5, 'accepted'], [4, 'effective']]);
+    expect(await states(one)).toEqual([
+      [5, 'accepted'],
+      [4, 'effective'],
+    ]);
 
     // The older one lands last.
     support.show(channel, one, 5);
@@ -177,7 +183,9 @@ describe('a reading decides nothing', () => {
     expect(await verify()).toBe(0);
     expect(channel.readCalls).toHaveLength(1);
     expect(await states(one)).toEqual([[5, 'accepted']]);
-    const { rows } = await open.pool.query('SELECT last_error FROM connections WHERE id = $1', [connection.id]);
+    const { rows } = await open.pool.query('SELECT last_error FROM connections WHERE id = $1', [
+      connection.id,
+    ]);
     expect(rows).toEqual([{ last_error: 'unavailable: maintenance' }]);
   });
 
@@ -186,7 +194,9 @@ describe('a reading decides nothing', () => {
     support.show(channel, one, 0);
     await pass(channel.capabilities.settleMaxMs + 1);
     await verify();
-    const { rows } = await open.pool.query('SELECT quantity, seq::int FROM inventory_items WHERE id = $1', [one.item.id]);
+    const { rows } = await open.pool.query('SELECT quantity, seq::int FROM inventory_items WHERE id = $1', [
+      one.item.id,
+    ]);
     expect(rows).toEqual([{ quantity: 5, seq: 1 }]);
   });
 });

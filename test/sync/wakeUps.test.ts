@@ -135,12 +135,16 @@ describe('in the job queue', () => {
     const wakeUps = createWakeUps(queue, fail);
     wakeUps.push(['a']);
     await wakeUps.flush();
-    await open.pool.query(`UPDATE graphile_worker._private_jobs SET locked_at = now(), locked_by = 'a worker'`);
+    await open.pool.query(
+      `UPDATE graphile_worker._private_jobs SET locked_at = now(), locked_by = 'a worker'`,
+    );
     for (let round = 0; round < 3; round += 1) {
       wakeUps.push(['a']);
       await wakeUps.flush();
     }
-    expect((await jobs()).filter(({ running }) => !running)).toEqual([{ key: 'push:a', task: 'push', running: false, over: false }]);
+    expect((await jobs()).filter(({ running }) => !running)).toEqual([
+      { key: 'push:a', task: 'push', running: false, over: false },
+    ]);
     expect(await jobs()).toHaveLength(2);
   });
 
@@ -148,6 +152,6 @@ describe('in the job queue', () => {
     const processes = Array.from({ length: 4 }, () => createWakeUps(queue, fail));
     for (const wakeUps of processes) wakeUps.poll(['a', 'b']);
     await Promise.all(processes.map(async (wakeUps) => wakeUps.flush()));
-    expect((await jobs()).map(({ key }) => key).toSorted()).toEqual(['poll:a', 'poll:b']);
+    expect((await jobs()).map(({ key }) => key ?? '').toSorted()).toEqual(['poll:a', 'poll:b']);
   });
 });

@@ -12,6 +12,7 @@ let queue: JobQueue;
 let wakeUps: WakeUps;
 let runs: string[];
 let lines: Record<string, unknown>[];
+let stop: () => Promise<void>;
 
 beforeEach(async () => {
   open = await fixtures.openTestPool(8);
@@ -21,26 +22,52 @@ beforeEach(async () => {
   });
   runs = [];
   lines = [];
+  stop = async () => undefined;
 });
 afterEach(async () => {
+  await stop();
   await queue.release();
   await open[Symbol.asyncDispose]();
 });
 
-const record = (name: TaskName): Task => async (subject) => void runs.push(`${name} ${subject}`);
+const record =
+  (name: TaskName): Task =>
+  async (subject) =>
+    void runs.push(`${name} ${subject}`);
 
-async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<AsyncDisposable> {
-  const log = createLog({ level: 'warn', readable: false, destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) } });
-  const all = { push: record('push'), verify: record('verify'), poll: record('poll'), inbox: record('inbox'), job: record('job'), ...tasks };
+async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<void> {
+  const log = createLog({
+    level: 'warn',
+    readable: false,
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  });
+  const all = {
+    push: record('push'),
+    verify: record('verify'),
+    poll: record('poll'),
+    inbox: record('inbox'),
+    job: record('job'),
+    ...tasks,
+  };
   const runner = await startWorker({ pool: open.pool, tasks: all, log, concurrency: 4 });
-  return { [Symbol.asyncDispose]: async () => runner.stop() };
+  let stopped: Promise<void> | undefined;
+  stop = () => (stopped ??= Promise.resolve(runner.stop()));
 }
 
+const failing: Task = async (subject) => {
+  runs.push(`push ${subject}`);
+  if (subject === 'bad') throw new TypeError('a bug');
+};
+
 const idle = async (): Promise<boolean> =>
-  (await open.pool.query('SELECT 1 FROM graphile_worker._private_jobs WHERE attempts < max_attempts OR locked_at IS NOT NULL')).rows.length === 0;
+  (
+    await open.pool.query(
+      'SELECT 1 FROM graphile_worker._private_jobs WHERE attempts < max_attempts OR locked_at IS NOT NULL',
+    )
+  ).rows.length === 0;
 
 test('every kind of wake-up runs its task with its subject, once', async () => {
-  await using _worker = await working();
+  await working();
   wakeUps.push(['a', 'b']);
   wakeUps.verify(['a']);
   wakeUps.poll(['a']);
@@ -52,15 +79,13 @@ test('every kind of wake-up runs its task with its subject, once', async () => {
 });
 
 test('a task that fails is logged with its subject, is not run again by the queue, and holds up nothing', async () => {
-  const push: Task = async (subject) => {
-    runs.push(`push ${subject}`);
-    if (subject === 'bad') throw new TypeError('a bug');
-  };
-  await using _worker = await working({ push });
+  await working({ push: failing });
   wakeUps.push(['bad', 'good']);
   await waitFor(() => runs.includes('push bad') && runs.includes('push good'));
   await waitFor(idle);
-  expect(lines).toMatchObject([{ level: 'error', msg: 'task failed', task: 'push', subject: 'bad', error: { message: 'a bug' } }]);
+  expect(lines).toMatchObject([
+    { level: 'error', msg: 'task failed', task: 'push', subject: 'bad', error: { message: 'a bug' } },
+  ]);
   // The supervisor wakes it again, and then it runs again.
   wakeUps.push(['bad']);
   await waitFor(() => runs.filter((run) => run === 'push bad').length === 2);
@@ -72,7 +97,7 @@ test('a wake-up during a run of the same task runs it again, beside it', async (
     runs.push(`push ${subject}`);
     if (runs.length === 1) await gate.opened;
   };
-  await using _worker = await working({ push });
+  await working({ push });
   wakeUps.push(['a']);
   await waitFor(() => runs.length === 1);
   // A lowering must not wait for the slow write that the first run is waiting for.
@@ -85,7 +110,7 @@ test('a wake-up during a run of the same task runs it again, beside it', async (
 
 test('stopping waits for what is under way', async () => {
   const gate = createGate();
-  const worker = await working({
+  await working({
     push: async () => {
       runs.push('begun');
       await gate.opened;
@@ -94,7 +119,7 @@ test('stopping waits for what is under way', async () => {
   });
   wakeUps.push(['a']);
   await waitFor(() => runs.length === 1);
-  const stopped = Promise.resolve(worker[Symbol.asyncDispose]());
+  const stopped = stop();
   gate.open();
   await within(stopped, 10_000, 'the worker to stop');
   expect(runs).toEqual(['begun', 'ended']);
