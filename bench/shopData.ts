@@ -43,7 +43,7 @@ export async function fillShop(client: pg.ClientBase, size: ShopSize): Promise<S
   for (const platform of platforms) {
     const id = await insert(
       client,
-      `INSERT INTO connections (account_id, platform, name, external_account_id, secrets) VALUES ($1, $2, $3, 'bench', '') RETURNING id`,
+      `INSERT INTO connections (account_id, platform, name, external_account_id, secrets, connected_at) VALUES ($1, $2, $3, 'bench', '', '2000-01-01') RETURNING id`,
       [accountId, platform, `Bench on ${platform}`],
     );
     connections.push({ id, accountId, platform });

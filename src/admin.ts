@@ -17,6 +17,9 @@ const usage = `npm run admin -- COMMAND
   account NAME                                    makes an account and its first API key
   key ACCOUNT_ID NAME [--scopes a,b]              makes another key (all scopes unless given)
   connect ACCOUNT_ID FILE [--create-items]        connects a marketplace account and imports its catalogue
+  import CONNECTION_ID [--create-items]           imports the catalogue again: new listings become known
+  failed                                          lists webhook deliveries that were set aside
+  replay DELIVERY_ID                              has one of them carried out again
 
 FILE is JSON: {"platform", "name", "settings", "credentials"}; the README of each folder in src/connectors lists its
 settings and credentials. With --create-items every SKU that no item is known for becomes an item whose opening stock is
@@ -77,18 +80,44 @@ async function connect(
 ): Promise<void> {
   const parsed = connectionFile.safeParse(JSON.parse(await readFile(file, 'utf8')));
   if (!parsed.success) throw new UsageError(`${file}: ${z.prettifyError(parsed.error)}`);
+  // Before the channel is asked: a refresh token that it rotates must find a row to be kept in.
+  const { rowCount } = await app.database.pool.query('SELECT 1 FROM accounts WHERE id::text = $1', [
+    accountId,
+  ]);
+  if (rowCount === 0) throw new UsageError(`there is no account ${accountId}`);
   const { platform } = parsed.data;
   const connection = await app.connections.identify({ accountId, ...parsed.data });
-  const { externalAccountId } = connection;
   const connectionId = await app.connections.connect(connection);
-  const channel = await app.connections.open(connectionId);
-  if (channel === null) throw new Error('the connection vanished');
-  const { listings, unmatched } = await importCatalogue(app.database.pool, channel);
-  const made = createItems ? await openItems(app.database.pool, accountId, connectionId, systemActor) : 0;
   process.stdout.write(
-    `connection ${connectionId} (${platform} ${externalAccountId})\n${listings} listings, ${unmatched - made} without an item\n` +
+    `connection ${connectionId} (${platform} ${connection.externalAccountId})\n` +
       `webhooks: ${config.publicUrl}${webhookPath(platform, connectionId)}\n`,
   );
+  await importListings(app, connectionId, createItems);
+}
+
+async function importListings(app: App, connectionId: string, createItems: boolean): Promise<void> {
+  const channel = await app.connections.open(connectionId);
+  if (channel === null) throw new UsageError(`there is no active connection ${connectionId}`);
+  const { accountId } = channel.connection;
+  const { listings, unmatched } = await importCatalogue(app.database.pool, channel);
+  const made = createItems ? await openItems(app.database.pool, accountId, connectionId, systemActor) : 0;
+  process.stdout.write(`${listings} listings, ${unmatched} were without an item, ${made} items made\n`);
+}
+
+async function listFailed({ database }: App): Promise<void> {
+  const { rows } = await database.pool.query<{ line: string }>(
+    `SELECT concat_ws('  ', id, received_at, topic, error) AS line FROM webhook_deliveries WHERE status = 'failed' ORDER BY id LIMIT 1000`,
+  );
+  process.stdout.write(rows.map(({ line }) => `${line}\n`).join('') || 'none\n');
+}
+
+async function replay({ database }: App, deliveryId: string): Promise<void> {
+  const { rowCount } = await database.pool.query(
+    `UPDATE webhook_deliveries SET status = 'pending', attempts = 0, not_before = now() WHERE id::text = $1 AND status = 'failed'`,
+    [deliveryId],
+  );
+  if (rowCount === 0) throw new UsageError(`there is no failed delivery ${deliveryId}`);
+  process.stdout.write('queued\n');
 }
 
 async function run(words: readonly string[]): Promise<void> {
@@ -104,13 +133,21 @@ async function run(words: readonly string[]): Promise<void> {
     if (command === 'connect' && first !== undefined && second !== undefined) {
       return connect(app, config, first, second, values['create-items'] === true);
     }
+    if (command === 'import' && first !== undefined)
+      return importListings(app, first, values['create-items'] === true);
+    if (command === 'failed') return listFailed(app);
+    if (command === 'replay' && first !== undefined) return replay(app, first);
     throw new UsageError(usage);
   };
   const place = await openPlace(config, log);
   try {
     // Up to the point where background work would begin, and no further.
     const app = await startApp({ ...place, config, log, background: false });
-    await work(app).finally(() => app.stop());
+    try {
+      await work(app);
+    } finally {
+      await app.stop();
+    }
   } finally {
     await place.stop();
   }

@@ -52,11 +52,13 @@ type Teardown = { readonly name: string; readonly run: () => Promise<unknown> };
 export async function startApp(options: AppOptions): Promise<App> {
   const { config, log } = options;
   const down: Teardown[] = [];
-  const stop = () => tearDown(down, log);
+  // Whatever the order of the way up: first nothing new comes in, then the work under way ends.
+  const intake: Teardown[] = [];
+  const stop = () => tearDown(intake, log).then(() => tearDown(down, log));
   try {
     await migrate(options.databaseUrl, { log });
     const core = await startCore(options, down);
-    const port = config.role === 'worker' ? null : await startTransports(options, core, down);
+    const port = config.role === 'worker' ? null : await startTransports(options, core, intake);
     const app = { ...core, role: config.role, port, stop };
     await options.beforeWork?.(app);
     if (config.role !== 'serve' && options.background !== false) await startWork(options, core, down);
@@ -71,7 +73,6 @@ export async function startApp(options: AppOptions): Promise<App> {
 const wakeUpPauseMs = 25;
 
 type Core = Pick<App, 'database' | 'connections' | 'engine'> & {
-  readonly redis: Redis | null;
   /** Ends every call to a marketplace. */
   readonly calls: AbortController;
 };
@@ -126,7 +127,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   });
   await engine.tail.start();
   down.push({ name: 'event tail', run: () => engine.tail.stop() });
-  return { database, connections, engine, redis, calls };
+  return { database, connections, engine, calls };
 }
 
 function openShared(config: Config, log: Log): { redis: Redis | null; bus: Bus; budget: RateBudget } {
@@ -179,6 +180,7 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
       costMax: config.graphqlCostMax,
       tokensMax: config.graphqlTokensMax,
       operationTimeoutMs: config.operationTimeoutMs,
+      subscriptionsPerAccountMax: config.subscriptionsPerAccountMax,
     },
     introspection: config.introspection,
     watch: keys.watch,
@@ -195,6 +197,7 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
     operationsPerSocketMax: config.wsOperationsPerSocketMax,
     socketsPerAccountMax: config.wsSocketsPerAccountMax,
     socketsMax: config.wsSocketsMax,
+    anonymousSocketsMax: config.wsAnonymousSocketsMax,
     initWaitMs: config.wsInitWaitMs,
     pingIntervalMs: config.wsPingIntervalMs,
     bufferedMaxBytes: config.wsBufferedMaxBytes,
@@ -215,7 +218,7 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
 
 function openHttp(
   { config, log }: AppOptions,
-  { connections, database, engine, redis }: Core,
+  { connections, database, engine }: Core,
   pipeline: Pipeline,
   keys: ApiKeys,
   onError: (report: { error: unknown; correlationId: string }) => void,
@@ -229,11 +232,8 @@ function openHttp(
     renderGraphiql: renderGraphiQL,
     ssePingIntervalMs: config.wsPingIntervalMs,
     checks: {
+      // Not Redis: it only speeds things up, and its absence takes no server out of service.
       database: async () => void (await database.pool.query('SELECT 1')),
-      // Redis only speeds things up: its absence is told, and does not take the server out of service.
-      redis: async () => {
-        if (redis !== null && redis.status !== 'ready') log.debug('not connected to Redis');
-      },
     },
     checkTimeoutMs: config.databaseConnectionTimeoutMs,
     webhooks: createWebhookHandler({

@@ -142,6 +142,20 @@ export const limits = {
     [1, 100_000],
     'Sockets of one account on one process.',
   ),
+  wsAnonymousSocketsMax: integer(
+    'WS_ANONYMOUS_SOCKETS_MAX',
+    'sockets',
+    100,
+    [0, 100_000],
+    'Sockets of one process that have given no key.',
+  ),
+  subscriptionsPerAccountMax: integer(
+    'SUBSCRIPTIONS_PER_ACCOUNT_MAX',
+    'subscriptions',
+    5_000,
+    [1, 1_000_000],
+    'Open subscriptions of one account on one process, over WebSocket and SSE together.',
+  ),
   wsSocketsMax: integer('WS_SOCKETS_MAX', 'sockets', 10_000, [1, 1_000_000], 'Sockets of one process.'),
   wsInitWaitMs: integer(
     'WS_INIT_WAIT_MS',

@@ -59,11 +59,16 @@ export const variables = {
     description: 'The sandbox marketplaces, a demo shop and simulated buyers.',
     inWords: 'on without DATABASE_URL, unless NODE_ENV=production',
   }),
-  demoApiKey: optional('DEMO_API_KEY', 'text', word, {
-    description: "The demo account's API key.",
-    secret: true,
-    inWords: 'made and printed once',
-  }),
+  demoApiKey: optional(
+    'DEMO_API_KEY',
+    'text, 16 to 200 characters',
+    word.min(16, 'must have at least 16 characters'),
+    {
+      description: "The demo account's API key.",
+      secret: true,
+      inWords: 'made and printed once',
+    },
+  ),
   buyersPerMinute: integer(
     'BUYERS_PER_MINUTE',
     'buyers per minute',
@@ -81,7 +86,7 @@ export const variables = {
     inWords: 'on, unless NODE_ENV=production',
   }),
   introspection: optional('INTROSPECTION', 'on or off', onOff, {
-    description: 'Introspection without a key. With a key it always works.',
+    description: 'Introspection, with and without a key.',
     inWords: 'on, unless NODE_ENV=production',
   }),
 

@@ -26,6 +26,8 @@ export type GraphqlLimits = Limits & {
   readonly tokensMax: number;
   /** Longest run of a query or mutation, in milliseconds. */
   readonly operationTimeoutMs: number;
+  /** Open subscriptions of one account in this process. */
+  readonly subscriptionsPerAccountMax: number;
 };
 
 export type PipelineOptions = {
@@ -82,6 +84,7 @@ export function resultCursor(result: ExecutionResult): string | null {
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { schema = apiSchema, limits, services } = options;
+  const streams = new Map<string, number>();
   const documents = createDocuments(schema, limits.tokensMax, options.introspection);
   const share = createShare();
 
@@ -168,12 +171,25 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const { visitor } = prepared;
     const { session } = visitor;
     if (session === null) return { errors: [missingKey()] };
+    const { accountId } = session;
+    const open = streams.get(accountId) ?? 0;
+    if (open >= limits.subscriptionsPerAccountMax) {
+      const message = `At most ${limits.subscriptionsPerAccountMax} subscriptions of one account may be open here.`;
+      return { errors: [apiError('LIMIT_OPERATIONS', message)] };
+    }
+    streams.set(accountId, open + 1);
     const ending = new AbortController();
     const watched = options.watch(session);
     const onRevoked = () => ending.abort();
     watched.signal.addEventListener('abort', onRevoked, { once: true });
     if (watched.signal.aborted) onRevoked();
+    let released = false;
     const release = () => {
+      if (released) return;
+      released = true;
+      const left = (streams.get(accountId) ?? 1) - 1;
+      if (left === 0) streams.delete(accountId);
+      else streams.set(accountId, left);
       ending.abort();
       watched.signal.removeEventListener('abort', onRevoked);
       watched.release();

@@ -25,6 +25,8 @@ export type WebSocketOptions = {
   readonly socketsPerAccountMax: number;
   /** Sockets of this process, those without a key included. */
   readonly socketsMax: number;
+  /** Sockets of this process that have given no key. */
+  readonly anonymousSocketsMax: number;
   /** Longest wait for connection_init, in milliseconds. */
   readonly initWaitMs: number;
   /** Pause between pings, in milliseconds; a socket that has not answered the last one is cut. */
@@ -63,6 +65,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): WebS
     perMessageDeflate: false,
   });
   const perAccount = new Map<string, number>();
+  let anonymous = 0;
   const protocol = makeServer<Record<string, unknown> | undefined, Extra>({
     connectionInitWaitTimeout: options.initWaitMs,
     onConnect,
@@ -136,8 +139,19 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): WebS
   async function onConnect({ connectionParams, extra }: Opened): Promise<boolean> {
     const given = connectionParams?.['apiKey'];
     const key = typeof given === 'string' ? given : bearerKey(extra.request.headers);
-    // Without a key a socket may stay open: the pipeline then answers nothing but `__typename` and introspection.
-    if (key === null) return true;
+    // Without a key the pipeline answers nothing but `__typename` and introspection; there is no reason to hold many sockets open for that.
+    if (key === null) {
+      const { socket } = extra;
+      if (anonymous >= options.anonymousSocketsMax) {
+        socket.close(tryAgainLater, `At most ${options.anonymousSocketsMax} sockets without a key`);
+        return false;
+      }
+      anonymous += 1;
+      socket.once('close', () => {
+        anonymous -= 1;
+      });
+      return true;
+    }
     const session = await options.verifyKey(key);
     if (session === null) return false;
     return admit(session, extra);

@@ -196,12 +196,6 @@ test('a pool too small for the jobs of its worker is refused, because they would
   ]);
 });
 
-test('the three variables of an identity provider go together', () => {
-  expect(problemsOf({ JWT_ISSUER: 'https://id.example' })).toEqual([
-    expect.stringMatching(/^JWKS_URL and JWT_AUDIENCE/),
-  ]);
-});
-
 test('origins are given as browsers send them', () => {
   expect(readConfig({ CORS_ORIGINS: 'https://a.example, http://localhost:3000' }).corsOrigins).toEqual([
     'https://a.example',

@@ -159,7 +159,12 @@ const operations = () => ({
   jobBatch: 500,
   jobOpenMax: 2_000,
 });
-const mapping = () => ({ pool: api.database.pool, onApplied: () => undefined, batchMax: 1_000 });
+const mapping = () => ({
+  pool: api.database.pool,
+  onApplied: () => undefined,
+  onMapped: () => undefined,
+  batchMax: 1_000,
+});
 const statuses = () => ({
   pool: api.database.pool,
   connections,

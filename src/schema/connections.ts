@@ -128,7 +128,11 @@ export async function rootPage<Shape>(
   const rows = (await model.findMany(query as never)) as ({ id: string } & Shape)[];
   return toPage<{ id: string } & Shape>(sort, args, rows, {
     exists: async (side) =>
-      (await model.findFirst({ where: { AND: [where, side] }, select: { id: true } } as never)) !== null,
+      (await model.findFirst({
+        where: { AND: [where, side] },
+        orderBy: page.orderBy,
+        select: { id: true },
+      } as never)) !== null,
     totalCount: async () => (await model.count({ where } as never)) as number,
   });
 }

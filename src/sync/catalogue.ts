@@ -20,7 +20,10 @@ WITH entry AS (
          $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable
     FROM entry
   ON CONFLICT (connection_id, unit_id, variant_id) DO UPDATE
-     SET sku = excluded.sku, title = excluded.title, listing_url = excluded.listing_url, quantity = excluded.quantity, quantity_at = now(),
+     SET sku = excluded.sku, title = excluded.title, listing_url = excluded.listing_url,
+         -- Once we write here, the push alone says what is shown.
+         quantity = CASE WHEN current.target IS NULL THEN excluded.quantity ELSE current.quantity END,
+         quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
          price_minor = excluded.price_minor, currency = excluded.currency, writable = excluded.writable, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
   RETURNING item_id
@@ -112,7 +115,7 @@ async function openItem(client: PoolClient, opening: Opening): Promise<void> {
     actor,
   });
   await client.query(
-    'UPDATE listings SET item_id = $3, updated_at = now() WHERE connection_id = $1 AND sku = $2',
+    'UPDATE listings SET item_id = $3, updated_at = now() WHERE connection_id = $1 AND sku = $2 AND item_id IS NULL',
     [connectionId, sku, item.id],
   );
 }

@@ -89,7 +89,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     wakeUps.push(effect.connectionIds);
   };
   const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
-  const mapping = { pool, onApplied: onMoved, batchMax: 1_000 };
+  const mapping = { pool, onApplied: onMoved, onMapped: wakeUps.push, batchMax: 1_000 };
   const ending = new AbortController();
   const inbox: InboxOptions = {
     signal: ending.signal,

@@ -13,6 +13,9 @@ export type KeyedRequest = {
   readonly input: unknown;
 };
 
+/** Begins the keys that no caller can choose. */
+export const internalKey = '\u0001';
+
 /** Longest wait for the first request with the same key. */
 const lockTimeoutMs = 5_000;
 const lockNotAvailable = '55P03';
@@ -30,10 +33,10 @@ export async function once<Value>(
   work: (client: pg.PoolClient) => Promise<Outcome<Value>>,
 ): Promise<Outcome<Value>> {
   const { key, operation } = request;
-  if (key.length === 0 || key.length > 255) {
+  if (key.length === 0 || key.length > 255 || key.startsWith(internalKey)) {
     return refused({
       code: 'INVALID_INPUT',
-      message: 'An idempotency key has 1 to 255 characters.',
+      message: 'An idempotency key has 1 to 255 characters and begins with a printable one.',
       field: ['input', 'idempotencyKey'],
     });
   }

@@ -79,15 +79,18 @@ RETURNING delivery.id, delivery.connection_id AS "connectionId", delivery.topic,
 
 /** Works off everything that is due. Safe to run any number of times at once, in any number of processes. */
 export async function workOffInbox(options: InboxOptions): Promise<void> {
-  while (options.signal?.aborted !== true) {
-    const { rows } = await options.db.query<Delivery>({
-      name: 'inbox-claim',
-      text: claimSql,
-      values: [options.batchMax, options.leaseMs],
-    });
-    if (rows.length === 0) return;
-    await Promise.all(rows.map((delivery) => processDelivery(options, delivery)));
-  }
+  const claim = async (limit: number): Promise<readonly Delivery[]> => {
+    if (options.signal?.aborted === true) return [];
+    const values = [limit, options.leaseMs];
+    return (await options.db.query<Delivery>({ name: 'inbox-claim', text: claimSql, values })).rows;
+  };
+  // Each lane goes on by itself: a channel that does not answer holds up its own deliveries and no others.
+  const lane = async (first: Delivery): Promise<void> => {
+    for (let next: Delivery | undefined = first; next !== undefined; [next] = await claim(1)) {
+      await processDelivery(options, next);
+    }
+  };
+  await Promise.all((await claim(options.batchMax)).map(lane));
 }
 
 /**

@@ -7,6 +7,8 @@ import { type Caller, done, type Outcome, refused } from './outcome.ts';
 export type MappingOptions = {
   readonly pool: pg.Pool;
   readonly onApplied: (effect: OrderEffect) => void;
+  /** These connections have listings to bring in step. */
+  readonly onMapped: (connectionIds: readonly string[]) => void;
   /** Orders applied in one go; the rest follows from the sweep. */
   readonly batchMax: number;
 };
@@ -30,7 +32,9 @@ export async function mapListing(
        RETURNING listings.id, listings.account_id, listings.connection_id
      ), dirty AS (
        INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread) SELECT id, account_id, connection_id, true FROM mapped
-       ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true, not_before = now()
+       -- A push under way was computed for the item before: it loses its lease, and with it the right to write.
+       ON CONFLICT (listing_id) DO UPDATE
+          SET version = current.version + 1, reread = true, not_before = now(), lease_owner = NULL, leased_until = NULL, leased_version = NULL
      )
      SELECT EXISTS (SELECT FROM item) AS item, EXISTS (SELECT FROM mapped) AS listing, (SELECT connection_id FROM mapped) AS connection_id`,
     [caller.accountId, input.listingId, input.itemId],
@@ -45,16 +49,7 @@ export async function mapListing(
       field: ['input', 'listingId'],
     });
   await applyWaiting(options, caller.accountId);
-  if (found.connection_id !== null) {
-    options.onApplied({
-      changed: true,
-      orderId: null,
-      unmatchedLines: 0,
-      movementIds: [],
-      connectionIds: [found.connection_id],
-      alertChanged: false,
-    });
-  }
+  if (found.connection_id !== null) options.onMapped([found.connection_id]);
   return done({ listingId: input.listingId });
 }
 
@@ -65,14 +60,30 @@ export async function mapSku(
 ): Promise<Outcome<{ linesApplied: number }>> {
   if (input.sku === '')
     return refused({ code: 'INVALID_INPUT', message: 'A SKU is not empty.', field: ['input', 'sku'] });
-  const { rowCount } = await options.pool.query(
-    `INSERT INTO sku_aliases (account_id, sku, item_id) SELECT $1, $2, id FROM inventory_items WHERE id = $3 AND account_id = $1
-     ON CONFLICT (account_id, sku) DO UPDATE SET item_id = excluded.item_id`,
+  const { rows } = await options.pool.query<{ item: boolean; connection_ids: string[] | null }>(
+    `WITH item AS (
+       SELECT id FROM inventory_items WHERE id = $3 AND account_id = $1
+     ), alias AS (
+       INSERT INTO sku_aliases (account_id, sku, item_id) SELECT $1, $2, id FROM item
+       ON CONFLICT (account_id, sku) DO UPDATE SET item_id = excluded.item_id
+     ), mapped AS (
+       -- What sells under this spelling and was nobody's is the item's from now on, and shows its number.
+       UPDATE listings SET item_id = item.id, target_seq = 0, updated_at = now()
+         FROM item WHERE listings.account_id = $1 AND listings.sku = $2 AND listings.item_id IS NULL
+       RETURNING listings.id, listings.account_id, listings.connection_id
+     ), dirty AS (
+       INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread) SELECT id, account_id, connection_id, true FROM mapped
+       ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true, not_before = now()
+     )
+     SELECT EXISTS (SELECT FROM item) AS item, (SELECT array_agg(DISTINCT connection_id) FROM mapped) AS connection_ids`,
     [caller.accountId, input.sku, input.itemId],
   );
-  if (rowCount === 0)
+  const [found] = rows;
+  if (found?.item !== true)
     return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] });
-  return done({ linesApplied: await applyWaiting(options, caller.accountId) });
+  const linesApplied = await applyWaiting(options, caller.accountId);
+  options.onMapped(found.connection_ids ?? []);
+  return done({ linesApplied });
 }
 
 /** Lines without an item for which an item is known now, by their listing, their SKU or an alias. Null looks in every account. */

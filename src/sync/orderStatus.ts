@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { ChannelError, type OrderStatus } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { Connections } from './connections.ts';
-import { firstResult, once, onceOutside } from './idempotency.ts';
+import { firstResult, internalKey, once, onceOutside } from './idempotency.ts';
 import { type OrderEffect, reapplyOrder } from './orders.ts';
 import { type Caller, done, type Outcome, type Problem, refused } from './outcome.ts';
 import type { OrderStatusInput } from './sync.ts';
@@ -50,9 +50,11 @@ export async function updateOrderStatus(
   const before = await readOrder(options.pool, caller, orderId, false);
   const settable = before === null ? notFound() : checkTransition(before, input.status);
   if (!settable.ok) return (await answeredBefore()) ?? settable;
-  const tells = before !== null && settable.value === 'shipped' && before.channel_status !== 'shipped';
+  const leaves = settable.value !== 'cancelled' && before?.status !== 'shipped';
+  const tells =
+    before !== null && leaves && before.channel_status !== 'shipped' && before.channel_status !== 'delivered';
   if (tells) {
-    const shipment = { operation: 'channelShipment', key: `shipment of order ${orderId}` };
+    const shipment = { operation: 'channelShipment', key: `${internalKey}shipment of order ${orderId}` };
     const problem = await onceOutside(options.pool, caller, shipment, options.leaseMs, () =>
       tellChannel(options, before, input),
     );

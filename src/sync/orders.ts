@@ -13,11 +13,14 @@ import type { Actor } from './outcome.ts';
  */
 const linesSql = `
 guard AS (
-  SELECT CASE WHEN placed.revision <> coalesce(seen.revision, 0) + 1 THEN retry_on_overtaken_snapshot() END AS held
-    FROM placed LEFT JOIN seen ON true
+  SELECT CASE WHEN placed.revision <> coalesce(seen.revision, 0) + 1 THEN retry_on_overtaken_snapshot() END AS held,
+         -- The channel's number was net of its open orders when the shop was connected, and so is the stock that was taken over from it. Channels
+         -- round their times down to the second.
+         placed.channel_created_at < date_trunc('second', connection.connected_at) AS counted_before
+    FROM placed JOIN connections connection ON connection.id = placed.connection_id LEFT JOIN seen ON true
 ),
 level AS MATERIALIZED (
-  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id
+  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id, guard.counted_before
     FROM wanted CROSS JOIN guard CROSS JOIN LATERAL (
       SELECT CASE WHEN wanted.known_item_id IS NULL THEN coalesce(
         (SELECT item_id FROM listings WHERE connection_id = wanted.connection_id AND unit_id = wanted.unit_id AND variant_id = wanted.variant_id),
@@ -30,8 +33,8 @@ level AS MATERIALIZED (
 ),
 target AS MATERIALIZED (
   SELECT level.*,
-         CASE WHEN item_id IS NULL OR local_status IS NOT NULL THEN 0 ELSE reserved END AS target_reserved,
-         CASE WHEN item_id IS NULL THEN 0 WHEN local_status IN ('shipped', 'delivered') THEN shipped + reserved ELSE shipped END AS target_shipped
+         CASE WHEN item_id IS NULL OR counted_before OR local_status IS NOT NULL THEN 0 ELSE reserved END AS target_reserved,
+         CASE WHEN item_id IS NULL OR counted_before THEN 0 WHEN local_status IN ('shipped', 'delivered') THEN shipped + reserved ELSE shipped END AS target_shipped
     FROM level
 ),
 line AS (
@@ -95,7 +98,7 @@ placed AS (
      AND (current.channel_updated_at < excluded.channel_updated_at
           OR (current.channel_updated_at = excluded.channel_updated_at AND current.observed_at <= excluded.observed_at
               AND current.content_hash <> excluded.content_hash))
-  RETURNING id, account_id, connection_id, platform, platform_order_id, status, local_status, revision
+  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, status, local_status, revision
 ),
 wanted AS (
   SELECT placed.account_id, placed.connection_id, placed.id AS order_id, placed.revision, placed.local_status,
@@ -121,7 +124,7 @@ placed AS (
   UPDATE orders SET local_status = coalesce($3::order_status, local_status),
          status = greatest(channel_status, coalesce($3::order_status, local_status)), revision = revision + 1, updated_at = now()
    WHERE id = $2 AND account_id = $1
-  RETURNING id, account_id, connection_id, platform, platform_order_id, status, local_status, revision
+  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, status, local_status, revision
 ),
 wanted AS (
   SELECT placed.account_id, placed.connection_id, placed.id AS order_id, placed.revision, placed.local_status,

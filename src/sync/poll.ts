@@ -63,11 +63,29 @@ export async function pollConnection(options: PollOptions, connectionId: string)
 async function readPages(options: PollOptions, channel: ConnectedChannel, since: Date): Promise<number> {
   const { connection, connector } = channel;
   let changed = 0;
+  const failed: string[] = [];
   let observedAt = new Date(options.clock.now());
   for await (const page of connector.ordersModifiedSince(since)) {
-    for (const order of page) changed += (await applyPolled(options, channel, order, observedAt)) ? 1 : 0;
+    for (const order of page) {
+      try {
+        changed += (await applyPolled(options, channel, order, observedAt)) ? 1 : 0;
+      } catch (error) {
+        // One order that cannot be stored must not keep the others out; the watermark stays, so that it is tried again and told each time.
+        options.log.error(
+          { error, platformOrderId: order.orderId, connectionId: connection.id },
+          'a polled order was not applied',
+        );
+        failed.push(order.orderId);
+      }
+    }
     await options.db.query(renewSql, [connection.id, options.leaseMs]);
     observedAt = new Date(options.clock.now());
+  }
+  if (failed.length > 0) {
+    throw new ChannelError(
+      'invalid_response',
+      `orders that could not be applied: ${failed.slice(0, 10).join(', ')}`,
+    );
   }
   return changed;
 }
@@ -90,7 +108,10 @@ async function applyPolled(
     order,
   );
   if (effect.changed) {
-    options.log.info({ orderId: order.orderId, connectionId: connection.id }, 'order applied from poll');
+    options.log.info(
+      { orderId: effect.orderId, platformOrderId: order.orderId, connectionId: connection.id },
+      'order applied from poll',
+    );
     options.onApplied(effect);
   }
   return effect.changed;

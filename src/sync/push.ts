@@ -1,17 +1,12 @@
 /** Brings dirty listings of one connection in step: lowering first, the newest number only, and every answer kept as evidence. */
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
-import {
-  ChannelError,
-  type Connector,
-  type StockReading,
-  type StockWrite,
-  type StockWriteResult,
-} from '../connectors/connector.ts';
+import { ChannelError, type Connector, type StockReading, type StockWrite } from '../connectors/connector.ts';
 import type { Log } from '../log.ts';
 import { type TargetRule, targetQuantity } from './availability.ts';
 import type { Connections } from './connections.ts';
 import { decidePush, type PushDecision } from './pushDecision.ts';
+import { logResult, outcomeOf, type Planned, postponed, settled } from './pushOutcome.ts';
 import {
   claimDirty,
   loadClaimed,
@@ -39,12 +34,6 @@ export type PushOptions = {
   readonly onSettled: (itemIds: readonly string[]) => Promise<void>;
 };
 
-type Planned = {
-  readonly listing: PushListing;
-  readonly decision: Extract<PushDecision, { kind: 'write' }>;
-  readonly key: string;
-};
-
 /** Works until the connection has nothing claimable left. Safe to run any number of times at once, in any number of processes. */
 export async function pushConnection(options: PushOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
@@ -60,7 +49,7 @@ export async function pushConnection(options: PushOptions, connectionId: string)
     });
     if (claims.length === 0) return;
     const listings = await loadClaimed(options.db, claims);
-    const batch = await pushBatch(options, connector, listings, (part) => settle(options.db, owner, part));
+    const batch = await pushBatch(options, connector, listings, owner);
     // Only the channel's own answer says that nothing is wrong with it.
     if (batch.answered || batch.errors.length > 0) {
       await options.connections.report(connectionId, worstError(batch.errors));
@@ -69,20 +58,21 @@ export async function pushConnection(options: PushOptions, connectionId: string)
   }
 }
 
-type Settle = (outcomes: readonly PushOutcome[]) => Promise<void>;
 type BatchResult = {
   readonly errors: readonly ChannelError[];
   /** True when the channel has answered anything. */
   readonly answered: boolean;
 };
 
+/** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */
+const callsMax = 4;
 const answers = new Set(['effective', 'accepted', 'stale', 'rejected']);
 
 async function pushBatch(
   options: PushOptions,
   connector: Connector,
   claimed: readonly PushListing[],
-  settlePart: Settle,
+  owner: string,
 ): Promise<BatchResult> {
   const errors: ChannelError[] = [];
   const { ready, read, outcomes } = await readUnknown(options, connector, claimed, errors);
@@ -101,14 +91,19 @@ async function pushBatch(
       });
     }
   }
-  await settlePart(outcomes);
+  await settle(options.db, owner, outcomes);
   const lowering = planned.filter(({ decision }) => decision.direction === 'lower');
   const raising = planned.filter(({ decision }) => decision.direction === 'raise');
   for (const part of [lowering, raising]) {
-    if (part.length === 0) continue;
-    const written = await writePart(options, connector, part);
-    answered ||= written.some(({ write }) => write !== null && answers.has(write.state));
-    await settlePart(written);
+    const calls = callsOf(connector, part).values();
+    const lane = async (): Promise<void> => {
+      for (const call of calls) {
+        const written = await writeCall(options, connector, call, owner);
+        answered ||= written.some(({ write }) => write !== null && answers.has(write.state));
+        await settle(options.db, owner, written);
+      }
+    };
+    await Promise.all(Array.from({ length: callsMax }, lane));
   }
   return { errors, answered };
 }
@@ -188,16 +183,34 @@ const missingReading: StockReading = {
   reason: 'the channel left the listing out of its answer',
 };
 
-async function writePart(
+/** As many writes as the channel takes at once, never parting what one write replaces together. */
+function callsOf(connector: Connector, part: readonly Planned[]): readonly (readonly Planned[])[] {
+  const units = Map.groupBy(part, ({ listing }) => listing.unitId);
+  const calls: Planned[][] = [];
+  for (const unit of units.values()) {
+    const last = calls.at(-1);
+    if (last !== undefined && last.length + unit.length <= connector.capabilities.writesPerCall)
+      last.push(...unit);
+    else calls.push([...unit]);
+  }
+  return calls;
+}
+
+/** One call: recorded at the last moment, so that a number that became old while others were sent is never sent itself. */
+async function writeCall(
   options: PushOptions,
   connector: Connector,
   part: readonly Planned[],
+  owner: string,
 ): Promise<readonly PushOutcome[]> {
   const allowed = await recordWrites(
     options.db,
+    owner,
+    options.leaseMs,
     part.map(({ listing, decision, key }) => ({
       id: key,
       listingId: listing.listingId,
+      itemId: listing.itemId,
       quantity: decision.quantity,
       expected: decision.expected,
       targetSeq: decision.targetSeq,
@@ -219,78 +232,6 @@ async function writePart(
     logResult(options.log, planned, result);
     return outcomeOf(options, planned, result);
   });
-}
-
-function outcomeOf(
-  options: PushOptions,
-  { listing, decision, key }: Planned,
-  result: StockWriteResult,
-): PushOutcome {
-  const { quantity, targetSeq } = decision;
-  const write = (state: string) => ({ id: key, state, quantity, targetSeq });
-  const soon = listing.attempts < 3 ? 0 : backoff(options, listing);
-  switch (result.kind) {
-    case 'effective':
-      return {
-        ...settled(listing, { shown: result.quantity }),
-        write: write('effective'),
-        done: result.quantity === quantity,
-        retryInMs: soon,
-      };
-    case 'accepted':
-      return { ...settled(listing, { shown: null }), write: write('accepted') };
-    case 'stale':
-      return {
-        ...postponed(options, listing, null),
-        write: write('stale'),
-        shown: result.actual,
-        retryInMs: soon,
-      };
-    case 'rejected':
-      return {
-        ...settled(listing, {}),
-        write: write('rejected'),
-        error: `${result.code}: ${result.message}`,
-      };
-    case 'unknown':
-      return { ...postponed(options, listing, result.reason), write: write('unknown'), shown: null };
-    case 'deferred':
-      return {
-        ...postponed(options, listing, result.reason),
-        // That this attempt did nothing says nothing about the one before it that was never answered.
-        write: write(decision.repeats === null ? 'superseded' : 'unknown'),
-        retryInMs: Math.max(result.retryAfterMs, backoff(options, listing)),
-      };
-  }
-}
-
-function settled(listing: PushListing, belief: { readonly shown?: number | null }): PushOutcome {
-  const { listingId, version } = listing;
-  return { listingId, version, write: null, error: null, done: true, retryInMs: 0, ...belief };
-}
-
-function postponed(options: PushOptions, listing: PushListing, reason: string | null): PushOutcome {
-  const { listingId, version } = listing;
-  return {
-    listingId,
-    version,
-    write: null,
-    error: reason,
-    done: false,
-    retryInMs: backoff(options, listing),
-  };
-}
-
-function backoff(options: PushOptions, listing: PushListing): number {
-  return Math.min(1_000 * 2 ** Math.min(listing.attempts, 20), options.backoffMaxMs);
-}
-
-function logResult(log: Log, { listing, decision, key }: Planned, result: StockWriteResult): void {
-  const { quantity, targetSeq } = decision;
-  const fields = { writeId: key, listingId: listing.listingId, quantity, targetSeq };
-  if (result.kind === 'effective' || result.kind === 'accepted')
-    log.info({ ...fields, result: result.kind }, 'stock written');
-  else log.warn({ ...fields, result }, 'stock not written');
 }
 
 function worstError(errors: readonly ChannelError[]): ChannelError | null {

@@ -29,6 +29,8 @@ export type WriteNumber = { readonly quantity: number; readonly targetSeq: numbe
 export type NewWrite = WriteNumber & {
   readonly id: string;
   readonly listingId: string;
+  /** The item whose seq the number was computed from. */
+  readonly itemId: string | null;
   readonly expected: number | null;
 };
 
@@ -122,7 +124,8 @@ SELECT listing.id, listing.item_id, listing.unit_id, listing.variant_id,
        listing.sync_enabled AND listing.writable AS enabled,
        listing.quantity, coalesce(listing.buffer, connection.buffer) AS buffer, listing.quantity_max, item.available, item.seq,
        coalesce((SELECT json_agg(json_build_object('id', write.id, 'quantity', write.quantity, 'expected', write.expected,
-                                                   'targetSeq', write.target_seq, 'state', write.state) ORDER BY write.id)
+                                                   'targetSeq', write.target_seq, 'state', write.state)
+                                  ORDER BY write.target_seq, write.sent_at, write.id)
                    FROM listing_writes write WHERE write.listing_id = listing.id AND write.state IN ('sent', 'accepted', 'unknown')), '[]') AS open_writes
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
@@ -159,11 +162,17 @@ export async function loadClaimed(db: Queryable, claims: readonly Claim[]): Prom
 
 const recordSql = `
 WITH wanted AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted ("id" uuid, "listingId" uuid, "quantity" int, "expected" int, "targetSeq" bigint)
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted ("id" uuid, "listingId" uuid, "itemId" uuid, "quantity" int, "expected" int, "targetSeq" bigint)
+),
+mine AS (
+  UPDATE dirty_listings dirty SET leased_until = statement_timestamp() + $3 * interval '1 ms'
+    FROM wanted WHERE dirty.listing_id = wanted."listingId" AND dirty.lease_owner = $2
+  RETURNING dirty.listing_id
 ),
 guarded AS (
   UPDATE listings listing SET target = wanted."quantity", target_seq = wanted."targetSeq"
-    FROM wanted WHERE listing.id = wanted."listingId" AND listing.target_seq <= wanted."targetSeq"
+    FROM wanted JOIN mine ON mine.listing_id = wanted."listingId"
+   WHERE listing.id = wanted."listingId" AND listing.item_id = wanted."itemId" AND listing.target_seq <= wanted."targetSeq"
   RETURNING listing.id, listing.account_id, listing.connection_id
 )
 INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq)
@@ -172,11 +181,23 @@ SELECT wanted."id", guarded.account_id, guarded.connection_id, guarded.id, wante
 ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = now(), checked_at = NULL
 RETURNING write.id`;
 
-/** Remembers what is about to be sent, and refuses every write whose number is older than the newest one sent. Answers the ids that may go. */
-export async function recordWrites(db: Queryable, writes: readonly NewWrite[]): Promise<ReadonlySet<string>> {
+/**
+ * Remembers what is sent right after, and refuses every write whose number is older than the newest one sent, whose listing sells another item
+ * by now, or whose lease somebody else has taken. What is left of the lease begins anew. Answers the ids that may go.
+ */
+export async function recordWrites(
+  db: Queryable,
+  owner: string,
+  leaseMs: number,
+  writes: readonly NewWrite[],
+): Promise<ReadonlySet<string>> {
   if (writes.length === 0) return new Set();
   const { rows } = await withRetry(() =>
-    db.query<{ id: string }>({ name: 'push-record', text: recordSql, values: [JSON.stringify(writes)] }),
+    db.query<{ id: string }>({
+      name: 'push-record',
+      text: recordSql,
+      values: [JSON.stringify(writes), owner, leaseMs],
+    }),
   );
   return new Set(rows.map((row) => row.id));
 }
@@ -216,7 +237,7 @@ shown AS (
      -- What a run has read without writing is older than what a run that took its lease has done.
      AND (outcome.write_id IS NOT NULL OR (held.ours AND (outcome.shown_known OR outcome.in_step_seq > listing.target_seq OR listing.last_error IS DISTINCT FROM outcome.error)))
   RETURNING listing.id, listing.account_id, listing.connection_id, coalesce(held.ours, false) AS ours,
-            outcome.write_state = 'effective'
+            outcome.write_state IN ('effective', 'accepted', 'unknown')
               AND (outcome.write_seq, outcome.write_quantity) IS DISTINCT FROM (listing.target_seq, listing.target) AS overtaken
 ),
 read_again AS (

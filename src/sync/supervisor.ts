@@ -53,15 +53,30 @@ export async function lookForWork(
   return rows.length;
 }
 
+/** Rows that are only history, by table: what makes them old, as SQL over `$1`. */
+const history: readonly (readonly [string, string])[] = [
+  ['webhook_deliveries', `status = 'processed' AND received_at < $1`],
+  ['idempotency_keys', 'created_at < $1'],
+  ['listing_writes', 'settled_at < $1'],
+  ['sync_operations', 'completed_at < $1'],
+  ['jobs', 'completed_at < $1'],
+];
+const prunedAtOnce = 10_000;
+
 async function keepHouse(options: SupervisorOptions): Promise<void> {
-  await options.sweep();
-  await pruneLog(options.db, new Date(options.clock.now() - options.eventRetentionMs));
-  const before = new Date(options.clock.now() - options.recordRetentionMs);
-  await options.db.query(`DELETE FROM webhook_deliveries WHERE status = 'processed' AND received_at < $1`, [
-    before,
-  ]);
-  await options.db.query('DELETE FROM idempotency_keys WHERE created_at < $1', [before]);
-  await options.db.query('DELETE FROM listing_writes WHERE settled_at < $1', [before]);
+  const { db, clock } = options;
+  const before = new Date(clock.now() - options.recordRetentionMs);
+  const prune = async ([table, old]: readonly [string, string]): Promise<void> => {
+    const batch = `DELETE FROM ${table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM ${table} WHERE ${old} LIMIT ${prunedAtOnce}))`;
+    while ((await db.query(batch, [before])).rowCount === prunedAtOnce);
+  };
+  const chores = [
+    () => options.sweep(),
+    () => pruneLog(db, new Date(clock.now() - options.eventRetentionMs)),
+    ...history.map((entry) => () => prune(entry)),
+  ];
+  // What fails in one chore is no reason to leave the others undone.
+  for (const chore of chores) await chore().catch(options.onError);
 }
 
 export type Supervisor = { stop(): Promise<void> };

@@ -26,6 +26,7 @@ export const limits: GraphqlLimits = {
   mutationsMax: 10,
   costMax: 2_000,
   operationTimeoutMs: 20_000,
+  subscriptionsPerAccountMax: 500,
 };
 
 export type Api = AsyncDisposable & {

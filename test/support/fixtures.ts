@@ -66,7 +66,7 @@ export async function insertConnection(
 ): Promise<TestConnection> {
   const id = await insert(
     db,
-    'INSERT INTO connections (account_id, platform, name, external_account_id, secrets) VALUES ($1, $2, $3, $4, $5)',
+    `INSERT INTO connections (account_id, platform, name, external_account_id, secrets, connected_at) VALUES ($1, $2, $3, $4, $5, '2000-01-01')`,
     [accountId, platform, `My ${platform}`, unique('shop'), Buffer.alloc(0)],
   );
   return { id, accountId, platform };

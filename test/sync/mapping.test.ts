@@ -14,6 +14,7 @@ let connection: fixtures.TestConnection;
 let item: fixtures.TestItem;
 let caller: Caller;
 let effects: OrderEffect[];
+let pushed: string[];
 
 beforeAll(async () => {
   open = await fixtures.openTestPool(10);
@@ -21,6 +22,7 @@ beforeAll(async () => {
 afterAll(() => open[Symbol.asyncDispose]());
 beforeEach(async () => {
   effects = [];
+  pushed = [];
   connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
   item = await fixtures.insertItem(open.pool, connection.accountId, { onHand: 10 });
   caller = { accountId: connection.accountId, actor: systemActor, correlationId: 'test' };
@@ -29,6 +31,7 @@ beforeEach(async () => {
 const options = (more: Partial<MappingOptions> = {}): MappingOptions => ({
   pool: open.pool,
   onApplied: (effect) => void effects.push(effect),
+  onMapped: (connectionIds) => void pushed.push(...connectionIds),
   batchMax: 1_000,
   ...more,
 });
@@ -113,7 +116,7 @@ describe('mapping a listing', () => {
     });
     expect(await reserved()).toBe(1);
     expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true, waitMs: 0 });
-    expect(effects.at(-1)?.connectionIds).toEqual([connection.id]);
+    expect(pushed).toEqual([connection.id]);
   });
 
   test('to an item with a shorter history than the one before still writes its number', async () => {

@@ -53,6 +53,7 @@ export async function openServer(options: ServerOptions = {}): Promise<Server> {
     operationsPerSocketMax: 5,
     socketsPerAccountMax: 5,
     socketsMax: 20,
+    anonymousSocketsMax: 10,
     initWaitMs: 3_000,
     pingIntervalMs: 60_000,
     bufferedMaxBytes: 1_048_576,

@@ -108,7 +108,7 @@ CREATE UNIQUE INDEX inventory_items_id_account_id_key ON inventory_items (id, ac
 CREATE INDEX inventory_items_account_id_updated_at_id_idx ON inventory_items (account_id, updated_at, id);
 CREATE INDEX inventory_items_account_id_title_id_idx ON inventory_items (account_id, title, id);
 CREATE INDEX inventory_items_account_id_available_id_idx ON inventory_items (account_id, available, id);
-CREATE INDEX inventory_items_unsynced_idx ON inventory_items (account_id, sync_status, id) WHERE sync_status <> 'synced';
+CREATE INDEX inventory_items_account_id_sync_status_updated_at_id_idx ON inventory_items (account_id, sync_status, updated_at, id);
 
 CREATE TABLE listings (
   id uuid PRIMARY KEY DEFAULT uuid_v7(),
@@ -189,6 +189,7 @@ CREATE TABLE listing_writes (
   FOREIGN KEY (listing_id, account_id) REFERENCES listings (id, account_id) ON DELETE CASCADE ON UPDATE CASCADE
 );
 CREATE INDEX listing_writes_listing_id_id_idx ON listing_writes (listing_id, id);
+CREATE INDEX listing_writes_settled_at_idx ON listing_writes USING brin (settled_at);
 CREATE INDEX listing_writes_open_idx ON listing_writes (connection_id, sent_at) WHERE state IN ('sent', 'accepted', 'unknown');
 
 CREATE TABLE orders (
@@ -256,6 +257,7 @@ CREATE TABLE order_lines (
   FOREIGN KEY (item_id, account_id) REFERENCES inventory_items (id, account_id) ON DELETE NO ACTION ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX order_lines_order_id_platform_line_id_key ON order_lines (order_id, platform_line_id);
+CREATE INDEX order_lines_item_id_id_idx ON order_lines (item_id, id) WHERE item_id IS NOT NULL;
 CREATE INDEX order_lines_holding_idx ON order_lines (item_id, id) WHERE held_reserved > 0;
 CREATE INDEX order_lines_unmatched_idx ON order_lines (account_id, sku) WHERE item_id IS NULL;
 
@@ -343,7 +345,7 @@ CREATE TABLE sync_operations (
 );
 CREATE INDEX sync_operations_account_id_id_idx ON sync_operations (account_id, id);
 CREATE INDEX sync_operations_item_id_id_idx ON sync_operations (item_id, id);
-CREATE INDEX sync_operations_job_id_idx ON sync_operations (job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX sync_operations_job_id_status_idx ON sync_operations (job_id, status) WHERE job_id IS NOT NULL;
 CREATE INDEX sync_operations_open_idx ON sync_operations (item_id) WHERE status IN ('pending', 'processing');
 
 CREATE TABLE sync_conflicts (
@@ -368,7 +370,7 @@ CREATE TABLE sync_conflicts (
 );
 CREATE INDEX sync_conflicts_account_id_id_idx ON sync_conflicts (account_id, id);
 CREATE INDEX sync_conflicts_item_id_idx ON sync_conflicts (item_id);
-CREATE INDEX sync_conflicts_open_idx ON sync_conflicts (account_id, id) WHERE status = 'open';
+CREATE INDEX sync_conflicts_account_id_status_id_idx ON sync_conflicts (account_id, status, id);
 CREATE UNIQUE INDEX sync_conflicts_open_listing_key ON sync_conflicts (listing_id, conflict_type) WHERE status = 'open';
 
 CREATE TABLE alerts (
@@ -391,7 +393,7 @@ CREATE UNIQUE INDEX alerts_id_account_id_key ON alerts (id, account_id);
 CREATE UNIQUE INDEX alerts_current_key ON alerts (item_id, kind) WHERE status <> 'resolved';
 CREATE INDEX alerts_account_id_id_idx ON alerts (account_id, id);
 CREATE INDEX alerts_account_id_updated_at_id_idx ON alerts (account_id, updated_at, id);
-CREATE INDEX alerts_open_idx ON alerts (account_id, id) WHERE status = 'open';
+CREATE INDEX alerts_account_id_status_id_idx ON alerts (account_id, status, id);
 
 -- The orders that together promise more than there is.
 CREATE TABLE alert_orders (

@@ -1,0 +1,138 @@
+/** A marketplace in memory that shows, answers and forgets exactly what a test tells it to, and remembers every call in order. */
+import type {
+  CatalogueEntry,
+  ChannelMessage,
+  Connector,
+  ConnectorCapabilities,
+  ConnectorContext,
+  ListingAddress,
+  Order,
+  Platform,
+  Shipment,
+  StockReading,
+  StockWrite,
+  StockWriteResult,
+} from '../../src/connectors/connector.ts';
+
+type Answer<Value> = Value | Promise<Value>;
+
+/** Fields that are functions may be replaced at any time; the first ones answer as a quick and honest channel would. */
+export type ScriptedChannel = {
+  readonly connector: Connector;
+  readonly capabilities: { -readonly [Name in keyof ConnectorCapabilities]: ConnectorCapabilities[Name] };
+  /** What buyers see. An address that is missing here reads as unknown. */
+  readonly shelf: Map<string, number>;
+  /** Every write in the order in which it was sent. */
+  readonly writes: StockWrite[];
+  /** The same, one entry per call. */
+  readonly writeCalls: (readonly StockWrite[])[];
+  readonly readCalls: (readonly ListingAddress[])[];
+  readonly orders: Map<string, Order>;
+  readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
+  /** What each factory call was given: one per connector that was built. */
+  readonly contexts: ConnectorContext[];
+  readonly polledSince: Date[];
+  onRead: (address: ListingAddress) => Answer<StockReading>;
+  onWrite: (write: StockWrite) => Answer<StockWriteResult>;
+  onShip: (orderId: string, shipment: Shipment) => Answer<void>;
+  onParse: (topic: string, body: Buffer) => readonly ChannelMessage[];
+  onOrder: (orderId: string) => Answer<Order | null>;
+  orderPages: (since: Date) => AsyncIterable<readonly Order[]>;
+  cataloguePages: () => AsyncIterable<readonly CatalogueEntry[]>;
+};
+
+const addressKey = ({ unitId, variantId }: ListingAddress): string => `${unitId} ${variantId}`;
+
+export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
+  const channel: ScriptedChannel = {
+    capabilities: {
+      compareAndSet: false,
+      writesPerCall: 100,
+      quantityMax: 1_000_000,
+      pollIntervalMs: 60_000,
+      pollOverlapMs: 120_000,
+      settleMaxMs: 300_000,
+    },
+    shelf: new Map(),
+    writes: [],
+    writeCalls: [],
+    readCalls: [],
+    orders: new Map(),
+    shipments: [],
+    contexts: [],
+    polledSince: [],
+    onRead(address) {
+      const quantity = shownOn(channel, address);
+      return quantity === null ? { kind: 'unknown', reason: 'missing' } : { kind: 'quantity', quantity };
+    },
+    onWrite: (write) => takeEffect(channel, write),
+    onShip: () => undefined,
+    onParse: (_topic, body) => JSON.parse(body.toString(), revive) as ChannelMessage[],
+    onOrder: (orderId) => channel.orders.get(orderId) ?? null,
+    orderPages: () => pages([]),
+    cataloguePages: () => pages([]),
+    connector: connectorOf(platform, () => channel),
+  };
+  return channel;
+}
+
+function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Connector {
+  return {
+    platform,
+    get capabilities() {
+      return channelOf().capabilities;
+    },
+    check: async () => ({ externalAccountId: 'shop' }),
+    ordersModifiedSince(since) {
+      channelOf().polledSince.push(since);
+      return channelOf().orderPages(since);
+    },
+    order: async (orderId) => channelOf().onOrder(orderId),
+    async readStock(addresses) {
+      const channel = channelOf();
+      channel.readCalls.push(addresses);
+      return Promise.all(addresses.map(async (address) => channel.onRead(address)));
+    },
+    async setStock(writes) {
+      const channel = channelOf();
+      channel.writeCalls.push(writes);
+      channel.writes.push(...writes);
+      return Promise.all(writes.map(async (write) => channel.onWrite(write)));
+    },
+    catalogue: () => channelOf().cataloguePages(),
+    async ship(orderId, shipment) {
+      channelOf().shipments.push({ orderId, shipment });
+      await channelOf().onShip(orderId, shipment);
+    },
+    receiveWebhook: async () => ({ kind: 'refused', status: 400, reason: 'a test stores deliveries itself' }),
+    parseWebhook: (topic, body) => channelOf().onParse(topic, body),
+  };
+}
+
+/** What buyers see at an address; null when there is no such listing. */
+export function shownOn(channel: ScriptedChannel, address: ListingAddress): number | null {
+  return channel.shelf.get(addressKey(address)) ?? null;
+}
+
+export function show(channel: ScriptedChannel, address: ListingAddress, quantity: number): void {
+  channel.shelf.set(addressKey(address), quantity);
+}
+
+/** Does what a write asks for, and says so. */
+export function takeEffect(channel: ScriptedChannel, write: StockWrite): StockWriteResult {
+  show(channel, write.address, write.quantity);
+  return { kind: 'effective', quantity: write.quantity };
+}
+
+export async function* pages<Row>(...all: readonly (readonly Row[])[]): AsyncIterable<readonly Row[]> {
+  for (const page of all) yield page;
+}
+
+/** A delivery's body that `onParse` turns back into the messages. */
+export function deliveryBody(...messages: readonly ChannelMessage[]): Buffer {
+  return Buffer.from(JSON.stringify(messages));
+}
+
+function revive(name: string, value: unknown): unknown {
+  return /^(?:at|createdAt|updatedAt)$/.test(name) ? new Date(String(value)) : value;
+}
