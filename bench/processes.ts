@@ -23,6 +23,9 @@ export async function startProduct(environment: Readonly<Record<string, string>>
     env: { ...inherited(), ...environment, PORT: String(port) },
     stdio: ['ignore', log.fd, log.fd],
   });
+  // A run that breaks off must leave no server behind.
+  const orphaned = () => child.kill('SIGKILL');
+  process.once('exit', orphaned);
   const url = `http://127.0.0.1:${port}`;
   try {
     await answering(`${url}/ready`, child, logFile);
@@ -37,6 +40,7 @@ export async function startProduct(environment: Readonly<Record<string, string>>
     pid: child.pid ?? 0,
     async stop() {
       await end(child);
+      process.off('exit', orphaned);
       await rm(logFile, { force: true });
     },
   };

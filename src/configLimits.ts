@@ -13,7 +13,7 @@ export const limits = {
     'connections',
     20,
     [4, 500],
-    'Connections of one process to PostgreSQL.',
+    'Connections of one process to PostgreSQL, beside five for the job queue.',
   ),
   databaseConnectionTimeoutMs: integer(
     'DATABASE_CONNECTION_TIMEOUT_MS',

@@ -20,7 +20,7 @@ export type Queryable = Pick<Pool, 'query'> | Pick<PoolClient, 'query'>;
 
 export type DatabaseOptions = {
   readonly url: string;
-  /** Most connections held by this process, beside the job queue's three. */
+  /** Most connections held by this process, beside the job queue's few. */
   readonly poolMax: number;
   readonly connectionTimeoutMs: number;
   readonly statementTimeoutMs: number;
@@ -29,11 +29,14 @@ export type DatabaseOptions = {
 };
 
 /** One listens for jobs, the others take and finish them, which is a moment's work each. */
-const queueConnectionsMax = 3;
+const queueConnectionsMax = 5;
+/** The queue's library treats a connection that comes late as a fault of its own and gives up; it had better wait. */
+const noTimeout = 0;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options, options.poolMax, '');
-  const queue = openPool(options, queueConnectionsMax, ' -c synchronous_commit=off');
+  const queueOptions = { ...options, connectionTimeoutMs: noTimeout };
+  const queue = openPool(queueOptions, queueConnectionsMax, ' -c synchronous_commit=off');
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,
