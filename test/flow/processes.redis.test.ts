@@ -222,7 +222,7 @@ test(
     for (const each of processes.filter(({ running }) => running))
       expect((await each.end('SIGTERM')).code).toBe(0);
   },
-  90_000 + ordersTotal * 60,
+  120_000 + ordersTotal * 120,
 );
 
 async function cutAndResume(

@@ -196,9 +196,9 @@ test("Amazon's documented ORDER_CHANGE makes the hub fetch exactly that order, o
   expect((await post(hookOf(product, 'amazon'), JSON.stringify(notification), headers)).status).toBe(204);
   expect((await post(hookOf(product, 'amazon'), JSON.stringify(envelope), headers)).status).toBe(204);
   await waitFor(async () => (await product.stock('MUG')).reserved === 2);
-  expect(await deliveries(product)).toMatchObject([
-    { topic: 'ORDER_CHANGE', deliveryId: documented.NotificationMetadata.NotificationId },
-  ]);
+  // The marketplace also tells of the number that the sale has changed.
+  const told = (await deliveries(product)).filter(({ topic }) => topic === 'ORDER_CHANGE');
+  expect(told).toMatchObject([{ deliveryId: documented.NotificationMetadata.NotificationId }]);
   const { rows } = await product.db.query(
     `SELECT platform_order_id, status::text, item_count, total_minor::int, currency,
             (SELECT json_agg(json_build_object('sku', sku, 'ordered', ordered, 'reserved', reserved, 'price', unit_price_minor)) FROM order_lines WHERE order_id = orders.id) AS lines
