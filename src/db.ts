@@ -60,8 +60,13 @@ function openPool(options: DatabaseOptions, max: number, settings: string): Pool
     options: `-c timezone=UTC${settings}`,
   });
   // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
-  pool.on('error', options.onError);
-  pool.on('connect', (client) => client.on('error', options.onError));
+  const onError = (error: Error & { client?: unknown }): void => {
+    // The error carries the whole client, and with it what could cancel its queries: none of a log's business.
+    delete error.client;
+    options.onError(error);
+  };
+  pool.on('error', onError);
+  pool.on('connect', (client) => client.on('error', onError));
   return pool;
 }
 
