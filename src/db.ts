@@ -29,7 +29,7 @@ export type DatabaseOptions = {
 };
 
 /** One listens for jobs, the others take and finish them, which is a moment's work each. */
-const queueConnectionsMax = 5;
+const queueConnectionsMax = 10;
 /** The queue's library treats a connection that comes late as a fault of its own and gives up; it had better wait. */
 const noTimeout = 0;
 
