@@ -1,0 +1,47 @@
+/** Automatic protection: the shared pool with a measured buffer while stock is deep, escrow as soon as it is not. */
+import { type Protection, protectionOf } from '../sync/core/exposure.ts';
+import { escrowKeeping } from './escrowKeeping.ts';
+import type { Keeper, Keeping } from './keeping.ts';
+import { reactionOf, sharedKeeping } from './sharedKeeping.ts';
+
+const limits = { epsilon: 0.001, surge: 8 };
+const bufferEpsilon = 0.01;
+
+export function automaticKeeping(keeper: Keeper): Keeping {
+  const shared = sharedKeeping(keeper, { kind: 'automatic', epsilon: bufferEpsilon });
+  const escrow = escrowKeeping(keeper);
+  const modes: Protection[] = [];
+  const keepingOf = (item: number) => (modes[item] === 'escrow' ? escrow : shared);
+
+  function wanted(item: number): Protection {
+    const rates = keeper.rates(item);
+    const paces = (keeper.items[item] ?? []).map((kept, channel) => ({
+      ratePerMs: rates[channel] ?? 0,
+      reaction: reactionOf(keeper, kept),
+    }));
+    return protectionOf(keeper.stage.ledger.available(item), paces, modes[item] ?? 'shared', limits);
+  }
+
+  return {
+    target: false,
+    opening(item) {
+      modes[item] = wanted(item);
+      return keepingOf(item).opening(item);
+    },
+    pollPause: () => Math.min(shared.pollPause(), escrow.pollPause()),
+    changed: (kept, change) => keepingOf(kept.unit.item).changed(kept, change),
+    restocked: (item, quantity) => keepingOf(item).restocked(item, quantity),
+    answered: (kept, key, answer) => keepingOf(kept.unit.item).answered(kept, key, answer),
+    conflict: (kept, conflict) => keepingOf(kept.unit.item).conflict(kept, conflict),
+    reconcile(item) {
+      const mode = wanted(item);
+      if (mode === 'escrow' && modes[item] === 'shared') escrow.enter(item);
+      modes[item] = mode;
+      keepingOf(item).reconcile(item);
+    },
+    check(item) {
+      if (modes[item] === 'escrow') escrow.check(item);
+      else shared.check(item);
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** The simulator's command line as a value; whatever is wrong with it is a UsageError that says so. */
+import { parseArgs } from 'node:util';
+import {
+  type Demand,
+  demands,
+  type Parameters,
+  pageWorld,
+  withOutsideEdit,
+  withStorms,
+} from './parameters.ts';
+import { type PolicyName, policyNames } from './policies.ts';
+
+export const usage = `npm run simulate -- [OPTIONS]
+
+  --runs N         seeds to run (100)
+  --seed N         the first seed (1)
+  --policy NAME    ${policyNames.join(', ')}, or all (all)
+  --demand NAME    steady, rush, or all (all)
+  --stock N        units at the start (12)
+  --restock N      units delivered later (6)
+  --items N        items in the shop; with storms some orders hold two of them (1)
+  --storms         every fault that keeps the model's assumptions
+  --edits          one edit behind our back per run
+  --check          check every promise after every event, and that all comes to rest
+  --workers N      threads (2)
+  --json           one JSON document instead of a table
+`;
+
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly code = 'USAGE';
+}
+
+export type Command = {
+  readonly help: boolean;
+  readonly runs: number;
+  readonly seed: number;
+  readonly policies: readonly PolicyName[];
+  readonly demands: readonly Demand[];
+  readonly world: Parameters;
+  readonly check: boolean;
+  readonly workers: number;
+  readonly json: boolean;
+};
+
+const options = {
+  runs: { type: 'string', default: '100' },
+  seed: { type: 'string', default: '1' },
+  policy: { type: 'string', default: 'all' },
+  demand: { type: 'string', default: 'all' },
+  stock: { type: 'string', default: String(pageWorld.stock) },
+  restock: { type: 'string', default: String(pageWorld.restock) },
+  items: { type: 'string', default: String(pageWorld.items) },
+  storms: { type: 'boolean', default: false },
+  edits: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  workers: { type: 'string', default: '2' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+/** Throws `UsageError`. */
+export function readCommand(words: readonly string[]): Command {
+  const values = parsed(words);
+  let world: Parameters = {
+    ...pageWorld,
+    stock: wholeNumber('stock', values.stock, 0, 1_000_000),
+    restock: wholeNumber('restock', values.restock, 0, 1_000_000),
+    items: wholeNumber('items', values.items, 1, 100),
+  };
+  if (values.storms) world = withStorms(world);
+  if (values.edits) world = withOutsideEdit(world);
+  return {
+    help: values.help,
+    runs: wholeNumber('runs', values.runs, 1, 10_000_000),
+    seed: wholeNumber('seed', values.seed, 0, 2 ** 31),
+    policies: oneOf('policy', values.policy, policyNames),
+    demands: oneOf('demand', values.demand, Object.keys(demands) as Demand[]),
+    world,
+    check: values.check,
+    workers: wholeNumber('workers', values.workers, 1, 64),
+    json: values.json,
+  };
+}
+
+function parsed(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || text.trim() === '' || value < min || value > max)
+    throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not '${text}'`);
+  return value;
+}
+
+function oneOf<Name extends string>(option: string, text: string, names: readonly Name[]): readonly Name[] {
+  if (text === 'all') return names;
+  const found = names.find((name) => name === text);
+  if (found === undefined) throw new UsageError(`--${option} is ${names.join(', ')} or all, not '${text}'`);
+  return [found];
+}

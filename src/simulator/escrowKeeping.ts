@@ -1,0 +1,194 @@
+/** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
+import {
+  booked,
+  confirmed,
+  type Escrow,
+  grant,
+  newEscrow,
+  provenAtMost,
+  reoffered,
+  restocked,
+  settledRights,
+  unitOf,
+  violated,
+  withdrawnGrant,
+} from '../sync/core/escrow.ts';
+import { provenMax, rangeNow, sellableMax } from '../sync/core/range.ts';
+import { allocationOf, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
+import { arrivedTooLate, settled, type WriteAnswer } from '../sync/core/shadow.ts';
+import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+import type { LineChange } from './ledger.ts';
+import { indexLagOf } from './parameters.ts';
+
+/** A channel is stocked for what it sells until a refill, and for half a minute more, because an event may be lost. */
+const refillMargin = 30_000;
+export const rebalanceLimits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
+
+export type EscrowKeeping = Keeping & {
+  escrowOf(item: number): Escrow;
+  /** Takes over an item of the shared pool: all that its channels may still sell is charged. */
+  enter(item: number): void;
+};
+
+export function escrowKeeping(keeper: Keeper): EscrowKeeping {
+  const { world, ledger } = keeper.stage;
+  const escrows: Escrow[] = [];
+
+  function escrowOf(item: number): Escrow {
+    const escrow = escrows[item];
+    if (escrow === undefined) throw new Error(`item ${item} is not in escrow`);
+    return escrow;
+  }
+
+  function book(kept: KeptUnit, { order, sold, returned }: LineChange): void {
+    const { item } = kept.unit;
+    const skew = kept.shadow.bounds.clockSkewMax;
+    const when = { orderId: order.orderId, quantity: sold, from: order.placedAt, until: order.placedAt };
+    let escrow = escrowOf(item);
+    if (sold > 0) {
+      if (arrivedTooLate(kept.shadow, when)) escrow = violated(escrow, kept.name, 'A3');
+      const { restocksOnCancel: mayBePutBack } = kept.channel;
+      const [from, until] = [order.placedAt - skew, order.placedAt + skew];
+      escrow = booked(escrow, kept.name, { quantity: sold, from, until, mayBePutBack });
+    }
+    if (returned > 0)
+      escrow = order.restocked ? reoffered(escrow, kept.name, returned) : restocked(escrow, returned);
+    escrows[item] = escrow;
+  }
+
+  function answered(kept: KeptUnit, key: string, answer: WriteAnswer): void {
+    const { item } = kept.unit;
+    if (unitOf(escrowOf(item), kept.name).write?.key !== key) return;
+    // Refused now, but an attempt before it may have happened.
+    if (kept.shadow.candidates.some((candidate) => candidate.key === key)) return;
+    if (answer.kind === 'stale' || answer.kind === 'rejected')
+      escrows[item] = withdrawnGrant(escrowOf(item), kept.name);
+  }
+
+  /** What the shadow knows by now about the unit's rights. */
+  function advance(kept: KeptUnit): void {
+    const now = keeper.now();
+    kept.shadow = settled(kept.shadow, now);
+    const { shadow, name } = kept;
+    const { item } = kept.unit;
+    const { write } = unitOf(escrowOf(item), name);
+    const candidate = shadow.candidates.find(({ key }) => key === write?.key);
+    // An older write that may still land would put rights back that are counted as replaced.
+    const alone = shadow.candidates.every((one) => one === candidate || one.endedAt !== null);
+    if (candidate?.state === 'EFFECTIVE' && alone) {
+      escrows[item] = confirmed(escrowOf(item), name, candidate.settledAt ?? now);
+      settleSoon(kept);
+    }
+    escrows[item] = settledRights(escrowOf(item), name, shadow.ordersWatermark - shadow.bounds.clockSkewMax);
+    const most = provenMax(shadow, now);
+    if (most !== null) escrows[item] = provenAtMost(escrowOf(item), name, most);
+  }
+
+  /** Orders are fetched again as soon as they can cover the confirmation: then the replaced rights are free. */
+  function settleSoon(kept: KeptUnit): void {
+    const { replacedAt } = unitOf(escrowOf(kept.unit.item), kept.name);
+    if (replacedAt === null) return;
+    const at = replacedAt + indexLagOf(kept.channel) + kept.shadow.bounds.clockSkewMax + 1;
+    world.queue.at(at, () => keeper.fetchOrders(kept.unit.channel, () => undefined));
+  }
+
+  /** A write without an answer: a compared one is asked again under its key, any other is read once it has settled. */
+  function chase(kept: KeptUnit): void {
+    const { write } = unitOf(escrowOf(kept.unit.item), kept.name);
+    const candidate = kept.shadow.candidates.find(({ key }) => key === write?.key);
+    if (write === null || candidate?.state !== 'UNKNOWN') return;
+    const now = keeper.now();
+    if (write.expected !== null || write.value === 0) {
+      if (now >= kept.notBefore)
+        keeper.send(kept, { key: write.key, value: write.value, expected: write.expected, raise: false });
+      else keeper.wake(kept, kept.notBefore);
+      return;
+    }
+    const readAt = candidate.lastSentAt + kept.shadow.bounds.settleMax + kept.shadow.bounds.staleMax + 1;
+    if (now >= readAt && now >= kept.shadow.readAt + 5_000) keeper.read(kept);
+    keeper.wake(kept, Math.max(readAt, now + 5_000));
+  }
+
+  function factsOf(item: number): readonly RebalanceUnit[] {
+    const rates = keeper.rates(item);
+    return (keeper.items[item] ?? []).map((kept, channel) => facts(kept, rates[channel] ?? 0));
+  }
+
+  function facts(kept: KeptUnit, rate: number): RebalanceUnit {
+    const { channel, shadow, name } = kept;
+    const { low, high } = rangeNow(shadow, keeper.now());
+    const sight =
+      middle(channel.visible) + middle(channel.event) + channel.eventLoss * world.parameters.pollEvery;
+    const landing = middle(channel.request) + middle(channel.effect);
+    return {
+      name,
+      ratePerMs: rate,
+      refill: sight + landing + refillMargin,
+      drain: channel.compareAndSet ? landing : landing + channel.visible[1],
+      compareAndSet: channel.compareAndSet,
+      exact: low === high ? low : null,
+      quantityMax: 999,
+    };
+  }
+
+  return {
+    target: false,
+    escrowOf,
+    opening(item) {
+      const units = keeper.items[item] ?? [];
+      const stock = ledger.available(item);
+      const allocation = allocationOf(stock, factsOf(item), rebalanceLimits);
+      const shown = Object.fromEntries(units.map(({ name }) => [name, allocation.get(name) ?? 0]));
+      escrows[item] = newEscrow(stock, shown);
+      return units.map(({ name }) => allocation.get(name) ?? 0);
+    },
+    pollPause: () => world.parameters.pollEvery,
+    enter(item) {
+      const shown = (keeper.items[item] ?? []).map(
+        ({ name, shadow }) => [name, sellableMax(shadow, keeper.now())] as const,
+      );
+      escrows[item] = newEscrow(ledger.available(item), Object.fromEntries(shown));
+    },
+    changed: book,
+    restocked(item, quantity) {
+      escrows[item] = restocked(escrowOf(item), quantity);
+    },
+    answered,
+    check(item) {
+      const { units, left, totals } = world;
+      const shown = (units[item] ?? []).reduce((sum, unit) => sum + unit.shown, 0);
+      const physical = left[item] ?? 0;
+      if (shown > physical) throw new Error(`E2: ${shown} units are displayed, ${physical} are left`);
+      if (totals.oversold > 0) throw new Error(`E2: ${totals.oversold} units are oversold`);
+      for (const kept of keeper.items[item] ?? []) {
+        const { paused } = unitOf(escrowOf(item), kept.name);
+        if (paused !== null && kept.unit.editedAt === null)
+          throw new Error(`E4: ${kept.name} is paused (${paused}) although nothing was violated`);
+      }
+    },
+    conflict(kept, { delta }) {
+      if (delta > 0) escrows[kept.unit.item] = violated(escrowOf(kept.unit.item), kept.name, 'A4');
+    },
+    reconcile(item) {
+      const units = keeper.items[item] ?? [];
+      for (const kept of units) advance(kept);
+      for (const kept of units) chase(kept);
+      for (const { name, value, expected } of rebalance(escrowOf(item), factsOf(item), rebalanceLimits)) {
+        const kept = units.find((one) => one.name === name);
+        if (kept === undefined) continue;
+        if (keeper.now() < kept.notBefore) {
+          keeper.wake(kept, kept.notBefore);
+          continue;
+        }
+        const key = keeper.send(kept, { key: null, value, expected, raise: value > 0 });
+        escrows[item] = grant(escrowOf(item), name, { key, value, expected, sentAt: keeper.now() });
+        const candidate = kept.shadow.candidates.at(-1);
+        if (candidate) keeper.wake(kept, candidate.sentAt + kept.shadow.bounds.settleMax + 1);
+      }
+    },
+  };
+}
+
+function middle([min, max]: readonly [number, number]): number {
+  return (min + max) / 2;
+}

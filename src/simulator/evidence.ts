@@ -1,0 +1,91 @@
+/** Makes knowledge of what arrives: orders and readings become shadows, and what they prove becomes a conflict. */
+import { quantityConflict, resolve } from '../sync/core/conflicts.ts';
+import { judge, readingArrived } from '../sync/core/readings.ts';
+import { readingOf } from '../sync/core/shadow.ts';
+import type { Findings, Keeping, KeptUnit } from './keeping.ts';
+import { learn } from './keptUnits.ts';
+import type { Stage } from './policy.ts';
+import type { Snapshot } from './world.ts';
+
+export type EvidenceParts = {
+  readonly stage: Stage;
+  readonly items: readonly (readonly KeptUnit[])[];
+  readonly findings: Findings;
+  readonly keeping: () => Keeping;
+  /** A reading that nothing known explains: fetch orders, and read again. */
+  readonly lookAgain: (kept: KeptUnit) => void;
+};
+
+export type Evidence = {
+  take(kept: KeptUnit, value: number | null, requestedAt: number): void;
+  weigh(kept: KeptUnit): void;
+  /** Answers the items of the order that it said something new about. */
+  apply(order: Snapshot): readonly number[];
+  adjust(item: number, quantity: number, cause: 'delivery' | 'resolution'): void;
+};
+
+export function createEvidence({ stage, items, findings, keeping, lookAgain }: EvidenceParts): Evidence {
+  const { world, ledger } = stage;
+  const { queue } = world;
+
+  function take(kept: KeptUnit, value: number | null, requestedAt: number): void {
+    const { shadow } = kept;
+    const now = queue.now();
+    const result =
+      value === null
+        ? ({ kind: 'unknown', reason: 'no answer' } as const)
+        : ({
+            kind: 'quantity',
+            reading: readingOf(shadow.bounds, { value, requestedAt, respondedAt: now }),
+          } as const);
+    findings.readings += 1;
+    const arrived = readingArrived(shadow, result, now);
+    kept.shadow = arrived.shadow;
+    const { verdict } = arrived;
+    if (verdict.kind === 'belowLow' || verdict.kind === 'aboveHigh') {
+      world.note(() => `reading ${kept.name} = ${value}: ${verdict.kind} by ${verdict.units}`);
+      lookAgain(kept);
+    }
+    weigh(kept);
+  }
+
+  /** What the readings prove by now becomes a conflict, and is resolved by the default: use the lowest. */
+  function weigh(kept: KeptUnit): void {
+    const before = kept.shadow;
+    const { shadow, proof } = judge(before, queue.now());
+    kept.shadow = shadow;
+    if (proof === null) return;
+    const conflict = quantityConflict(before, proof, queue.now());
+    world.note(() => `conflict ${kept.name}: ${conflict.type} ${conflict.delta}`);
+    if (kept.unit.editedAt === null) findings.falseConflicts += 1;
+    else if (
+      findings.edited?.unit === kept.unit &&
+      Math.sign(findings.edited?.delta ?? 0) === Math.sign(conflict.delta)
+    )
+      findings.caught = true;
+    const resolved = resolve([{ conflict, expectedVersion: conflict.version }], 'use_lowest');
+    keeping().conflict(kept, conflict);
+    if (resolved.kind === 'resolved' && resolved.movement !== 0)
+      adjust(kept.unit.item, resolved.movement, 'resolution');
+  }
+
+  function adjust(item: number, quantity: number, cause: 'delivery' | 'resolution'): void {
+    ledger.adjust(item, quantity, cause);
+    keeping().restocked(item, quantity);
+  }
+
+  function apply(order: Snapshot): readonly number[] {
+    const changes = ledger.applyOrder(order);
+    for (const change of changes) {
+      const kept = items[change.item]?.[order.channel];
+      if (kept === undefined) throw new Error(`no unit for ${order.orderId}`);
+      keeping().changed(kept, change);
+      learn(kept, change, queue.now());
+      weigh(kept);
+    }
+    if (changes.length > 0) world.note(() => `order ${order.orderId} version ${order.version} becomes known`);
+    return changes.map(({ item }) => item);
+  }
+
+  return { take, weigh, apply, adjust };
+}

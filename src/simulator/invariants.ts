@@ -1,0 +1,51 @@
+/** The promises of section 9 of the model, checked against the true state of the world that no policy sees. */
+import { latestEffect, rangeNow } from '../sync/core/range.ts';
+import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+
+/** After every event. Throws an Error whose message begins with the promise's name. */
+export function checkKeeper(keeper: Keeper, keeping: Keeping): void {
+  for (const units of keeper.items) for (const kept of units) checkUnit(keeper, kept);
+  keeper.items.forEach((_, item) => keeping.check(item));
+}
+
+function checkUnit({ stage, findings, now }: Keeper, kept: KeptUnit): void {
+  const { unit, shadow, name } = kept;
+  if (findings.falseConflicts > 0)
+    throw new Error(`S2: a conflict was raised for ${name} without an outside edit`);
+  if (unit.editedAt === null) {
+    const known = stage.ledger.known(unit.item, unit.channel);
+    const { low, high } = rangeNow(shadow, now());
+    const unseenSales = unit.ordered - known.ordered;
+    const unseenRestocks = unit.putBack - known.putBack;
+    if (unit.shown > high + unseenRestocks)
+      throw new Error(`S1: ${name} shows ${unit.shown}, at most ${high} is thought possible`);
+    if (unit.shown < low - unseenSales)
+      throw new Error(
+        `S1: ${name} shows ${unit.shown}, at least ${low} is thought possible and ${unseenSales} sales are unseen`,
+      );
+  }
+}
+
+/** When a raise is sent: nothing else may still land, so that there is never a second one in flight. */
+export function checkRaise({ shadow, name }: KeptUnit, key: string, now: number): void {
+  const open = shadow.candidates.find(
+    (one) => one.key !== key && one.endedAt === null && latestEffect(one, shadow.bounds) > now,
+  );
+  if (open) throw new Error(`S4: ${name} is raised while write ${open.key} has not settled`);
+}
+
+/** After the quiet time: every channel shows what it should, and nothing is being written. */
+export function checkRest({ items, stage }: Keeper, keeping: Keeping): void {
+  const { queue, parameters } = stage.world;
+  // Escrow may move rights towards demand at any time; only the shared pool has a number to come to rest at.
+  if (!keeping.target) return;
+  for (const units of items) {
+    for (const { unit, name, shadow, lastSentAt } of units) {
+      if (shadow.hold > 0 || unit.editedAt !== null) continue;
+      if (unit.shown !== shadow.target)
+        throw new Error(`S5: ${name} shows ${unit.shown} after the quiet, its target is ${shadow.target}`);
+      if (lastSentAt > queue.now() - parameters.quiet / 4)
+        throw new Error(`S5: ${name} is still written in the quiet`);
+    }
+  }
+}

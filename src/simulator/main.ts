@@ -1,0 +1,42 @@
+/** Runs the simulator from the command line: exit code 0 when every promise held, 1 when one did not, 2 when the words are wrong. */
+import { type Command, readCommand, UsageError, usage } from './commandLine.ts';
+import { shrunk, timeline } from './failure.ts';
+import { demands } from './parameters.ts';
+import { runAll } from './runs.ts';
+import { type Cell, figuresOf, table } from './table.ts';
+
+async function simulate(command: Command): Promise<readonly Cell[]> {
+  const cells: Cell[] = [];
+  for (const policy of command.policies) {
+    for (const demand of command.demands) {
+      const parameters = { ...command.world, buyersPerHour: demands[demand] };
+      const task = { parameters, policy, check: command.check };
+      const summary = await runAll(task, command.seed, command.runs, command.workers);
+      cells.push({ policy, demand, summary });
+      const [failure] = summary.failures;
+      const smallest = failure && shrunk({ ...task, seed: failure.seed, story: true });
+      if (smallest) process.stderr.write(timeline(smallest));
+    }
+  }
+  return cells;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const command = readCommand(words);
+  if (command.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const cells = await simulate(command);
+  const report = cells.map((cell) => ({ ...cell, perRun: figuresOf(cell.summary) }));
+  process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `${table(cells)}\n`);
+  return cells.some(({ summary }) => summary.failed > 0) ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n\n${usage}`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,204 @@
+/** Every number of the simulated world in one place. Times are in milliseconds, chances from 0 to 1. */
+import type { Span } from './random.ts';
+
+const second = 1_000;
+const minute = 60 * second;
+export const hour = 60 * minute;
+
+export type ChannelParameters = {
+  readonly name: string;
+  /** Share of all buyers. */
+  readonly share: number;
+  readonly compareAndSet: boolean;
+  /** From a request until the channel carries it out, and again until its answer arrives. */
+  readonly request: Span;
+  /** From carrying out a write until it takes effect. */
+  readonly effect: Span;
+  /** 1: evenly; above 1: mostly soon, seldom late. */
+  readonly effectSkew: number;
+  /** True when writes take effect in the order in which they were carried out. */
+  readonly ordered: boolean;
+  /** True when a good answer proves the effect; false when it only says that the write was taken in. */
+  readonly answerProves: boolean;
+  /** From a sale until the channel's own interface shows the order. */
+  readonly visible: Span;
+  /** From then until the event arrives. */
+  readonly event: Span;
+  readonly eventLoss: number;
+  /** Distance of the channel's clock from ours. */
+  readonly clockSkew: number;
+  readonly restocksOnCancel: boolean;
+};
+
+export type Faults = {
+  /** Chance that an order is cancelled later, and how much later. */
+  readonly cancel: number;
+  readonly cancelAfter: Span;
+  /** Chance that an order for several units is reduced by one later. */
+  readonly edit: number;
+  /** Chance that a buyer wants two units, and that the order has a line of another item. */
+  readonly twoUnits: number;
+  readonly twoItems: number;
+  readonly requestLoss: number;
+  /** Chance that a request is refused for now (429, 5xx), and for how long. */
+  readonly refusal: number;
+  readonly refusalTime: Span;
+  /** Storms in which nearly everything is refused: how many per hour, and how long each. */
+  readonly stormsPerHour: number;
+  readonly stormTime: Span;
+  readonly unreadable: number;
+  /** Crashes of the hub per hour, and how long it is away. */
+  readonly crashesPerHour: number;
+  readonly crashTime: Span;
+  /** Number changed on one channel behind our back, once per run. */
+  readonly outsideEdit: boolean;
+};
+
+export type Parameters = {
+  readonly duration: number;
+  /** Quiet time at the end, in which everything must come to rest. */
+  readonly quiet: number;
+  readonly buyersPerHour: number;
+  /** Buyers, by number from 1, who stay at home: for making a failing run small. */
+  readonly skippedBuyers: readonly number[];
+  readonly items: number;
+  readonly stock: number;
+  readonly restock: number;
+  readonly restockAt: Span;
+  readonly channels: readonly ChannelParameters[];
+  /** How old what a read shows may be. */
+  readonly staleness: Span;
+  readonly answerLoss: number;
+  readonly duplicates: number;
+  readonly duplicateAfter: Span;
+  readonly requestTimeout: number;
+  readonly pollEvery: number;
+  readonly readEvery: number;
+  readonly faults: Faults;
+};
+
+const none: Faults = {
+  cancel: 0,
+  cancelAfter: [0, 0],
+  edit: 0,
+  twoUnits: 0,
+  twoItems: 0,
+  requestLoss: 0,
+  refusal: 0,
+  refusalTime: [0, 0],
+  stormsPerHour: 0,
+  stormTime: [0, 0],
+  unreadable: 0,
+  crashesPerHour: 0,
+  crashTime: [0, 0],
+  outsideEdit: false,
+};
+
+const fast: ChannelParameters = {
+  name: '',
+  share: 0.305,
+  compareAndSet: false,
+  request: [100, 600],
+  effect: [0, 0],
+  effectSkew: 1,
+  ordered: true,
+  answerProves: true,
+  visible: [0, second],
+  event: [500, 3 * second],
+  eventLoss: 0.05,
+  clockSkew: 0,
+  restocksOnCancel: false,
+};
+
+/** Section 7 of the model: one item, 12 units and 6 more, four channels of which one is slow, one hour. */
+export const pageWorld: Parameters = {
+  duration: hour,
+  quiet: 20 * minute,
+  buyersPerHour: 30,
+  skippedBuyers: [],
+  items: 1,
+  stock: 12,
+  restock: 6,
+  restockAt: [20 * minute, 40 * minute],
+  channels: [
+    { ...fast, name: 'shopify', compareAndSet: true, eventLoss: 0.03 },
+    { ...fast, name: 'etsy', eventLoss: 0.1 },
+    { ...fast, name: 'ebay', eventLoss: 0.05 },
+    {
+      ...fast,
+      name: 'amazon',
+      share: 0.085,
+      effect: [60 * second, 420 * second],
+      effectSkew: 3,
+      ordered: false,
+      answerProves: false,
+      visible: [0, 5 * second],
+      eventLoss: 0.05,
+    },
+  ],
+  staleness: [0, 60 * second],
+  answerLoss: 0.05,
+  duplicates: 0.05,
+  duplicateAfter: [0, 60 * second],
+  requestTimeout: 10 * second,
+  pollEvery: minute,
+  readEvery: 2 * minute,
+  faults: none,
+};
+
+export const demands = { steady: 30, rush: 240 } as const;
+export type Demand = keyof typeof demands;
+
+/** Every fault that keeps the assumptions A1 to A4. */
+export function withStorms(world: Parameters): Parameters {
+  const faults: Faults = {
+    cancel: 0.15,
+    cancelAfter: [5 * second, 15 * minute],
+    edit: 0.5,
+    twoUnits: 0.2,
+    twoItems: world.items > 1 ? 0.2 : 0,
+    requestLoss: 0.03,
+    refusal: 0.03,
+    refusalTime: [second, 60 * second],
+    stormsPerHour: 1,
+    stormTime: [minute, 6 * minute],
+    unreadable: 0.03,
+    crashesPerHour: 2,
+    crashTime: [second, 2 * minute],
+    outsideEdit: false,
+  };
+  const skews = [0, 900, -900, 400];
+  const channels = world.channels.map((channel, index) => ({
+    ...channel,
+    clockSkew: skews[index % skews.length] ?? 0,
+    restocksOnCancel: index % 2 === 1,
+    eventLoss: channel.eventLoss * 2,
+    event: [second, 90 * second] as const,
+  }));
+  return { ...world, channels, answerLoss: 0.1, duplicates: 0.15, faults };
+}
+
+export function withOutsideEdit(world: Parameters): Parameters {
+  return { ...world, faults: { ...world.faults, outsideEdit: true } };
+}
+
+/** What the hub was told of a channel: bounds that hold, measured beforehand. */
+export function boundsOf(channel: ChannelParameters, world: Parameters) {
+  return {
+    staleMax: world.staleness[1],
+    // Until its request is carried out, and then until it takes effect.
+    settleMax: channel.request[1] + channel.effect[1] + 1,
+    clockSkewMax: skewMax(world),
+    readMax: 2 * channel.request[1] + world.requestTimeout,
+    restocksOnCancel: channel.restocksOnCancel,
+  };
+}
+
+function skewMax(world: Parameters): number {
+  return world.channels.reduce((most, { clockSkew }) => Math.max(most, Math.abs(clockSkew)), 0);
+}
+
+/** Time after which every order is visible. */
+export function indexLagOf(channel: ChannelParameters): number {
+  return channel.visible[1];
+}

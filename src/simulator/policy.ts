@@ -1,0 +1,43 @@
+/** What a policy is: it hears of orders and deliveries, and reads and writes the channels. */
+import type { Ledger } from './ledger.ts';
+import type { Snapshot, Unit, World } from './world.ts';
+
+export type Policy = {
+  /** Before the first buyer. Numbers are set at once: the shops are open already. */
+  start(): void;
+  orderEvent(order: Snapshot): void;
+  restocked(item: number, quantity: number): void;
+  /** Only the floor listens to this. */
+  orderVisible?(order: Snapshot): void;
+  /** The process died; what was recorded is still there, answers under way are not. */
+  crashed?(until: number): void;
+  outsideEdit?(unit: Unit, delta: number): void;
+  /** Throws when one of its own promises does not hold now. Asked after every event. */
+  check?(): void;
+  /** Throws when it has not come to rest; asked after the quiet time. */
+  checkRest?(): void;
+  readonly results?: () => PolicyResults;
+};
+
+export type PolicyResults = {
+  readonly readings: number;
+  readonly falseConflicts: number;
+  /** Null when there was no edit; else whether a conflict named it. */
+  readonly caught: { readonly raise: boolean; readonly caught: boolean } | null;
+  readonly resurrectedUnits: number;
+};
+
+export type Stage = { readonly world: World; readonly ledger: Ledger; readonly seed: number };
+
+/** One order poll per channel, again and again; `pauseMs` says how long to wait after each. */
+export function startPolls({ world }: Stage, poll: (channel: number) => void, pauseMs?: () => number): void {
+  const { parameters, queue } = world;
+  const { pollEvery, channels } = parameters;
+  channels.forEach((_, channel) => {
+    const next = () => {
+      poll(channel);
+      queue.at(queue.now() + (pauseMs?.() ?? pollEvery), next);
+    };
+    queue.at((pollEvery * (channel + 1)) / channels.length, next);
+  });
+}

@@ -1,0 +1,94 @@
+/** One simulated run: the same seed, parameters and policy give the same result to the last event. */
+import { startBuyers, startSupply } from './buyers.ts';
+import { createEventQueue } from './eventQueue.ts';
+import { createLedger } from './ledger.ts';
+import type { Parameters } from './parameters.ts';
+import { createPolicy, type PolicyName } from './policies.ts';
+import type { Policy, PolicyResults } from './policy.ts';
+import { createRandom } from './random.ts';
+import { createWorld, type Listener, streams, type Totals } from './world.ts';
+
+export type RunOptions = {
+  readonly seed: number;
+  readonly parameters: Parameters;
+  readonly policy: PolicyName;
+  /** True to check every invariant after every event. */
+  readonly check: boolean;
+  /** True to keep the story of the run. */
+  readonly story: boolean;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly totals: Totals;
+  readonly results: PolicyResults | null;
+  readonly events: number;
+  /** What did not hold, and when (milliseconds); null when all held. */
+  readonly failure: { readonly message: string; readonly at: number } | null;
+  readonly story: readonly StoryLine[];
+};
+
+export type StoryLine = { readonly at: number; readonly text: string };
+
+/** More than this only a program that wakes itself for ever makes. */
+const eventsMax = 1_000_000;
+
+export function run(options: RunOptions): RunResult {
+  const { seed, parameters } = options;
+  const queue = createEventQueue();
+  const story: StoryLine[] = [];
+  const note = (text: () => string) => {
+    if (options.story) story.push({ at: queue.now(), text: text() });
+  };
+  const world = createWorld(parameters, queue, seed, note);
+  const ledger = createLedger(parameters.items, parameters.stock);
+  const policy = createPolicy(options.policy, { world, ledger, seed });
+  const listener: Listener = {
+    orderVisible: (order) => policy.orderVisible?.(order),
+    orderEvent: (order) => policy.orderEvent(order),
+    restocked: (item, quantity) => policy.restocked(item, quantity),
+    outsideEdit: (unit, delta) => policy.outsideEdit?.(unit, delta),
+  };
+  policy.start();
+  startBuyers({ world, seed, listener });
+  startSupply({ world, seed, listener });
+  startCrashes(policy, parameters, seed, queue.at);
+  let events = 0;
+  let failure: RunResult['failure'] = null;
+  try {
+    while (queue.step(parameters.duration)) {
+      events += 1;
+      if (events > eventsMax) throw new Error('the run does not end');
+      if (options.check) policy.check?.();
+    }
+    if (options.check && parameters.quiet > 0) {
+      while (queue.step(parameters.duration + parameters.quiet)) {
+        events += 1;
+        policy.check?.();
+      }
+      ledger.check();
+      policy.checkRest?.();
+    }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    failure = { message: error.message, at: queue.now() };
+  }
+  return { seed, totals: { ...world.totals }, results: policy.results?.() ?? null, events, failure, story };
+}
+
+function startCrashes(
+  policy: Policy,
+  { faults, duration }: Parameters,
+  seed: number,
+  schedule: (at: number, event: () => void) => void,
+): void {
+  if (faults.crashesPerHour === 0 || policy.crashed === undefined) return;
+  const random = createRandom(seed, streams.crashes);
+  for (let at = 0; ; ) {
+    at += random.exponential(3_600_000 / faults.crashesPerHour);
+    const until = Math.ceil(at + random.span(faults.crashTime));
+    if (until >= duration) return;
+    schedule(at, () => policy.crashed?.(until));
+    at = until;
+  }
+}

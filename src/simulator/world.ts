@@ -1,0 +1,288 @@
+/** Marketplaces as non-cooperating counters: each sells while its own number is above zero, tells late, and lets writes take effect later. */
+import type { EventQueue } from './eventQueue.ts';
+import type { ChannelParameters, Parameters } from './parameters.ts';
+import { createRandom, type Random, type Span } from './random.ts';
+
+export type OrderLine = { readonly item: number; readonly ordered: number; readonly kept: number };
+
+/** An order as the channel describes it from `visibleAt` on; times of the order itself are on the channel's clock. */
+export type Snapshot = {
+  readonly orderId: string;
+  readonly channel: number;
+  readonly version: number;
+  readonly placedAt: number;
+  readonly updatedAt: number;
+  readonly visibleAt: number;
+  readonly lines: readonly OrderLine[];
+  /** True when the channel put what was cancelled back by itself. */
+  readonly restocked: boolean;
+};
+
+export type WriteRequest = {
+  readonly key: string;
+  readonly value: number;
+  readonly expected: number | null;
+  /** What a policy that cannot exist knows (the floor): applied to the counter as it is when the write lands. */
+  readonly apply?: (shown: number) => number;
+};
+
+export type Answer =
+  | { readonly kind: 'effective' }
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'stale'; readonly actual: number }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'deferred'; readonly retryAfter: number };
+
+export type Unit = {
+  readonly item: number;
+  readonly channel: number;
+  shown: number;
+  /** Times and numbers of the last changes, oldest first, for reads that are stale. */
+  readonly history: { readonly at: number; readonly shown: number }[];
+  /** Units ordered and units put back, as they truly are. */
+  ordered: number;
+  putBack: number;
+  /** When it was changed from outside; null while it was not. */
+  editedAt: number | null;
+  readonly keys: Map<string, Answer>;
+};
+
+export type World = {
+  readonly parameters: Parameters;
+  readonly queue: EventQueue;
+  readonly units: readonly (readonly Unit[])[];
+  /** Units there are minus units sold, per item; below 0 once oversold. */
+  readonly left: number[];
+  /** Every version of every order, per channel. */
+  readonly orders: readonly Snapshot[][];
+  readonly totals: Totals;
+  readonly lastLanding: number[];
+  unit(item: number, channel: number): Unit;
+  write(unit: Unit, request: WriteRequest, answered: (answer: Answer) => void): void;
+  /** A number, or null when the channel does not say. */
+  read(unit: Unit, answered: (value: number | null) => void): void;
+  /** Orders changed since (channel clock); null when the channel does not say. */
+  fetchOrders(channel: number, since: number, answered: (orders: readonly Snapshot[] | null) => void): void;
+  note(text: () => string): void;
+};
+
+export type Totals = {
+  buyers: number;
+  sold: number;
+  oversold: number;
+  turnedAway: number;
+  writes: number;
+  reads: number;
+};
+
+export type Listener = {
+  /** Something happened that only the all-knowing may use. */
+  orderVisible(snapshot: Snapshot): void;
+  orderEvent(snapshot: Snapshot): void;
+  restocked(item: number, quantity: number): void;
+  outsideEdit(unit: Unit, delta: number): void;
+};
+
+/** Streams of chance, so that buyers are the same whatever a policy does. An order's own fate is stream `orders` plus its number. */
+export const streams = { buyers: 1, channel: 2, supply: 3, storms: 4, crashes: 5, history: 6, orders: 100 };
+
+export function createWorld(
+  parameters: Parameters,
+  queue: EventQueue,
+  seed: number,
+  note: (text: () => string) => void,
+): World {
+  const random = createRandom(seed, streams.channel);
+  const units = Array.from({ length: parameters.items }, (_, item) =>
+    parameters.channels.map((_channel, channel) => newUnit(item, channel)),
+  );
+  const orders: Snapshot[][] = parameters.channels.map(() => []);
+  const storms = stormsOf(parameters, seed);
+  const world: World = {
+    parameters,
+    queue,
+    units,
+    left: units.map(() => parameters.stock),
+    orders,
+    lastLanding: [],
+    totals: { buyers: 0, sold: 0, oversold: 0, turnedAway: 0, writes: 0, reads: 0 },
+    unit(item, channel) {
+      const unit = units[item]?.[channel];
+      if (unit === undefined) throw new Error(`no unit ${item}/${channel}`);
+      return unit;
+    },
+    write: (unit, request, answered) => write(transport(unit.channel), unit, request, answered),
+    read: (unit, answered) => read(transport(unit.channel), unit, answered),
+    fetchOrders(channel, since, answered) {
+      const { request } = channelOf(parameters, channel);
+      const refused = refusal(transport(channel)) !== null;
+      queue.at(queue.now() + random.span(request), () => {
+        const at = queue.now();
+        const found = refused
+          ? null
+          : (orders[channel] ?? []).filter(
+              ({ updatedAt, visibleAt }) => updatedAt >= since && visibleAt <= at,
+            );
+        queue.at(at + random.span(request), () => answered(found));
+      });
+    },
+    note,
+  };
+  const transport = (channel: number): Transport => ({
+    world,
+    channel: channelOf(parameters, channel),
+    random,
+    stormy: storms.some(([from, until]) => queue.now() >= from && queue.now() < until),
+  });
+  return world;
+}
+
+function newUnit(item: number, channel: number): Unit {
+  return {
+    item,
+    channel,
+    shown: 0,
+    history: [],
+    ordered: 0,
+    putBack: 0,
+    editedAt: null,
+    keys: new Map(),
+  };
+}
+
+export function channelOf(parameters: Parameters, channel: number): ChannelParameters {
+  const found = parameters.channels[channel];
+  if (found === undefined) throw new Error(`no channel ${channel}`);
+  return found;
+}
+
+export function changeShown(world: World, unit: Unit, shown: number): void {
+  unit.shown = shown;
+  unit.history.push({ at: world.queue.now(), shown });
+  if (unit.history.length > 256) unit.history.splice(0, 64);
+}
+
+function shownAt(unit: Unit, at: number): number {
+  const entry = unit.history.findLast((one) => one.at <= at) ?? unit.history[0];
+  return entry?.shown ?? unit.shown;
+}
+
+type Transport = {
+  readonly world: World;
+  readonly channel: ChannelParameters;
+  readonly random: Random;
+  readonly stormy: boolean;
+};
+
+/** Milliseconds until a refused request may come back; null when it is not refused. */
+function refusal({ world, random, stormy }: Transport): number | null {
+  const { refusal: chance, refusalTime } = world.parameters.faults;
+  if (chance === 0) return null;
+  return random.chance(stormy ? 0.9 : chance) ? random.span(refusalTime) : null;
+}
+
+function write(
+  transport: Transport,
+  unit: Unit,
+  request: WriteRequest,
+  answered: (answer: Answer) => void,
+): void {
+  const { world, channel, random } = transport;
+  const { queue, parameters, totals } = world;
+  totals.writes += 1;
+  const sentAt = queue.now();
+  const retryAfter = refusal(transport);
+  const lost = random.chance(parameters.faults.requestLoss);
+  const answerLost = random.chance(parameters.answerLoss);
+  const arrival = random.span(channel.request);
+  const back = random.span(channel.request);
+  const effect = landingTime(transport, skewed(channel.effect, random.next() ** channel.effectSkew), sentAt);
+  const timeout = () => queue.at(sentAt + parameters.requestTimeout, () => answered({ kind: 'unknown' }));
+  if (retryAfter !== null) {
+    queue.at(sentAt + arrival, () => answered({ kind: 'deferred', retryAfter }));
+    return;
+  }
+  if (lost) {
+    timeout();
+    return;
+  }
+  queue.at(sentAt + arrival, () => {
+    const answer = carriedOut(transport, unit, request, effect);
+    if (answerLost) timeout();
+    else queue.at(queue.now() + back, () => answered(answer));
+  });
+}
+
+function skewed([min, max]: Span, part: number): number {
+  return min + part * (max - min);
+}
+
+/** Where writes keep their order, one that is taken in later never lands earlier. */
+function landingTime({ channel, world }: Transport, effect: number, sentAt: number): number {
+  if (!channel.ordered || effect === 0) return effect;
+  const lands = Math.max(sentAt + effect, world.lastLanding[world.parameters.channels.indexOf(channel)] ?? 0);
+  world.lastLanding[world.parameters.channels.indexOf(channel)] = lands;
+  return lands - sentAt;
+}
+
+/** A repeated key is answered as it was the first time, where the channel compares; elsewhere it is the same absolute write again. */
+function carriedOut(
+  { world, channel }: Transport,
+  unit: Unit,
+  request: WriteRequest,
+  effect: number,
+): Answer {
+  const { key, value, expected, apply } = request;
+  if (channel.compareAndSet) {
+    const known = unit.keys.get(key);
+    if (known !== undefined) return known;
+    const answer: Answer =
+      expected !== null && expected !== unit.shown
+        ? { kind: 'stale', actual: unit.shown }
+        : { kind: 'effective' };
+    unit.keys.set(key, answer);
+    if (answer.kind === 'effective') land(world, unit, apply?.(unit.shown) ?? value);
+    return answer;
+  }
+  if (effect === 0) land(world, unit, apply?.(unit.shown) ?? value);
+  else world.queue.at(world.queue.now() + effect, () => land(world, unit, apply?.(unit.shown) ?? value));
+  return { kind: channel.answerProves ? 'effective' : 'accepted' };
+}
+
+function land(world: World, unit: Unit, value: number): void {
+  world.note(() => `${nameOf(world, unit)} shows ${value} (was ${unit.shown}): a write lands`);
+  changeShown(world, unit, value);
+}
+
+export function nameOf({ parameters }: World, unit: Unit): string {
+  const { name } = channelOf(parameters, unit.channel);
+  return parameters.items > 1 ? `${name}#${unit.item}` : name;
+}
+
+function read(transport: Transport, unit: Unit, answered: (value: number | null) => void): void {
+  const { world, channel, random } = transport;
+  const { queue, parameters, totals } = world;
+  totals.reads += 1;
+  const requestedAt = queue.now();
+  const refused = refusal(transport) !== null || random.chance(parameters.faults.unreadable);
+  const age = random.span(parameters.staleness);
+  queue.at(requestedAt + random.span(channel.request), () => {
+    // Never older than what it was when the request could at the earliest have been answered from a stale copy.
+    const at = Math.max(queue.now() - age, requestedAt - parameters.staleness[1]);
+    const value = refused ? null : shownAt(unit, at);
+    queue.at(queue.now() + random.span(channel.request), () => answered(value));
+  });
+}
+
+function stormsOf(parameters: Parameters, seed: number): readonly (readonly [number, number])[] {
+  const { stormsPerHour, stormTime } = parameters.faults;
+  const random = createRandom(seed, streams.storms);
+  const storms: [number, number][] = [];
+  if (stormsPerHour === 0) return storms;
+  for (let at = random.exponential(3_600_000 / stormsPerHour); at < parameters.duration; ) {
+    const until = at + random.span(stormTime);
+    storms.push([at, until]);
+    at = until + random.exponential(3_600_000 / stormsPerHour);
+  }
+  return storms;
+}

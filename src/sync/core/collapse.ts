@@ -1,0 +1,197 @@
+/** Candidates, sales and readings end when they can no longer matter, so that a shadow's memory is bounded. Pure. */
+import {
+  candidateRange,
+  deficitOf,
+  excessOf,
+  inForce,
+  latestEffect,
+  ordersCover,
+  type Window,
+} from './range.ts';
+import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
+
+/** Above this number candidates are merged. So many overlap only while answers are lost in series. */
+export const candidatesMax = 24;
+/** Above this number the sales that no reading can tell apart any more are taken off the candidates' values. */
+const salesMax = 12;
+
+/** What was accepted is in force after `settleMax`; what got no answer then is or never will be. A write whose answer is awaited stays SENT. */
+export function aged(candidate: Candidate, bounds: Bounds, now: number): Candidate {
+  const due = candidate.lastSentAt + bounds.settleMax;
+  if (candidate.settledAt !== null || now < due) return candidate;
+  if (candidate.state === 'ACCEPTED') return { ...candidate, state: 'EFFECTIVE', settledAt: due };
+  return candidate.state === 'UNKNOWN' ? { ...candidate, settledAt: due } : candidate;
+}
+
+/** The same array when nothing is different: most transitions change nothing here. */
+export function mapped<Value>(
+  values: readonly Value[],
+  change: (value: Value, index: number) => Value,
+): readonly Value[] {
+  let changed: Value[] | null = null;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] as Value;
+    const next = change(value, index);
+    if (next === value) continue;
+    changed ??= [...values];
+    changed[index] = next;
+  }
+  return changed ?? values;
+}
+
+function filtered<Value>(
+  values: readonly Value[],
+  keep: (value: Value, index: number) => boolean,
+): readonly Value[] {
+  return values.every(keep) ? values : values.filter(keep);
+}
+
+/** A candidate ends when a write that was sent after its last possible effect is in force for certain. */
+export function ended(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
+  if (candidates.length < 2) return candidates;
+  return mapped(candidates, (candidate, index) => {
+    let { endedAt } = candidate;
+    for (let position = index + 1; position < candidates.length; position++) {
+      const later = candidates[position];
+      if (later?.state !== 'EFFECTIVE' || later.sentAt < latestEffect(candidate, bounds)) continue;
+      endedAt = Math.min(endedAt ?? Number.POSITIVE_INFINITY, latestEffect(later, bounds));
+    }
+    return endedAt === candidate.endedAt ? candidate : { ...candidate, endedAt };
+  });
+}
+
+/** What each reading refutes ends, and what alone can explain a reading was in force then. */
+export function refuted(shadow: Shadow): readonly Candidate[] {
+  if (shadow.candidates.length < 2 || shadow.readings.length === 0) return shadow.candidates;
+  return shadow.readings.reduce<readonly Candidate[]>(
+    (candidates, reading) =>
+      refutedBy(candidates === shadow.candidates ? shadow : { ...shadow, candidates }, reading),
+    shadow.candidates,
+  );
+}
+
+function refutedBy(shadow: Shadow, reading: Reading): readonly Candidate[] {
+  const possible = shadow.candidates.filter((candidate) => inForce(candidate, reading));
+  const surviving = possible.filter((candidate) => explains(shadow, candidate, reading));
+  // Nothing explains it: that is a conflict's matter, not a reason to forget what we wrote.
+  if (surviving.length === 0 || possible.length < 2) return shadow.candidates;
+  return mapped(shadow.candidates, (candidate) => {
+    if (!possible.includes(candidate)) return candidate;
+    const latest = latestEffect(candidate, shadow.bounds);
+    if (!surviving.includes(candidate)) {
+      // What has not settled may still land.
+      if (latest > reading.from) return candidate;
+      return { ...candidate, endedAt: Math.min(candidate.endedAt ?? reading.until, reading.until) };
+    }
+    if (surviving.length > 1 || candidate.state === 'EFFECTIVE') return candidate;
+    // Each attempt of an absolute write may land by itself: one has, the last one still may.
+    if (mayLandTwice(candidate)) return { ...candidate, state: 'ACCEPTED' as const };
+    return { ...candidate, state: 'EFFECTIVE' as const, settledAt: Math.min(latest, reading.until) };
+  });
+}
+
+/** A repeated absolute write; a compared one is answered by its key and happens once. */
+export function mayLandTwice({ expected, sentAt, lastSentAt }: Candidate): boolean {
+  return expected === null && lastSentAt > sentAt;
+}
+
+/** Unknown sales may have lowered the number, and units put back unknown to us may have raised it, until every order is known. */
+function explains(shadow: Shadow, candidate: Candidate, reading: Reading): boolean {
+  const { low, high } = candidateRange(shadow, candidate, reading);
+  const covered = ordersCover(shadow, reading);
+  const mayBeHigher = shadow.bounds.restocksOnCancel && !covered;
+  return (reading.value <= high || mayBeHigher) && (reading.value >= low || !covered);
+}
+
+export function forgotten(shadow: Shadow, now: number): Shadow {
+  const { staleMax, readMax } = shadow.bounds;
+  const readings = filtered(shadow.readings, (reading, index) => isTelling(shadow, reading, index));
+  const horizon = readings.reduce((at, { from }) => Math.min(at, from), now - staleMax - readMax);
+  const candidates = merged(
+    filtered(
+      shadow.candidates,
+      ({ state, endedAt }) => state !== 'REJECTED' && (endedAt === null || endedAt >= horizon),
+    ),
+    shadow.bounds,
+  );
+  const same = readings === shadow.readings && candidates === shadow.candidates;
+  const next = same ? shadow : { ...shadow, readings, candidates };
+  if (shadow.sales.length === 0 && shadow.restocks.length === 0) return next;
+  return folded(next, Math.min(horizon, shadow.ordersWatermark));
+}
+
+function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
+  const unexplained = deficitOf(shadow, reading) > 0 || excessOf(shadow, reading) > 0;
+  const later = shadow.readings.slice(index + 1);
+  if (unexplained) {
+    // Only a reading that is later for certain can take back what this one says.
+    return !later.some(
+      (other) =>
+        other.from > reading.until && deficitOf(shadow, other) === 0 && excessOf(shadow, other) === 0,
+    );
+  }
+  // Until its orders are known it may still refute a candidate, or prove what the unit can sell at most.
+  if (!ordersCover(shadow, reading)) return true;
+  if (later.some((other) => ordersCover(shadow, other))) return false;
+  return !shadow.candidates.some(({ state, sentAt }) => state === 'EFFECTIVE' && sentAt >= reading.until);
+}
+
+/** Two candidates become one that allows whatever either of them did. */
+function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
+  const [first, second, ...rest] = candidates;
+  if (candidates.length <= candidatesMax || first === undefined || second === undefined) return candidates;
+  const value = Math.max(first.value, second.value);
+  const lowest = Math.min(first.value - first.spread, second.value - second.spread);
+  const one: Candidate = {
+    ...second,
+    value,
+    spread: value - lowest,
+    sentAt: Math.min(first.sentAt, second.sentAt),
+    lastSentAt: Math.max(first.lastSentAt, second.lastSentAt),
+    settledAt: Math.max(latestEffect(first, bounds), latestEffect(second, bounds)),
+    state: 'UNKNOWN',
+    endedAt:
+      first.endedAt === null || second.endedAt === null ? null : Math.max(first.endedAt, second.endedAt),
+  };
+  return merged([one, ...rest], bounds);
+}
+
+/** Drops changes that happened before everything that is kept, and takes those that every later reading includes off the values. */
+function folded(shadow: Shadow, horizon: number): Shadow {
+  const { clockSkewMax: skew } = shadow.bounds;
+  let start = Number.POSITIVE_INFINITY;
+  for (const { sentAt } of shadow.candidates) start = Math.min(start, sentAt);
+  for (const { from } of shadow.readings) start = Math.min(start, from);
+  const matters = (change: Change) => change.until + skew >= start;
+  let next: Shadow = {
+    ...shadow,
+    sales: shadow.sales.filter(matters),
+    restocks: shadow.restocks.filter(matters),
+  };
+  if (next.sales.length + next.restocks.length <= salesMax || shadow.readings.length > 0) return next;
+  const old: Window = { from: Number.NEGATIVE_INFINITY, until: horizon - skew };
+  for (const [list, sign] of [
+    ['sales', -1],
+    ['restocks', 1],
+  ] as const) {
+    for (const change of next[list]) {
+      if (change.until < old.until) next = foldedChange(next, list, change, sign);
+    }
+  }
+  return next;
+}
+
+function foldedChange(shadow: Shadow, list: 'sales' | 'restocks', change: Change, sign: 1 | -1): Shadow {
+  const { bounds } = shadow;
+  const skew = bounds.clockSkewMax;
+  const after = (candidate: Candidate) => change.from - skew > latestEffect(candidate, bounds);
+  const before = (candidate: Candidate) => change.until + skew < candidate.sentAt;
+  if (!shadow.candidates.every((candidate) => after(candidate) || before(candidate))) return shadow;
+  return {
+    ...shadow,
+    [list]: shadow[list].filter((other) => other !== change),
+    candidates: shadow.candidates.map((candidate) =>
+      after(candidate) ? { ...candidate, value: candidate.value + sign * change.quantity } : candidate,
+    ),
+  };
+}

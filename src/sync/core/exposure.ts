@@ -1,0 +1,105 @@
+/** How many units of an item can be oversold right now, at worst and on average, and what that means for how it should be protected. Pure. */
+import { rangeNow } from './range.ts';
+import type { Shadow } from './shadow.ts';
+import { automaticBuffer } from './targets.ts';
+
+export type ExposedUnit = {
+  /** The most the channel may show now. */
+  readonly shownMax: number;
+  /** Units per millisecond that the channel sells. */
+  readonly ratePerMs: number;
+  /** Milliseconds from a sale anywhere until this channel's number can be in force. */
+  readonly reaction: number;
+};
+
+export type Exposure = {
+  /** Already sold beyond what there is. */
+  readonly oversold: number;
+  /** Units oversold if every channel sold all it may show before anything is lowered. */
+  readonly worst: number;
+  /** Units oversold on average if each channel goes on selling for its reaction time. */
+  readonly expected: number;
+  /** Probability of at least one unit more oversold within the reaction times. */
+  readonly probability: number;
+};
+
+export function exposedUnit(shadow: Shadow, now: number, pace: Omit<ExposedUnit, 'shownMax'>): ExposedUnit {
+  return { ...pace, shownMax: rangeNow(shadow, now).high };
+}
+
+export function exposureOf(available: number, units: readonly ExposedUnit[]): Exposure {
+  const left = Math.max(0, available);
+  const worst = Math.max(0, units.reduce((sum, { shownMax }) => sum + shownMax, 0) - left);
+  const oversold = Math.max(0, -available);
+  if (worst === 0) return { oversold, worst, expected: 0, probability: 0 };
+  const sold = units.map(salesDistribution).reduce(convolution, [1]);
+  let expected = 0;
+  let probability = 0;
+  for (let total = left + 1; total < sold.length; total++) {
+    probability += sold[total] ?? 0;
+    expected += (sold[total] ?? 0) * (total - left);
+  }
+  return { oversold, worst, expected, probability };
+}
+
+/** Poisson, cut at what the channel shows: it cannot sell more. */
+function salesDistribution({ shownMax, ratePerMs, reaction }: ExposedUnit): readonly number[] {
+  const mean = ratePerMs * reaction;
+  const chances: number[] = [];
+  let rest = 1;
+  let logarithm = -mean;
+  for (let count = 0; count < shownMax; count++) {
+    const chance = mean === 0 ? Number(count === 0) : Math.exp(logarithm);
+    chances.push(chance);
+    rest -= chance;
+    if (rest < 1e-12 || (count > mean && chance < 1e-15)) break;
+    logarithm += Math.log(mean) - Math.log(count + 1);
+  }
+  return [...chances, Math.max(0, rest)];
+}
+
+function convolution(one: readonly number[], other: readonly number[]): readonly number[] {
+  const sum = Array.from({ length: one.length + other.length - 1 }, () => 0);
+  one.forEach((chance, index) => {
+    other.forEach((factor, position) => {
+      sum[index + position] = (sum[index + position] ?? 0) + chance * factor;
+    });
+  });
+  return sum;
+}
+
+export type Protection = 'shared' | 'escrow';
+
+export type ProtectionLimits = {
+  /** Accepted probability that more is sold before every channel is under escrow than there is, in (0, 1). */
+  readonly epsilon: number;
+  /** How many times its usual pace the item may suddenly sell at. */
+  readonly surge: number;
+};
+
+/**
+ * Escrow when so little is left that what sells before every channel could be brought under escrow might be more. Back to the shared pool only at
+ * twice that stock, so that the mode does not flicker.
+ */
+export function protectionOf(
+  available: number,
+  units: readonly Omit<ExposedUnit, 'shownMax'>[],
+  current: Protection,
+  { epsilon, surge }: ProtectionLimits,
+): Protection {
+  const reaction = units.reduce((longest, unit) => Math.max(longest, unit.reaction), 0);
+  const rate = units.reduce((sum, { ratePerMs }) => sum + ratePerMs, 0) * surge;
+  const needed = automaticBuffer(rate, reaction, epsilon);
+  return available <= (current === 'shared' ? needed : 2 * needed) ? 'escrow' : 'shared';
+}
+
+export type PollPace = {
+  readonly ordinary: number;
+  readonly watchful: number;
+  readonly probabilityMax: number;
+};
+
+/** Milliseconds until orders should be fetched again: sooner while an event that was lost could cost an oversell. */
+export function pollPause({ probability }: Exposure, pace: PollPace): number {
+  return probability > pace.probabilityMax ? pace.watchful : pace.ordinary;
+}

@@ -1,0 +1,176 @@
+/** The numbers a unit can show given every write that may be in force and every known sale: never too narrow while A1 to A4 hold. */
+import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
+
+/** Units shown. Sales that we do not know of can only lower the true number, below `low` if need be; `high` is never exceeded. */
+export type Range = { readonly low: number; readonly high: number };
+
+export type Window = { readonly from: number; readonly until: number };
+
+/** The last instant at which a write may come into force. */
+export function latestEffect(candidate: Candidate, bounds: Bounds): number {
+  return candidate.settledAt ?? candidate.lastSentAt + bounds.settleMax;
+}
+
+function possiblyWithin(change: Change, after: number, until: number, skew: number): boolean {
+  return change.until + skew >= after && change.from - skew <= until;
+}
+
+function certainlyWithin(change: Change, after: number, until: number, skew: number): boolean {
+  return change.from - skew > after && change.until + skew < until;
+}
+
+/** True when the candidate can be what the channel showed at some instant of the window. */
+export function inForce(candidate: Candidate, window: Window): boolean {
+  return (
+    candidate.state !== 'REJECTED' &&
+    candidate.sentAt <= window.until &&
+    (candidate.endedAt === null || candidate.endedAt >= window.from)
+  );
+}
+
+/** What the channel shows in the window if this candidate is the write in force. */
+export function candidateRange(shadow: Shadow, candidate: Candidate, window: Window): Range {
+  const { clockSkewMax: skew } = shadow.bounds;
+  const latest = latestEffect(candidate, shadow.bounds);
+  let low = candidate.value - candidate.spread;
+  let high = candidate.value;
+  for (const sale of shadow.sales) {
+    if (possiblyWithin(sale, candidate.sentAt, window.until, skew)) low -= sale.quantity;
+    if (certainlyWithin(sale, latest, window.from, skew)) high -= sale.quantity;
+  }
+  for (const restock of shadow.restocks) {
+    if (certainlyWithin(restock, latest, window.from, skew)) low += restock.quantity;
+    if (possiblyWithin(restock, candidate.sentAt, window.until, skew)) high += restock.quantity;
+  }
+  return { low: Math.max(0, low), high: Math.max(0, high) };
+}
+
+function hull(shadow: Shadow, candidates: readonly Candidate[], window: Window): Range | null {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const candidate of candidates) {
+    if (!inForce(candidate, window)) continue;
+    const range = candidateRange(shadow, candidate, window);
+    low = Math.min(low, range.low);
+    high = Math.max(high, range.high);
+  }
+  return low <= high ? { low, high } : null;
+}
+
+/** From the writes alone: what a reading with this window is compared with. */
+export function reachableRange(shadow: Shadow, window: Window): Range {
+  const range = hull(shadow, shadow.candidates, window);
+  if (range === null) throw new Error(`${shadow.unit} has no candidate in force`);
+  return range;
+}
+
+/** True when the reading speaks of settled writes only. One that is not can still refute: nothing that may be in force explains it. */
+export function isComparable(shadow: Shadow, reading: Reading): boolean {
+  return shadow.candidates.every(
+    (candidate) =>
+      candidate.state === 'REJECTED' ||
+      (candidate.endedAt !== null && candidate.endedAt < reading.from) ||
+      latestEffect(candidate, shadow.bounds) <= reading.from,
+  );
+}
+
+/** Units by which a reading is below everything that is known: sales that we have not seen, or an outside cut. */
+export function deficitOf(shadow: Shadow, reading: Reading): number {
+  return Math.max(0, reachableRange(shadow, reading).low - reading.value);
+}
+
+/** Units by which a reading is above everything that can be: an outside increase, or units put back by the channel. */
+export function excessOf(shadow: Shadow, reading: Reading): number {
+  return Math.max(0, reading.value - reachableRange(shadow, reading).high);
+}
+
+/** True when every order that can have touched the reading is known. */
+export function ordersCover(shadow: Shadow, reading: Reading): boolean {
+  return shadow.ordersWatermark >= reading.until + shadow.bounds.clockSkewMax;
+}
+
+export function holdOf(shadow: Shadow): number {
+  let hold = 0;
+  for (const reading of shadow.readings) hold = Math.max(hold, deficitOf(shadow, reading));
+  return hold;
+}
+
+/** A reading taken as what it is: the number in force at some instant of its window. */
+export function asCandidate(reading: Reading): Candidate {
+  return {
+    key: 'reading',
+    value: reading.value,
+    spread: 0,
+    targetSeq: 0,
+    expected: null,
+    sentAt: reading.from,
+    lastSentAt: reading.from,
+    settledAt: reading.until,
+    state: 'EFFECTIVE',
+    endedAt: null,
+  };
+}
+
+/** From one reading on: what it said, and the writes that may have landed after it. Null when a later write has replaced it. */
+function rangeSince(shadow: Shadow, reading: Reading, now: number): Range | null {
+  const replaced = shadow.candidates.some(
+    (candidate) => candidate.state === 'EFFECTIVE' && candidate.sentAt >= reading.until,
+  );
+  if (replaced) return null;
+  const open = shadow.candidates.filter((candidate) => latestEffect(candidate, shadow.bounds) > reading.from);
+  return hull(shadow, [asCandidate(reading), ...open], { from: now, until: now });
+}
+
+/** What the unit shows now: what the writes allow, narrowed by what readings have shown since. */
+export function rangeNow(shadow: Shadow, now: number): Range {
+  const written = reachableRange(shadow, { from: now, until: now });
+  let low = Math.max(0, written.low - shadow.hold);
+  let { high } = written;
+  for (const reading of shadow.readings) {
+    const since = rangeSince(shadow, reading, now);
+    if (since === null) continue;
+    low = Math.max(low, since.low);
+    high = Math.min(high, since.high);
+  }
+  // A reading above everything that can be is not explained yet: both stay possible.
+  return low <= high ? { low, high } : { low: high, high: low };
+}
+
+/** The numbers shown once everything under way has landed, nothing else happening. */
+export function eventualRange(shadow: Shadow, now: number): Range {
+  const { candidates, bounds } = shadow;
+  if (candidates.length < 2) return rangeNow(shadow, now);
+  const lasting = candidates.filter(
+    (candidate, index) =>
+      !candidates.some(
+        (later, position) =>
+          position > index &&
+          later.endedAt === null &&
+          later.state !== 'UNKNOWN' &&
+          later.state !== 'REJECTED' &&
+          later.sentAt >= latestEffect(candidate, bounds),
+      ),
+  );
+  return lasting.length === candidates.length
+    ? rangeNow(shadow, now)
+    : rangeNow({ ...shadow, candidates: lasting }, now);
+}
+
+/** The most the unit can still sell, every order up to a reading being known and nothing under way since; null when no reading proves it. */
+export function provenMax(shadow: Shadow, now: number): number | null {
+  let most: number | null = null;
+  for (const reading of shadow.readings) {
+    if (!ordersCover(shadow, reading) || !isComparable(shadow, reading)) continue;
+    const { high } = candidateRange(shadow, asCandidate(reading), { from: now, until: now });
+    most = Math.min(most ?? high, high);
+  }
+  return most;
+}
+
+/** The most the unit can still sell unseen: what it may show now, and every write that may still land on top of it. */
+export function sellableMax(shadow: Shadow, now: number): number {
+  const open = shadow.candidates.filter(
+    (candidate) => candidate.endedAt === null && latestEffect(candidate, shadow.bounds) > now,
+  );
+  return open.reduce((sum, { value }) => sum + value, rangeNow(shadow, now).high);
+}

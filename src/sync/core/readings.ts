@@ -1,0 +1,90 @@
+/** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
+import { deficitOf, excessOf, isComparable, ordersCover, type Range, reachableRange } from './range.ts';
+import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
+
+/** Absent is not zero: a read answers a number, that the channel does not count, or that it cannot say. */
+export type ReadResult =
+  | { readonly kind: 'quantity'; readonly reading: Reading }
+  | { readonly kind: 'notTracked' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+export type Verdict =
+  /** Explained by what is known: our own write's echo included. */
+  | { readonly kind: 'inRange' }
+  /** A write may have landed on either side of it: read again from `readAgainAt` on (milliseconds). */
+  | { readonly kind: 'notComparable'; readonly readAgainAt: number }
+  /** Probably sales that we have not seen: fetch orders now and read again. `urgent` when the unit shows nothing although it should. */
+  | { readonly kind: 'belowLow'; readonly units: number; readonly urgent: boolean }
+  /** Nothing known explains it: nothing is raised anywhere. */
+  | { readonly kind: 'aboveHigh'; readonly units: number }
+  /** Says nothing about the number: a health event, and nothing else changes. */
+  | { readonly kind: 'unreadable'; readonly reason: string };
+
+/** An outside edit that no sale, write or cancellation explains. `delta` in units, below 0 for a cut. */
+export type Proof = {
+  readonly unit: string;
+  readonly delta: number;
+  readonly reading: Reading;
+  readonly range: Range;
+  readonly ordersWatermark: number;
+};
+
+export function readingArrived(
+  shadow: Shadow,
+  result: ReadResult,
+  now: number,
+): { readonly shadow: Shadow; readonly verdict: Verdict } {
+  if (result.kind === 'notTracked')
+    return { shadow, verdict: { kind: 'unreadable', reason: 'the channel does not track this stock' } };
+  if (result.kind === 'unknown') return { shadow, verdict: { kind: 'unreadable', reason: result.reason } };
+  const { reading } = result;
+  const notComparable = { kind: 'notComparable', readAgainAt: now + shadow.bounds.staleMax } as const;
+  if (reading.from < shadow.knownSince)
+    return { shadow: readingTaken(shadow, reading, now), verdict: notComparable };
+  const deficit = deficitOf(shadow, reading);
+  const excess = excessOf(shadow, reading);
+  const comparable = isComparable(shadow, reading);
+  const next = readingTaken(shadow, reading, now);
+  if (deficit > 0) {
+    const urgent = reading.value === 0 && shadow.target > 0;
+    return { shadow: next, verdict: { kind: 'belowLow', units: deficit, urgent } };
+  }
+  if (excess > 0) return { shadow: next, verdict: { kind: 'aboveHigh', units: excess } };
+  if (comparable) return { shadow: next, verdict: { kind: 'inRange' } };
+  return { shadow: next, verdict: notComparable };
+}
+
+/**
+ * What the readings prove by now. Above the range is proof at once, unless the channel puts cancelled units back by itself: then, as
+ * below the range, every order up to the reading must be known first. A cut needs two readings, but one when a later write has overwritten
+ * what a second would have to show.
+ */
+export function judge(
+  shadow: Shadow,
+  now: number,
+): { readonly shadow: Shadow; readonly proof: Proof | null } {
+  const raised = shadow.readings.findLast(
+    (reading) =>
+      excessOf(shadow, reading) > 0 && (!shadow.bounds.restocksOnCancel || ordersCover(shadow, reading)),
+  );
+  if (raised !== undefined) return proven(shadow, raised, excessOf(shadow, raised), now);
+  const cuts = shadow.readings.filter(
+    (reading) => deficitOf(shadow, reading) > 0 && ordersCover(shadow, reading),
+  );
+  const cut = cuts.at(-1);
+  if (cut === undefined) return { shadow, proof: null };
+  const overwritten = shadow.candidates.some(({ lastSentAt }) => lastSentAt > cut.from);
+  if (cuts.length < 2 && !overwritten) return { shadow, proof: null };
+  return proven(shadow, cut, -deficitOf(shadow, cut), now);
+}
+
+function proven(
+  shadow: Shadow,
+  reading: Reading,
+  delta: number,
+  now: number,
+): { readonly shadow: Shadow; readonly proof: Proof } {
+  const { unit, ordersWatermark } = shadow;
+  const proof = { unit, delta, reading, range: reachableRange(shadow, reading), ordersWatermark };
+  return { shadow: rebased(shadow, reading, now), proof };
+}

@@ -1,0 +1,165 @@
+/** Which rights to grant and which to take back, so that units are where buyers are. Every step it proposes can be paid. Pure. */
+import { canGrant, charge, costOf, type Escrow, unitOf } from './escrow.ts';
+
+export type RebalanceUnit = {
+  readonly name: string;
+  /** Units per millisecond that the channel sells while it shows some. */
+  readonly ratePerMs: number;
+  /** Milliseconds from a sale here until a refill can be in force. */
+  readonly refill: number;
+  /** Milliseconds from taking rights back until they are free again. */
+  readonly drain: number;
+  readonly compareAndSet: boolean;
+  /** The number shown when it is known exactly; null otherwise. */
+  readonly exact: number | null;
+  readonly quantityMax: number;
+};
+
+export type RebalanceLimits = {
+  /** Accepted probability that a channel is sold out before its refill is in force, in (0, 1). */
+  readonly dryChance: number;
+  /** Buyers that may pass while rights are taken back without it being a loss; below it a channel counts as quick. */
+  readonly stuckMax: number;
+  /** Share of its proportion that a slow channel is trusted with, from 0 to 1. */
+  readonly patience: number;
+};
+
+export type Grant = { readonly name: string; readonly value: number; readonly expected: number | null };
+
+/**
+ * Units worth showing on each channel out of `units`: in proportion to its demand, no more than it sells until it can be refilled, and none that
+ * would still wait there for a buyer when the others are sold out, unless they can be taken back in time.
+ */
+export function allocationOf(
+  units: number,
+  channels: readonly RebalanceUnit[],
+  limits: RebalanceLimits,
+): ReadonlyMap<string, number> {
+  const total = channels.reduce((sum, { ratePerMs }) => sum + ratePerMs, 0);
+  const shown = new Map(channels.map(({ name }) => [name, 0]));
+  const caps = new Map(
+    channels.map((channel) => [
+      channel.name,
+      Math.min(enough(channel, limits), inTime(channel, units, total, limits)),
+    ]),
+  );
+  for (let left = units; left > 0; left--) {
+    let best: { readonly name: string; readonly weight: number } | null = null;
+    for (const { name, ratePerMs } of channels) {
+      const already = shown.get(name) ?? 0;
+      if (already >= (caps.get(name) ?? 0)) continue;
+      const weight = ratePerMs / (already + 1);
+      if (best === null || weight > best.weight) best = { name, weight };
+    }
+    if (best === null) break;
+    shown.set(best.name, (shown.get(best.name) ?? 0) + 1);
+  }
+  return shown;
+}
+
+/** The most units that this channel sells while all others sell the rest; all of them where it sells far more than all others. */
+function inTime(
+  { ratePerMs, drain }: RebalanceUnit,
+  units: number,
+  total: number,
+  { stuckMax, patience }: RebalanceLimits,
+): number {
+  const others = total - ratePerMs;
+  const trusted = patience * ratePerMs;
+  if (total * drain <= stuckMax || trusted >= others) return units;
+  return Math.floor((units * trusted) / (others + trusted));
+}
+
+/** The smallest number that is still shown when the refill lands, but for `dryChance`; at least 1. */
+function enough({ ratePerMs, refill, quantityMax }: RebalanceUnit, { dryChance }: RebalanceLimits): number {
+  const mean = ratePerMs * refill;
+  let term = Math.exp(-mean);
+  let below = term;
+  let units = 1;
+  while (1 - below > dryChance && units < quantityMax) {
+    term *= mean / units;
+    below += term;
+    units += 1;
+  }
+  return Math.min(units, quantityMax);
+}
+
+/** The steps to take now, most wanted first. Each is to be granted in this order; none waits for another. */
+export function rebalance(
+  escrow: Escrow,
+  channels: readonly RebalanceUnit[],
+  limits: RebalanceLimits,
+): readonly Grant[] {
+  const taking = channels.filter(({ name }) => unitOf(escrow, name).paused === null);
+  const usable = taking.reduce((sum, { name }) => sum + unitOf(escrow, name).cur, escrow.free);
+  const allocation = allocationOf(Math.max(0, usable - escrow.shortfall), taking, limits);
+  const paused = channels.filter((channel) => !taking.includes(channel));
+  const stops = paused.flatMap((channel) => zeroing(escrow, channel));
+  const returns = taking.flatMap((channel) =>
+    handingBack(escrow, channel, allocation.get(channel.name) ?? 0, taking, allocation),
+  );
+  const busy = new Set([...stops, ...returns].map(({ name }) => name));
+  let { free } = escrow;
+  const raises = taking
+    .filter(({ name }) => !busy.has(name))
+    .toSorted((one, other) => urgency(escrow, other) - urgency(escrow, one))
+    .flatMap((channel) => {
+      const raise = raising(escrow, channel, allocation.get(channel.name) ?? 0, free);
+      if (raise === null) return [];
+      free -= costOf(raise.value, raise.expected);
+      return [raise];
+    });
+  return [...stops, ...returns, ...raises];
+}
+
+/** Buyers per millisecond who find nothing there. */
+function urgency(escrow: Escrow, { name, ratePerMs }: RebalanceUnit): number {
+  return ratePerMs / (1 + unitOf(escrow, name).cur);
+}
+
+function zeroing(escrow: Escrow, { name, exact }: RebalanceUnit): readonly Grant[] {
+  const unit = unitOf(escrow, name);
+  return unit.write === null && exact !== 0 ? [{ name, value: 0, expected: null }] : [];
+}
+
+function raising(escrow: Escrow, channel: RebalanceUnit, wanted: number, free: number): Grant | null {
+  const { name, exact, compareAndSet } = channel;
+  const { cur, write } = unitOf(escrow, name);
+  if (write !== null || cur >= wanted) return null;
+  if (compareAndSet && exact !== null && exact <= cur) {
+    const value = Math.min(wanted, exact + free);
+    return value > exact && canGrant(escrow, name, value, exact) ? { name, value, expected: exact } : null;
+  }
+  // An absolute write pays for what it shows in full, so a channel that still sells is topped up only when half is gone.
+  if (cur > 0 && (cur * 2 > wanted || free < wanted)) return null;
+  const value = Math.min(wanted, free);
+  return value > cur && canGrant(escrow, name, value, null) ? { name, value, expected: null } : null;
+}
+
+/** Rights that are wanted elsewhere more than here: while units are short, or while nothing is free and a better channel is sold out. */
+function handingBack(
+  escrow: Escrow,
+  channel: RebalanceUnit,
+  wanted: number,
+  channels: readonly RebalanceUnit[],
+  allocation: ReadonlyMap<string, number>,
+): readonly Grant[] {
+  const { name, exact, compareAndSet } = channel;
+  const { cur, write } = unitOf(escrow, name);
+  if (write !== null || cur <= wanted) return [];
+  const others = channels.filter((other) => other !== channel);
+  const elsewhere = others.reduce((sum, other) => sum + unitOf(escrow, other.name).cur, escrow.free);
+  const pace = others.reduce((sum, other) => sum + other.ratePerMs, 0);
+  const best = others.reduce((most, other) => Math.max(most, other.ratePerMs), 0);
+  // A unit handed over cannot be bought on the way: only when the others run out meanwhile, and where it would wait longer than that here.
+  const soon = elsewhere <= pace * channel.drain;
+  const dry = others.some(
+    (other) => charge(unitOf(escrow, other.name)) === 0 && (allocation.get(other.name) ?? 0) > 0,
+  );
+  const worthwhile =
+    (soon || (dry && escrow.free === 0)) && cur / channel.ratePerMs > channel.drain + 1 / best;
+  if (escrow.shortfall === 0 && !worthwhile) return [];
+  if (compareAndSet && exact !== null && exact <= cur)
+    return exact > wanted ? [{ name, value: wanted, expected: exact }] : [];
+  return escrow.shortfall > 0 || wanted === 0 ? [{ name, value: 0, expected: null }] : [];
+}

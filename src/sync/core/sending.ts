@@ -1,0 +1,85 @@
+/** In which order and in which calls writes go out, and when so many of them are no longer believable. Pure. */
+import type { Direction } from './writing.ts';
+
+export type SendingClass = Direction | 'price' | 'content';
+
+export type Sendable = {
+  readonly unit: string;
+  readonly class: SendingClass;
+  /** Expected units oversold while this is not sent. */
+  readonly exposure: number;
+};
+
+const classes: readonly SendingClass[] = ['zero', 'lower', 'raise', 'price', 'content'];
+
+/** To zero, lower, raise, price, content; within a class by exposure, not by age. */
+export function sendingOrder<Write extends Sendable>(writes: readonly Write[]): readonly Write[] {
+  return writes.toSorted(
+    (one, other) =>
+      classes.indexOf(one.class) - classes.indexOf(other.class) || other.exposure - one.exposure,
+  );
+}
+
+/** Bulk calls of at most `writesPerCall` in the order of sending. A raise never travels with a lowering write: it would make the call wait. */
+export function calls<Write extends Sendable>(
+  writes: readonly Write[],
+  writesPerCall: number,
+): readonly (readonly Write[])[] {
+  if (!(writesPerCall >= 1)) throw new RangeError(`${writesPerCall} writes per call`);
+  const urgent = (write: Write) => write.class === 'zero' || write.class === 'lower';
+  const ordered = sendingOrder(writes);
+  return [ordered.filter(urgent), ordered.filter((write) => !urgent(write))].flatMap((part) =>
+    Array.from({ length: Math.ceil(part.length / writesPerCall) }, (_, call) =>
+      part.slice(call * writesPerCall, (call + 1) * writesPerCall),
+    ),
+  );
+}
+
+export type BlastLimits = {
+  /** Share of a connection's listings that one run may zero, from 0 to 1. */
+  readonly zeroShareMax: number;
+  /** Share that one run may change at all, from 0 to 1. */
+  readonly changeShareMax: number;
+  /** A connection this small is never stopped, in listings changed. */
+  readonly alwaysAllowed: number;
+};
+
+/** What one run has done so far, kept with the run so that retries and restarts count on. Each unit counts once. */
+export type BlastCount = {
+  readonly zeroed: ReadonlySet<string>;
+  readonly changed: ReadonlySet<string>;
+  readonly approved: boolean;
+};
+
+export const emptyBlast: BlastCount = { zeroed: new Set(), changed: new Set(), approved: false };
+
+export type BlastVerdict =
+  | { readonly kind: 'allowed'; readonly count: BlastCount }
+  /** Nothing of this batch may be sent before somebody approves it. The count is unchanged. */
+  | {
+      readonly kind: 'stopped';
+      readonly zeroing: number;
+      readonly changing: number;
+      readonly listings: number;
+    };
+
+/** Asked before each batch. Zeroing what was sold is not a run's doing: the caller leaves such units out. */
+export function guardBlast(
+  count: BlastCount,
+  batch: readonly Sendable[],
+  listings: number,
+  limits: BlastLimits,
+): BlastVerdict {
+  const quantities = batch.filter(({ class: kind }) => kind !== 'price' && kind !== 'content');
+  const changed = new Set([...count.changed, ...quantities.map(({ unit }) => unit)]);
+  const zeroed = new Set([
+    ...count.zeroed,
+    ...quantities.filter(({ class: kind }) => kind === 'zero').map(({ unit }) => unit),
+  ]);
+  const within =
+    (zeroed.size <= limits.zeroShareMax * listings && changed.size <= limits.changeShareMax * listings) ||
+    changed.size <= limits.alwaysAllowed;
+  return count.approved || within
+    ? { kind: 'allowed', count: { ...count, zeroed, changed } }
+    : { kind: 'stopped', zeroing: zeroed.size, changing: changed.size, listings };
+}

@@ -1,0 +1,300 @@
+/** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
+import { aged, ended, forgotten, mapped, mayLandTwice, refuted } from './collapse.ts';
+import { holdOf, latestEffect } from './range.ts';
+
+/** ACCEPTED is not EFFECTIVE: that needs a reading, an answer that proves it, or the end of `settleMax`. A lost answer is UNKNOWN. */
+export type CandidateState = 'SENT' | 'ACCEPTED' | 'EFFECTIVE' | 'UNKNOWN' | 'REJECTED';
+
+/** A number that may be in force, and when it came into force at the earliest and at the latest. All times in milliseconds. */
+export type Candidate = {
+  /** The write's idempotency key: never derived from the quantity. */
+  readonly key: string;
+  readonly value: number;
+  /** Units by which `value` may be too high: 0 but for candidates that were merged to bound memory. */
+  readonly spread: number;
+  readonly targetSeq: number;
+  /** What a compare-and-set compares with; null for an absolute write. */
+  readonly expected: number | null;
+  readonly sentAt: number;
+  /** The newest attempt under the same key; `sentAt` when there was one. */
+  readonly lastSentAt: number;
+  /** The latest instant of its effect, once that is known. */
+  readonly settledAt: number | null;
+  readonly state: CandidateState;
+  /** From when on it certainly is not in force any more: replaced by a later write, or refuted by a reading. */
+  readonly endedAt: number | null;
+};
+
+/** Units sold, or put back by the channel itself, somewhere in [from, until] on the channel's clock. */
+export type Change = {
+  readonly orderId: string;
+  readonly quantity: number;
+  readonly from: number;
+  readonly until: number;
+};
+
+/** A number that was true at some instant in [from, until]: `from` is the request's time minus `staleMax`, `until` the response's time. */
+export type Reading = { readonly value: number; readonly from: number; readonly until: number };
+
+export type Mode = 'shared' | 'escrow' | 'paused' | 'observe';
+
+/** Measured bounds of one channel, in milliseconds. What holds beyond them is outside every promise. */
+export type Bounds = {
+  /** How old what a read shows may be. */
+  readonly staleMax: number;
+  /** How late a write may land, counted from when it was sent. */
+  readonly settleMax: number;
+  /** How far the channel's clock may be from ours. */
+  readonly clockSkewMax: number;
+  /** How long a read may take: what is older than this plus `staleMax` no reading can speak of. */
+  readonly readMax: number;
+  /** True when the channel may put the units of a cancelled order back by itself. */
+  readonly restocksOnCancel: boolean;
+};
+
+export type Shadow = {
+  readonly unit: string;
+  readonly mode: Mode;
+  readonly bounds: Bounds;
+  readonly target: number;
+  /** The ledger's seq that `target` was computed from. */
+  readonly targetSeq: number;
+  /** The newest `targetSeq` that was sent: nothing older is ever sent after it. */
+  readonly sentSeq: number;
+  readonly candidates: readonly Candidate[];
+  /** Since when all that was in force is among the candidates: a reading that may be older says nothing. */
+  readonly knownSince: number;
+  readonly sales: readonly Change[];
+  readonly restocks: readonly Change[];
+  /** Readings that still say something, oldest first. */
+  readonly readings: readonly Reading[];
+  /** Channel time up to which every order is known. */
+  readonly ordersWatermark: number;
+  /** When the newest finished fetch of this connection's orders was started. */
+  readonly ordersFetchedAt: number;
+  /** When the newest read was answered. */
+  readonly readAt: number;
+  /** Units withheld everywhere because a reading suggests sales that we have not seen. */
+  readonly hold: number;
+  /** Units that became known only after a write which may have offered them again. */
+  readonly resurrectedUnits: number;
+};
+
+/** Readings kept as evidence; the oldest goes first. */
+const readingsMax = 6;
+/** Less than a millisecond: tells apart what happened within one. */
+const tick = 0.5;
+
+/** A unit whose number was just read or written for certain. `at` is when. */
+export function newShadow(
+  unit: string,
+  bounds: Bounds,
+  start: { readonly value: number; readonly at: number; readonly targetSeq: number; readonly mode?: Mode },
+): Shadow {
+  const { value, at, targetSeq, mode = 'shared' } = start;
+  return {
+    unit,
+    mode,
+    bounds,
+    target: value,
+    targetSeq,
+    sentSeq: targetSeq,
+    candidates: [{ ...certain('start', value, at, at), targetSeq }],
+    knownSince: at,
+    sales: [],
+    restocks: [],
+    readings: [],
+    ordersWatermark: at,
+    ordersFetchedAt: Number.NEGATIVE_INFINITY,
+    readAt: Number.NEGATIVE_INFINITY,
+    hold: 0,
+    resurrectedUnits: 0,
+  };
+}
+
+function certain(key: string, value: number, from: number, until: number): Candidate {
+  return {
+    key,
+    value,
+    spread: 0,
+    targetSeq: 0,
+    expected: null,
+    sentAt: from,
+    lastSentAt: from,
+    settledAt: until,
+    state: 'EFFECTIVE',
+    endedAt: null,
+  };
+}
+
+export function targetSet(shadow: Shadow, target: number, targetSeq: number): Shadow {
+  if (targetSeq < shadow.targetSeq) return shadow;
+  if (shadow.target === target && shadow.targetSeq === targetSeq) return shadow;
+  return { ...shadow, target, targetSeq };
+}
+
+/** A write leaves. The same key again is a retry: one candidate, whose effect may come as late as the newest attempt's. */
+export function writeSent(
+  shadow: Shadow,
+  write: {
+    readonly key: string;
+    readonly value: number;
+    readonly targetSeq: number;
+    readonly expected: number | null;
+  },
+  now: number,
+): Shadow {
+  if (write.targetSeq < shadow.sentSeq)
+    throw new Error(`write ${write.key} is older than what was sent to ${shadow.unit}`);
+  const again = shadow.candidates.some(({ key }) => key === write.key);
+  const candidates = again
+    ? shadow.candidates.map((candidate) =>
+        candidate.key === write.key
+          ? { ...candidate, lastSentAt: now, state: 'SENT' as const, settledAt: null }
+          : candidate,
+      )
+    : [
+        ...shadow.candidates,
+        { ...certain(write.key, write.value, now, now), ...write, settledAt: null, state: 'SENT' as const },
+      ];
+  // What was read before this write left cannot show it, even in the same millisecond.
+  const readings = shadow.readings.map((reading) =>
+    reading.until >= now ? { ...reading, until: Math.max(reading.from, now - tick) } : reading,
+  );
+  return settled({ ...shadow, candidates, readings, sentSeq: write.targetSeq }, now);
+}
+
+export type WriteAnswer =
+  /** The answer proves that the write was in force when it was given. */
+  | { readonly kind: 'effective' }
+  /** Taken in; takes effect within `settleMax`. */
+  | { readonly kind: 'accepted' }
+  /** The compare failed and nothing changed. `actual` is what the channel says it shows. */
+  | { readonly kind: 'stale'; readonly actual: number | null }
+  /** Nothing changed: refused, or certainly not sent. */
+  | { readonly kind: 'rejected' }
+  /** No answer: it may or may not have happened. */
+  | { readonly kind: 'unknown' };
+
+export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, now: number): Shadow {
+  const written = shadow.candidates.find((candidate) => candidate.key === key);
+  if (written === undefined) return shadow;
+  const due = written.lastSentAt + shadow.bounds.settleMax;
+  switch (answer.kind) {
+    case 'effective':
+      return mayLandTwice(written)
+        ? replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now)
+        : replaceCandidate(shadow, { ...written, state: 'EFFECTIVE', settledAt: Math.min(now, due) }, now);
+    case 'accepted':
+      return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
+    case 'unknown':
+      return replaceCandidate(shadow, { ...written, state: 'UNKNOWN' }, now);
+    case 'rejected':
+    case 'stale': {
+      // An earlier attempt under this key that got no answer may have happened all the same.
+      const attempted = written.lastSentAt > written.sentAt;
+      const state = attempted && answer.kind === 'rejected' ? 'UNKNOWN' : 'REJECTED';
+      const next = replaceCandidate(shadow, { ...written, state }, now);
+      if (answer.kind === 'rejected' || answer.actual === null) return next;
+      // Under a repeated key the channel may tell again what it told the first time.
+      return readingTaken(next, { value: answer.actual, from: written.sentAt, until: now }, now);
+    }
+  }
+}
+
+function replaceCandidate(shadow: Shadow, candidate: Candidate, now: number): Shadow {
+  const candidates = shadow.candidates.map((other) => (other.key === candidate.key ? candidate : other));
+  return settled({ ...shadow, candidates }, now);
+}
+
+/** Units of an order became known: the ledger's movement for this unit, never a second delivery of the same news. */
+export function orderSeen(shadow: Shadow, sale: Change, now: number): Shadow {
+  const last = shadow.candidates.findLast(({ state }) => state !== 'UNKNOWN' && state !== 'REJECTED');
+  // Written without knowing of the sale, in force after it: the unit was offered a second time.
+  const offeredAgain =
+    last !== undefined &&
+    last.key !== 'start' &&
+    last.expected === null &&
+    sale.from - shadow.bounds.clockSkewMax < latestEffect(last, shadow.bounds);
+  return settled(
+    {
+      ...shadow,
+      sales: [...shadow.sales, sale],
+      resurrectedUnits: shadow.resurrectedUnits + (offeredAgain ? sale.quantity : 0),
+    },
+    now,
+  );
+}
+
+/** Units came back. The shown number only changes by itself when the channel put them back. */
+export function orderCancelled(
+  shadow: Shadow,
+  cancellation: Change & { readonly restockedByChannel: boolean },
+  now: number,
+): Shadow {
+  const { restockedByChannel, ...change } = cancellation;
+  return restockedByChannel ? settled({ ...shadow, restocks: [...shadow.restocks, change] }, now) : shadow;
+}
+
+/** Every order up to `to` (channel time) is known, by a fetch that was started at `fetchedAt`. */
+export function watermarkAdvanced(shadow: Shadow, to: number, fetchedAt: number, now: number): Shadow {
+  return settled(
+    {
+      ...shadow,
+      ordersWatermark: Math.max(shadow.ordersWatermark, to),
+      ordersFetchedAt: Math.max(shadow.ordersFetchedAt, fetchedAt),
+    },
+    now,
+  );
+}
+
+/** True when an order that old should have been known already: assumption A3 does not hold. */
+export function arrivedTooLate(shadow: Shadow, change: Change): boolean {
+  return change.until + shadow.bounds.clockSkewMax <= shadow.ordersWatermark;
+}
+
+/** The window in which a read's answer was true. */
+export function readingOf(
+  bounds: Bounds,
+  read: { readonly value: number; readonly requestedAt: number; readonly respondedAt: number },
+): Reading {
+  return { value: read.value, from: read.requestedAt - bounds.staleMax, until: read.respondedAt };
+}
+
+/** Remembers a reading. What it means is asked of `judge`; here it only ends candidates that it refutes. */
+export function readingTaken(shadow: Shadow, reading: Reading, now: number): Shadow {
+  const speaks = reading.from >= shadow.knownSince;
+  const readings = speaks ? [...shadow.readings, reading].slice(-readingsMax) : shadow.readings;
+  return settled({ ...shadow, readings, readAt: Math.max(shadow.readAt, reading.until) }, now);
+}
+
+/** Starts again from a reading: what an outside edit has made wrong is forgotten, writes that may still land are not. */
+export function rebased(shadow: Shadow, reading: Reading, now: number): Shadow {
+  const open = shadow.candidates.filter(
+    (candidate) => latestEffect(candidate, shadow.bounds) > reading.from && candidate.state !== 'REJECTED',
+  );
+  const base = certain(`reading:${reading.until}`, reading.value, reading.from, reading.until);
+  const candidates = [base, ...open.map(notEnded)];
+  return settled({ ...shadow, candidates, knownSince: reading.until, readings: [] }, now);
+}
+
+function notEnded(candidate: Candidate): Candidate {
+  return candidate.endedAt === null ? candidate : { ...candidate, endedAt: null };
+}
+
+/** Lets time and new knowledge have their effect. Every transition ends here; call it alone when only time has passed. */
+export function settled(shadow: Shadow, now: number): Shadow {
+  const { bounds } = shadow;
+  const known = ended(
+    mapped(shadow.candidates, (candidate) => aged(candidate, bounds, now)),
+    bounds,
+  );
+  const current = withCandidates(shadow, known);
+  const next = forgotten(withCandidates(current, ended(refuted(current), bounds)), now);
+  const hold = holdOf(next);
+  return hold === next.hold ? next : { ...next, hold };
+}
+
+function withCandidates(shadow: Shadow, candidates: readonly Candidate[]): Shadow {
+  return candidates === shadow.candidates ? shadow : { ...shadow, candidates };
+}

@@ -1,0 +1,146 @@
+/** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
+import { candidateRange, eventualRange, latestEffect, rangeNow } from './range.ts';
+import type { Candidate, Shadow } from './shadow.ts';
+
+export type Want = {
+  readonly target: number;
+  /** The ledger's seq that the target was computed from. */
+  readonly targetSeq: number;
+  /** False while something above the reachable range is unexplained: then nothing is raised anywhere. */
+  readonly raisesAllowed: boolean;
+};
+
+export type WritingLimits = {
+  readonly compareAndSet: boolean;
+  /** How old the looks of a fence may be when the raise is sent, in milliseconds. */
+  readonly fenceMax: number;
+  /**
+   * A lowering write to at most this many units pre-empts whatever is in flight; one that leaves more to sell waits for a lowering write in
+   * flight, because of two that overlap the older may land last. In units.
+   */
+  readonly preemptMax: number;
+  /** While an older write may still land after a zero, the zero is sent again after this many milliseconds, then ever more seldom. */
+  readonly zeroAgain: number;
+};
+
+export type Direction = 'zero' | 'lower' | 'raise';
+
+export type WriteDecision =
+  | {
+      readonly kind: 'none';
+      readonly reason: 'inStep' | 'observed' | 'older' | 'raisesStopped' | 'answerAwaited';
+    }
+  /** Something under way decides first; ask again at `until`. */
+  | { readonly kind: 'wait'; readonly until: number }
+  /** Fetch the connection's orders, then read the unit, then ask again. */
+  | { readonly kind: 'fence' }
+  | {
+      readonly kind: 'write';
+      readonly direction: Direction;
+      readonly value: number;
+      readonly targetSeq: number;
+      /** What the channel must still show; null for an absolute write. */
+      readonly expected: number | null;
+      /** The key of the same write sent before without an answer. */
+      readonly repeats: string | null;
+    };
+
+/** The decision about one unit. Asked after every transition of its shadow, and whenever the target changes. */
+export function decideWrite(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
+  if (shadow.mode === 'observe') return { kind: 'none', reason: 'observed' };
+  if (want.targetSeq < shadow.sentSeq) return { kind: 'none', reason: 'older' };
+  const target = shadow.mode === 'paused' ? 0 : want.target;
+  const eventual = eventualRange(shadow, now);
+  if (eventual.low === target && eventual.high === target) return { kind: 'none', reason: 'inStep' };
+  const wanted = { ...want, target };
+  return eventual.high > target
+    ? decideLowering(shadow, wanted, limits, now)
+    : decideRaise(shadow, wanted, limits, now);
+}
+
+/** To zero at once, whatever is in flight; else behind a lowering write in flight when more than `preemptMax` is left to sell. */
+function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
+  const newest = shadow.candidates.at(-1);
+  const direction = want.target === 0 ? 'zero' : 'lower';
+  if (newest !== undefined && isOpen(newest)) {
+    if (newest.state === 'UNKNOWN' && newest.value === want.target && newest.targetSeq === want.targetSeq)
+      return repeat(newest, direction);
+    const latest = latestEffect(newest, shadow.bounds);
+    const alone = candidateRange(shadow, newest, { from: now, until: Math.max(now, latest) });
+    // Ours is on its way; only an older one that may land after it is still above the target, and nothing can be done about that before.
+    if (newest.state !== 'UNKNOWN' && alone.high <= want.target)
+      return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
+    if (
+      want.target > limits.preemptMax &&
+      newest.state !== 'UNKNOWN' &&
+      latest > now &&
+      isLowering(shadow, newest)
+    )
+      return waiting(shadow, now);
+  }
+  return write(shadow, want, limits, direction, now);
+}
+
+/** A raise waits until nothing is in flight and the fence is clean. A compare-and-set from an exact number is its own fence. */
+function decideRaise(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
+  if (shadow.candidates.some(isOpen)) return waiting(shadow, now);
+  if (!want.raisesAllowed) return { kind: 'none', reason: 'raisesStopped' };
+  const { low, high } = rangeNow(shadow, now);
+  if (limits.compareAndSet && low === high) return write(shadow, want, limits, 'raise', now);
+  return isFenced(shadow, limits, now) ? write(shadow, want, limits, 'raise', now) : { kind: 'fence' };
+}
+
+export function isFenced(shadow: Shadow, { fenceMax }: WritingLimits, now: number): boolean {
+  return shadow.ordersFetchedAt >= now - fenceMax && shadow.readAt >= now - fenceMax;
+}
+
+/** Until the last open write has landed or never will; past that only its answer can tell, and the caller gives up on answers in time. */
+function waiting(shadow: Shadow, now: number): WriteDecision {
+  const until = lastSettling(shadow);
+  return until > now ? { kind: 'wait', until } : { kind: 'none', reason: 'answerAwaited' };
+}
+
+/** An older write that lands after the zero would be sold from unnoticed until it is read. */
+function zeroAgain(shadow: Shadow, newest: Candidate, limits: WritingLimits, now: number): WriteDecision {
+  const until = newest.lastSentAt + Math.max(limits.zeroAgain, newest.lastSentAt - newest.sentAt);
+  if (until >= lastSettling(shadow)) return waiting(shadow, now);
+  return now >= until && newest.state !== 'SENT'
+    ? repeat(newest, 'zero')
+    : { kind: 'wait', until: Math.max(until, now + 1) };
+}
+
+function isLowering({ candidates }: Shadow, newest: Candidate): boolean {
+  return candidates.some((older) => older !== newest && older.endedAt === null && older.value > newest.value);
+}
+
+function isOpen(candidate: Candidate): boolean {
+  return candidate.settledAt === null && candidate.state !== 'REJECTED';
+}
+
+/** When the last open write has landed or never will; 0 when none is open. */
+function lastSettling(shadow: Shadow): number {
+  return shadow.candidates.reduce(
+    (until, candidate) =>
+      isOpen(candidate) ? Math.max(until, latestEffect(candidate, shadow.bounds)) : until,
+    0,
+  );
+}
+
+function write(
+  shadow: Shadow,
+  want: Want,
+  limits: WritingLimits,
+  direction: Direction,
+  now: number,
+): WriteDecision {
+  // Where the number is not exact, a stale answer says what is shown, and nothing was changed.
+  const { low, high } = rangeNow(shadow, now);
+  const expected = limits.compareAndSet ? (direction === 'raise' ? low : high) : null;
+  const { target: value, targetSeq } = want;
+  return { kind: 'write', direction, value, targetSeq, expected, repeats: null };
+}
+
+function repeat(candidate: Candidate, direction: Direction): WriteDecision {
+  const { key, value, targetSeq, expected } = candidate;
+  return { kind: 'write', direction, value, targetSeq, expected, repeats: key };
+}

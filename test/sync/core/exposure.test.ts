@@ -1,0 +1,87 @@
+/** Proves the exposure meter: worst case, mean and probability, and what follows for protection and polling. */
+import { describe, expect, test } from 'vitest';
+import { demandAged, demandSeen, newDemand, ratesPerMs } from '../../../src/sync/core/demand.ts';
+import { exposedUnit, exposureOf, pollPause, protectionOf } from '../../../src/sync/core/exposure.ts';
+import { second, shadowOf, slow, written } from './support.ts';
+
+function unit(shownMax: number, mean: number) {
+  return { shownMax, ratePerMs: mean / 1_000, reaction: 1_000 };
+}
+
+describe('the exposure of an item', () => {
+  test('at worst is what all channels may show beyond what there is', () => {
+    expect(exposureOf(3, [unit(3, 0), unit(3, 0), unit(2, 0)])).toMatchObject({
+      worst: 5,
+      expected: 0,
+      probability: 0,
+      oversold: 0,
+    });
+    expect(exposureOf(-2, [unit(1, 0)])).toMatchObject({ worst: 1, oversold: 2 });
+  });
+
+  test('on average follows the sales that fit the time until a lowering is in force', () => {
+    const { expected, probability } = exposureOf(0, [unit(1, 0.5)]);
+
+    expect(expected).toBeCloseTo(1 - Math.exp(-0.5), 9);
+    expect(probability).toBeCloseTo(1 - Math.exp(-0.5), 9);
+  });
+
+  test('of two channels adds up what both sell', () => {
+    // Sold in all: 0, 1 or 2 with q = P[at least one sold]; one unit is there.
+    const q = 1 - Math.exp(-1);
+    expect(exposureOf(1, [unit(1, 1), unit(1, 1)]).expected).toBeCloseTo(q * q, 9);
+  });
+
+  test('counts a write that may still land', () => {
+    const late = written(shadowOf(5, slow), ['zero', 0], second, 'accepted');
+
+    expect(exposedUnit(late, 2 * second, { ratePerMs: 0, reaction: 0 }).shownMax).toBe(5);
+  });
+});
+
+describe('what follows', () => {
+  const pace = { ratePerMs: 1 / 60_000, reaction: 60_000 };
+  const limits = { epsilon: 0.01, surge: 1 };
+
+  test('escrow when little is left, the shared pool when much is, and no flicker between', () => {
+    expect(protectionOf(2, [pace], 'shared', limits)).toBe('escrow');
+    expect(protectionOf(50, [pace], 'escrow', limits)).toBe('shared');
+    expect(protectionOf(6, [pace], 'shared', limits)).toBe('shared');
+    expect(protectionOf(6, [pace], 'escrow', limits)).toBe('escrow');
+  });
+
+  test('orders are fetched sooner while a lost event could cost an oversell', () => {
+    const times = { ordinary: 60, watchful: 15, probabilityMax: 0.01 };
+
+    expect(pollPause({ oversold: 0, worst: 9, expected: 1, probability: 0.5 }, times)).toBe(15);
+    expect(pollPause({ oversold: 0, worst: 9, expected: 0, probability: 0.001 }, times)).toBe(60);
+  });
+});
+
+describe('demand', () => {
+  const limits = { halfLife: 600_000, priorPerMs: 1 / 60_000, priorUnits: 1, shareUnits: 10 };
+
+  test('before any sale is the expected pace in the earlier shares', () => {
+    const [first, other] = ratesPerMs([newDemand(0), newDemand(0)], [0.75, 0.25], limits);
+
+    expect(first).toBeCloseTo(0.75 / 60_000, 12);
+    expect(other).toBeCloseTo(0.25 / 60_000, 12);
+  });
+
+  test('in a rush rises on every channel, also on one that has not sold yet', () => {
+    const busy = demandSeen(demandAged(newDemand(0), true, 60_000, limits), 12);
+    const idle = demandAged(newDemand(0), true, 60_000, limits);
+
+    const rates = ratesPerMs([busy, idle], [0.5, 0.5], limits);
+
+    expect(Math.min(...rates)).toBeGreaterThan(0.5 / 60_000);
+  });
+
+  test('is not taken for low while nothing was shown', () => {
+    const shown = demandSeen(demandAged(newDemand(0), true, 60_000, limits), 2);
+    const soldOut = demandAged(shown, false, 3_600_000, limits);
+    const unsold = demandAged(shown, true, 3_600_000, limits);
+
+    expect(ratesPerMs([soldOut], [1], limits)[0]).toBeGreaterThan(ratesPerMs([unsold], [1], limits)[0] ?? 0);
+  });
+});
