@@ -19,7 +19,18 @@ export const Alert = builder.prismaNode('Alert', {
   description:
     'Something a person should look at. It is a row first: nobody has to be listening when it happens.',
   fields: (t) => ({
-    item: t.relation('item', { description: 'The item concerned.' }),
+    item: t.relation('item', {
+      nullable: true,
+      description: 'The item concerned; null when it is about a connection.',
+    }),
+    connection: t.relation('connection', {
+      nullable: true,
+      description: 'The marketplace account concerned; null when it is about an item.',
+    }),
+    message: t.exposeString('message', {
+      nullable: true,
+      description: 'What is wrong and the way out, in plain words; null where the kind says it all.',
+    }),
     kind: t.expose('kind', { type: AlertKind, description: 'What it is about.' }),
     status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
     units: t.exposeInt('units', {

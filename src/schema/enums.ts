@@ -41,6 +41,7 @@ export const MovementKind = upperCase('MovementKind', 'What caused a stock movem
   adjustment: 'Units added or taken away (`stockAdjust`).',
   count: 'A counted number (`stockSet`).',
   opening: 'The first number of an item.',
+  resolution: 'A decision on a proven conflict.',
 });
 
 export const StockReason = upperCase('StockReason', 'Why stock was changed by hand.', {
@@ -99,6 +100,11 @@ export const ConflictResolution = upperCase('ConflictResolution', 'A way out of 
 
 export const AlertKind = upperCase('AlertKind', 'What an alert is about.', {
   oversell: 'More units are promised to buyers than are on hand.',
+  oversell_risk: 'Nothing is left, and a channel is not confirmed at 0 yet.',
+  low_stock: 'As few units are available as the account calls low.',
+  still_on_sale: 'A channel still sells what is sold out, although it was told.',
+  broken_connection: 'A marketplace account cannot be used.',
+  blast_stopped: 'So many numbers would change at once that a person should look first.',
 });
 
 export const AlertStatus = upperCase('AlertStatus', 'Whether somebody has dealt with an alert.', {

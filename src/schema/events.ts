@@ -254,9 +254,9 @@ async function* presentAlerts(
 
 type PresentAlert = {
   readonly id: string;
-  readonly kind: 'oversell';
+  readonly kind: string;
   readonly status: AlertStatusName;
-  readonly itemId: string;
+  readonly itemId: string | null;
   readonly units: number;
   readonly updatedAt: Date;
   readonly orders: readonly { readonly orderId: string }[];

@@ -83,14 +83,6 @@ builder.prismaObjectFields(Listing, (t) => ({
   writable: t.exposeBoolean('writable', {
     description: 'False when the channel owns the number (Amazon FBA): shown, never written.',
   }),
-  buffer: t.exposeInt('buffer', {
-    nullable: true,
-    description: "Units withheld from it, 0 or more; null means the connection's buffer.",
-  }),
-  quantityMax: t.exposeInt('quantityMax', {
-    nullable: true,
-    description: "Most units ever shown, 0 or more; null means the channel's own limit.",
-  }),
   lastError: t.exposeString('lastError', {
     nullable: true,
     description: "The channel's words when it last refused; null when nothing failed since.",

@@ -19,9 +19,6 @@ export const PlatformConnection = builder.prismaNode('Connection', {
     }),
     status: t.expose('status', { type: ConnectionStatus, description: 'Whether it can be used.' }),
     syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
-    buffer: t.exposeInt('buffer', {
-      description: 'Units withheld from each of its listings, 0 or more. A listing may say otherwise.',
-    }),
     ordersWatermark: t.expose('ordersWatermark', {
       type: 'DateTime',
       nullable: true,

@@ -43,13 +43,14 @@ movement AS (
   RETURNING id
 ),
 dirty AS (
-  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread)
-  SELECT listing.id, listing.account_id, listing.connection_id, listing.connection_id IS NOT DISTINCT FROM stock.connection_id
+  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread, guarded)
+  SELECT listing.id, listing.account_id, listing.connection_id, listing.connection_id IS NOT DISTINCT FROM stock.connection_id, stock.kind <> 'order'
     FROM stock JOIN listings listing ON listing.item_id = stock.id
    WHERE listing.sync_enabled AND listing.writable AND stock.on_hand_delta <> stock.reserved_delta
    ORDER BY listing.id
   ON CONFLICT (listing_id) DO UPDATE
-     SET version = current.version + 1, not_before = now(), reread = current.reread OR excluded.reread
+     SET version = current.version + 1, not_before = now(), reread = current.reread OR excluded.reread,
+         guarded = current.guarded OR excluded.guarded
   RETURNING connection_id
 ),
 stock_event AS (

@@ -20,10 +20,15 @@ guard AS (
     FROM placed JOIN connections connection ON connection.id = placed.connection_id LEFT JOIN seen ON true
 ),
 level AS MATERIALIZED (
-  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id, guard.counted_before
+  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id, coalesce(wanted.known_listing_id, offer.listing_id) AS listing_id,
+         guard.counted_before
     FROM wanted CROSS JOIN guard CROSS JOIN LATERAL (
+      SELECT CASE WHEN wanted.known_listing_id IS NULL THEN coalesce(
+        (SELECT id FROM listings WHERE connection_id = wanted.connection_id AND unit_id = wanted.unit_id AND variant_id = wanted.variant_id),
+        (SELECT id FROM listings WHERE connection_id = wanted.connection_id AND sku = wanted.sku ORDER BY item_id IS NULL, id LIMIT 1)) END AS listing_id
+    ) offer CROSS JOIN LATERAL (
       SELECT CASE WHEN wanted.known_item_id IS NULL THEN coalesce(
-        (SELECT item_id FROM listings WHERE connection_id = wanted.connection_id AND unit_id = wanted.unit_id AND variant_id = wanted.variant_id),
+        (SELECT item_id FROM listings WHERE id = offer.listing_id),
         (SELECT item_id FROM listings WHERE connection_id = wanted.connection_id AND sku = wanted.sku AND item_id IS NOT NULL ORDER BY id LIMIT 1),
         (SELECT id FROM inventory_items WHERE account_id = wanted.account_id AND sku = wanted.sku),
         (SELECT item_id FROM sku_aliases WHERE account_id = wanted.account_id AND sku = wanted.sku)) END AS item_id
@@ -39,15 +44,15 @@ target AS MATERIALIZED (
 ),
 line AS (
   INSERT INTO order_lines AS current (account_id, order_id, platform_line_id, position, item_id, unit_id, variant_id, sku, title, ordered,
-                                      unit_price_minor, currency, reserved, shipped, held_reserved, held_shipped)
+                                      unit_price_minor, currency, reserved, shipped, held_reserved, held_shipped, listing_id)
   SELECT account_id, order_id, platform_line_id, position, item_id, unit_id, variant_id, sku, title, ordered,
-         unit_price_minor, currency, reserved, shipped, target_reserved, target_shipped
+         unit_price_minor, currency, reserved, shipped, target_reserved, target_shipped, listing_id
     FROM target
   ON CONFLICT (order_id, platform_line_id) DO UPDATE
      SET position = excluded.position, item_id = excluded.item_id, unit_id = excluded.unit_id, variant_id = excluded.variant_id,
          sku = excluded.sku, title = excluded.title, ordered = excluded.ordered, unit_price_minor = excluded.unit_price_minor,
          currency = excluded.currency, reserved = excluded.reserved, shipped = excluded.shipped,
-         held_reserved = excluded.held_reserved, held_shipped = excluded.held_shipped, updated_at = now()
+         held_reserved = excluded.held_reserved, held_shipped = excluded.held_shipped, listing_id = excluded.listing_id, updated_at = now()
   RETURNING id, platform_line_id
 ),
 change AS (
@@ -57,6 +62,14 @@ change AS (
          NULL::stock_reason AS reason, NULL::text AS reference, target.actor_kind, target.actor_id
     FROM target JOIN line USING (platform_line_id)
    WHERE target.target_reserved <> target.held_reserved OR target.target_shipped <> target.held_shipped
+),
+sale AS (
+  -- What the channel has taken off its own count, or may have put back: the listing's shadow explains its readings by it.
+  INSERT INTO channel_sales (account_id, listing_id, order_id, units, sold_from, sold_until)
+  SELECT account_id, listing_id, order_id, units, channel_created_at,
+         CASE WHEN revision = 1 THEN channel_created_at ELSE greatest(channel_created_at, channel_updated_at) END
+    FROM target CROSS JOIN LATERAL (SELECT target_reserved + target_shipped - held_reserved - held_shipped AS units) sold
+   WHERE listing_id IS NOT NULL AND units <> 0
 ),
 order_event AS (
   INSERT INTO events (account_id, topic, subject_id, payload)
@@ -98,13 +111,14 @@ placed AS (
      AND (current.channel_updated_at < excluded.channel_updated_at
           OR (current.channel_updated_at = excluded.channel_updated_at AND current.observed_at <= excluded.observed_at
               AND current.content_hash <> excluded.content_hash))
-  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, status, local_status, revision
+  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, channel_updated_at, status, local_status, revision
 ),
 wanted AS (
   SELECT placed.account_id, placed.connection_id, placed.id AS order_id, placed.revision, placed.local_status,
+         placed.channel_created_at, placed.channel_updated_at,
          'system'::actor_kind AS actor_kind, NULL::text AS actor_id,
          coalesce(line.id, held.platform_line_id) AS platform_line_id, coalesce(line.position, held.position) AS position,
-         held.item_id AS known_item_id, coalesce(line.unit_id, held.unit_id) AS unit_id, coalesce(line.variant_id, held.variant_id) AS variant_id,
+         held.item_id AS known_item_id, held.listing_id AS known_listing_id, coalesce(line.unit_id, held.unit_id) AS unit_id, coalesce(line.variant_id, held.variant_id) AS variant_id,
          coalesce(line.sku, held.sku) AS sku, coalesce(line.title, held.title) AS title, coalesce(line.ordered, held.ordered) AS ordered,
          coalesce(line.unit_price_minor, held.unit_price_minor) AS unit_price_minor, coalesce(line.currency, held.currency) AS currency,
          -- A line that an edit took out of the order holds nothing any more.
@@ -124,11 +138,12 @@ placed AS (
   UPDATE orders SET local_status = coalesce($3::order_status, local_status),
          status = greatest(channel_status, coalesce($3::order_status, local_status)), revision = revision + 1, updated_at = now()
    WHERE id = $2 AND account_id = $1
-  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, status, local_status, revision
+  RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, channel_updated_at, status, local_status, revision
 ),
 wanted AS (
   SELECT placed.account_id, placed.connection_id, placed.id AS order_id, placed.revision, placed.local_status,
-         $4::actor_kind AS actor_kind, $5::text AS actor_id, held.platform_line_id, held.position, held.item_id AS known_item_id,
+         placed.channel_created_at, placed.channel_updated_at,
+         $4::actor_kind AS actor_kind, $5::text AS actor_id, held.platform_line_id, held.position, held.item_id AS known_item_id, held.listing_id AS known_listing_id,
          held.unit_id, held.variant_id, held.sku, held.title, held.ordered, held.unit_price_minor, held.currency,
          held.reserved, held.shipped, held.held_reserved, held.held_shipped
     FROM placed JOIN order_lines held ON held.order_id = placed.id

@@ -64,7 +64,7 @@ WITH picked AS (
     JOIN listings listing ON listing.id = dirty.listing_id
     LEFT JOIN inventory_items item ON item.id = listing.item_id
     LEFT JOIN LATERAL (
-      SELECT least(item.available - coalesce(listing.buffer, connection.buffer), listing.quantity_max) AS quantity WHERE item.id IS NOT NULL
+      SELECT least(item.available - coalesce((listing.rule->>'buffer')::int, (connection.rule->>'buffer')::int, 0), (listing.rule->>'quantityMax')::int) AS quantity WHERE item.id IS NOT NULL
     ) wanted ON true
    WHERE dirty.connection_id = $1 AND dirty.not_before <= statement_timestamp()
      AND (dirty.leased_until IS NULL OR dirty.leased_until < statement_timestamp()
@@ -122,7 +122,8 @@ type ListingRow = {
 const loadSql = `
 SELECT listing.id, listing.item_id, listing.unit_id, listing.variant_id,
        listing.sync_enabled AND listing.writable AS enabled,
-       listing.quantity, coalesce(listing.buffer, connection.buffer) AS buffer, listing.quantity_max, item.available, item.seq,
+       listing.quantity, coalesce((listing.rule->>'buffer')::int, (connection.rule->>'buffer')::int, 0) AS buffer, (listing.rule->>'quantityMax')::int AS quantity_max,
+       item.available, item.seq,
        coalesce((SELECT json_agg(json_build_object('id', write.id, 'quantity', write.quantity, 'expected', write.expected,
                                                    'targetSeq', write.target_seq, 'state', write.state)
                                   ORDER BY write.target_seq, write.sent_at, write.id)

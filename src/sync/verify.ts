@@ -38,8 +38,8 @@ WITH due AS (
   UPDATE listing_writes write SET checked_at = now() FROM due
    WHERE write.listing_id = due.listing_id AND write.state IN ('sent', 'accepted', 'unknown')
 )
-SELECT due.listing_id, listing.unit_id, listing.variant_id, item.available, coalesce(listing.buffer, connection.buffer) AS buffer,
-       listing.quantity_max, now() AS asked_at,
+SELECT due.listing_id, listing.unit_id, listing.variant_id, item.available, coalesce((listing.rule->>'buffer')::int, (connection.rule->>'buffer')::int, 0) AS buffer,
+       (listing.rule->>'quantityMax')::int AS quantity_max, now() AS asked_at,
        -- The newest write has its whole settling time, whatever older ones did.
        NOT EXISTS (SELECT FROM listing_writes write WHERE write.listing_id = due.listing_id AND write.state IN ('sent', 'accepted', 'unknown')
                       AND write.sent_at >= now() - $3 * interval '1 ms') AS overdue

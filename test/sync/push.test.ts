@@ -61,7 +61,7 @@ describe('the order of sending', () => {
   test('a buffer counts: what it brings to zero goes first', async () => {
     await listed(8, 9);
     const buffered = await listed(2, 9);
-    await open.pool.query('UPDATE listings SET buffer = 3 WHERE id = $1', [buffered.listingId]);
+    await open.pool.query(`UPDATE listings SET rule = '{"buffer": 3}' WHERE id = $1`, [buffered.listingId]);
     await push({ batchMax: 1 });
     expect(quantities()).toEqual([0, 8]);
   });

@@ -86,7 +86,7 @@ describe('stock that falls while a write hangs', () => {
 
   test('is written at once also when a buffer is withheld', async () => {
     const one = await listed(10, 12);
-    await open.pool.query('UPDATE listings SET buffer = 4 WHERE id = $1', [one.listingId]);
+    await open.pool.query(`UPDATE listings SET rule = '{"buffer": 4}' WHERE id = $1`, [one.listingId]);
     const slow = await hang();
     await support.moveStock(open.pool, one.item, -3);
     await push();
@@ -96,7 +96,7 @@ describe('stock that falls while a write hangs', () => {
 
   test('is not written twice when a maximum hides the fall', async () => {
     const one = await listed(100, 12);
-    await open.pool.query('UPDATE listings SET quantity_max = 10 WHERE id = $1', [one.listingId]);
+    await open.pool.query(`UPDATE listings SET rule = '{"quantityMax": 10}' WHERE id = $1`, [one.listingId]);
     const slow = await hang();
     await support.moveStock(open.pool, one.item, -3);
     await push();

@@ -226,7 +226,9 @@ test('a reading that a newer write has overtaken decides nothing', async () => {
 
 test('the target that a reading is compared with honours the listing’s rule', async () => {
   const one = await support.insertListed(open.pool, { connection, channel }, 20, 9);
-  await open.pool.query('UPDATE listings SET buffer = 2, quantity_max = 7 WHERE id = $1', [one.listingId]);
+  await open.pool.query(`UPDATE listings SET rule = '{"buffer": 2, "quantityMax": 7}' WHERE id = $1`, [
+    one.listingId,
+  ]);
   await push();
   support.show(channel, one, 7);
   await pass(intervalMs + 1);

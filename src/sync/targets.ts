@@ -1,0 +1,109 @@
+/** What each listing should show, from the rows that decide it: stock, holds, open conflicts and three levels of rules, in one snapshot. */
+import { z } from 'zod';
+import type { Queryable } from '../db.ts';
+import { automaticBuffer, type RuleLevels, type Target, type TargetInput, targetOf } from './core/targets.ts';
+
+const units = z.int().min(0).max(1_000_000_000);
+
+/** One level of rules as it is stored and as clients give it. What is left out is decided by the level above. */
+export const storedRule = z.strictObject({
+  buffer: units.optional(),
+  cutOff: units.optional(),
+  quantityMax: units.optional(),
+  quantityMin: units.optional(),
+  share: z.number().min(0).max(1).optional(),
+  fixed: units.optional(),
+  paused: z.boolean().optional(),
+  /** Accepted probability, in (0, 1), that the other channels sell more than the buffer before a lowered number is in force here. */
+  automaticBuffer: z.number().gt(0).lt(1).optional(),
+});
+export type StoredRule = z.infer<typeof storedRule>;
+
+export type ListingTarget = {
+  readonly listingId: string;
+  readonly itemId: string;
+  readonly input: TargetInput;
+  /** The ledger's seq that the numbers are from; grows with every change of what may be sold. */
+  readonly targetSeq: number;
+  /** False while some listing of the item shows more than anything explains: then nothing is raised anywhere. */
+  readonly raisesAllowed: boolean;
+};
+
+type TargetRow = {
+  listing_id: string;
+  item_id: string;
+  available: number;
+  seq: string;
+  account_rule: unknown;
+  connection_rule: unknown;
+  listing_rule: unknown;
+  holds: number;
+  conflict_delta: number;
+  raises_stopped: boolean;
+  others_per_hour: number;
+  reaction_ms: number;
+};
+
+const targetsSql = `
+SELECT listing.id AS listing_id, listing.item_id, sellable.available, sellable.seq, account.rule AS account_rule, connection.rule AS connection_rule,
+       listing.rule AS listing_rule, coalesce(shown.holds, 0)::int AS holds, coalesce(shown.raises_stopped, false) AS raises_stopped,
+       coalesce(shown.others_per_hour, 0) AS others_per_hour,
+       coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
+                  WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int AS conflict_delta,
+       -- Nine of ten sales are in force everywhere within this time; half a minute until it was measured.
+       coalesce((connection.measures->'saleToEffective'->>'p90')::real, 30000) AS reaction_ms
+  FROM listings listing
+  JOIN connections connection ON connection.id = listing.connection_id
+  JOIN accounts account ON account.id = listing.account_id
+  CROSS JOIN LATERAL item_sellable(listing.item_id) sellable
+  LEFT JOIN LATERAL (
+    SELECT sum(hold) AS holds, bool_or(raises_stopped) AS raises_stopped, sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id) AS others_per_hour
+      FROM shadows WHERE item_id = listing.item_id
+  ) shown ON true
+ WHERE listing.id = ANY($1) AND listing.item_id IS NOT NULL`;
+
+const hourMs = 3_600_000;
+
+/** By listing id; listings without an item have no target. `channelMax` is the largest number the channel shows. */
+export async function loadTargets(
+  db: Queryable,
+  listingIds: readonly string[],
+  channelMax: number,
+): Promise<ReadonlyMap<string, ListingTarget>> {
+  const { rows } = await db.query<TargetRow>({
+    name: 'targets-load',
+    text: targetsSql,
+    values: [listingIds],
+  });
+  return new Map(rows.map((row) => [row.listing_id, toTarget(row, channelMax)]));
+}
+
+export function targetFor({ input }: ListingTarget): Target {
+  return targetOf(input);
+}
+
+function toTarget(row: TargetRow, channelMax: number): ListingTarget {
+  const levels = [row.listing_rule, row.connection_rule, row.account_rule].map((rule) =>
+    storedRule.parse(rule),
+  );
+  const [listing, connection, account] = levels;
+  const epsilon = levels.find((rule) => rule.automaticBuffer !== undefined)?.automaticBuffer;
+  const rules = { listing, connection, account } as RuleLevels;
+  const input: TargetInput = {
+    available: row.available,
+    holds: row.holds,
+    conflictDelta: row.conflict_delta,
+    rules,
+    channelMax,
+    ...(epsilon === undefined
+      ? {}
+      : { automaticBuffer: automaticBuffer(row.others_per_hour / hourMs, row.reaction_ms, epsilon) }),
+  };
+  return {
+    listingId: row.listing_id,
+    itemId: row.item_id,
+    input,
+    targetSeq: Number(row.seq),
+    raisesAllowed: !row.raises_stopped,
+  };
+}
