@@ -118,6 +118,7 @@ async function openProduct(database: Database, connection: ShopConnection): Prom
       bus.publish('log');
       wakeUps.push(effect.connectionIds);
     },
+    onShown: () => Promise.resolve(),
   };
 
   async function apply(batch: readonly Order[]): Promise<number> {

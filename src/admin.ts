@@ -31,6 +31,14 @@ const connectionFile = z.object({
   name: z.string().min(1),
   settings: z.record(z.string(), z.unknown()),
   credentials: z.record(z.string(), z.string()),
+  bounds: z
+    .strictObject({
+      staleMaxMs: z.int().min(0),
+      settleMaxMs: z.int().min(0),
+      indexLagMs: z.int().min(0),
+      clockSkewMaxMs: z.int().min(0),
+    })
+    .optional(),
 });
 
 class UsageError extends Error {
@@ -86,7 +94,8 @@ async function connect(
   ]);
   if (rowCount === 0) throw new UsageError(`there is no account ${accountId}`);
   const { platform } = parsed.data;
-  const connection = await app.connections.identify({ accountId, ...parsed.data });
+  const { bounds, ...rest } = parsed.data;
+  const connection = await app.connections.identify({ accountId, ...rest, ...(bounds && { bounds }) });
   const connectionId = await app.connections.connect(connection);
   process.stdout.write(
     `connection ${connectionId} (${platform} ${connection.externalAccountId})\n` +

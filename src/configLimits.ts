@@ -251,6 +251,20 @@ export const limits = {
     [100, hour],
     'Pause between two looks at a channel write that is not yet proved.',
   ),
+  reconcileIntervalMs: integer(
+    'RECONCILE_INTERVAL_MS',
+    'ms',
+    30 * minute,
+    [100, 24 * hour],
+    'Pause between two looks at a listing that is in step; what an outside edit can go unnoticed.',
+  ),
+  fenceMaxMs: integer(
+    'FENCE_MAX_MS',
+    'ms',
+    15_000,
+    [100, 10 * minute],
+    'How old the look at orders and stock may be when a raise is sent.',
+  ),
   pushBatchMax: integer(
     'PUSH_BATCH_MAX',
     'listings',

@@ -11,7 +11,11 @@ export function syncLimits(config: Config): SyncLimits {
     // A lease must outlive the longest call made under it, or two workers would make that call at once.
     leaseMs: config.channelDeadlineMs * 2,
     lookIntervalMs: config.lookIntervalMs,
+    callMaxMs: config.channelDeadlineMs,
     verifyIntervalMs: config.verifyIntervalMs,
+    reconcileIntervalMs: config.reconcileIntervalMs,
+    fenceMaxMs: config.fenceMaxMs,
+    zeroAgainMs: 30_000,
     housekeepingIntervalMs: 60_000,
     pushBatchMax: config.pushBatchMax,
     inboxBatchMax: 20,

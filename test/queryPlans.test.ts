@@ -19,7 +19,7 @@ import { pollConnection } from '../src/sync/poll.ts';
 import { pushConnection } from '../src/sync/push.ts';
 import { adjustStock } from '../src/sync/stock.ts';
 import { lookForWork } from '../src/sync/supervisor.ts';
-import { verifyConnection } from '../src/sync/verify.ts';
+import { readConnection } from '../src/sync/reads.ts';
 import { type Api, openApi } from './schema/apiFixture.ts';
 import * as support from './support/channel.ts';
 import * as fixtures from './support/fixtures.ts';
@@ -57,7 +57,7 @@ const run = async (
 
 const wakeUps = {
   push: () => undefined,
-  verify: () => undefined,
+  read: () => undefined,
   poll: () => undefined,
   inbox: () => undefined,
   job: () => undefined,
@@ -212,8 +212,8 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       shop.connectionId,
     );
   },
-  'writes are verified': () =>
-    verifyConnection(support.verifyOptions(api.database.pool, connections), shop.connectionId),
+  'listings that are due are read': () =>
+    readConnection(support.readOptions(api.database.pool, connections), shop.connectionId),
   'a delivery is stored': () =>
     storeDelivery(
       api.database.pool,
@@ -237,6 +237,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       attemptsMax: 5,
       backoffMaxMs: 1_000,
       onApplied: () => undefined,
+      onShown: async () => undefined,
     });
   },
   'orders are polled': () =>
@@ -253,7 +254,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       },
       shop.connectionId,
     ),
-  'the supervisor looks': () => lookForWork({ db: api.database.pool, wakeUps, verifyIntervalMs: 1_000 }),
+  'the supervisor looks': () => lookForWork({ db: api.database.pool, wakeUps }),
   'operations without a worker are swept': () => sweepOperations(operations()),
   'one item is synced': () =>
     syncItem(operations(), caller, { itemId: rowId('item', 2_001), platforms: null, idempotencyKey: null }),

@@ -178,8 +178,18 @@ export type ConnectorCapabilities = {
   readonly pollIntervalMs: number;
   /** How far back each poll overlaps the one before, for late index entries. */
   readonly pollOverlapMs: number;
+  /** True when writes take effect in the order in which they were answered; false where an older one may land last. */
+  readonly ordersWrites: boolean;
   /** Longest time an accepted write may take to show. */
   readonly settleMaxMs: number;
+  /** How old what a read shows may be. */
+  readonly staleMaxMs: number;
+  /** Longest time from a sale until the channel's own interface shows the order. */
+  readonly indexLagMs: number;
+  /** How far the channel's clock may be from ours. */
+  readonly clockSkewMaxMs: number;
+  /** True when the channel may put the units of a cancelled order back on sale by itself. */
+  readonly restocksOnCancel: boolean;
 };
 
 /** What a connector is given. No connector reads a clock, a random source, a database or the environment by itself. */

@@ -58,6 +58,29 @@ export type Connection = {
   readonly credentials: Readonly<Record<string, string>>;
 };
 
+/** How late a marketplace is at worst, in milliseconds. */
+export type ConnectionBounds = {
+  readonly staleMaxMs: number;
+  readonly settleMaxMs: number;
+  readonly indexLagMs: number;
+  readonly clockSkewMaxMs: number;
+};
+
+/** A call that was given up may still be carried out for so long. */
+const callMs = 2_500;
+/** Marketplaces tell times to the second. */
+const roundingMs = 1_000;
+
+export function boundsOf(shop: Shop): ConnectionBounds {
+  const { readStaleMs, writeEffectMs, orderIndexLagMs } = shop.settings;
+  return {
+    staleMaxMs: readStaleMs.max,
+    settleMaxMs: writeEffectMs.max + callMs,
+    indexLagMs: orderIndexLagMs.max,
+    clockSkewMaxMs: roundingMs,
+  };
+}
+
 /** One webhook. The body is the same for every attempt. */
 export type Delivery = {
   readonly id: string;

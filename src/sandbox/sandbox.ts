@@ -2,10 +2,12 @@
 import { createAmazonChannel } from './amazon.ts';
 import { type BuyerOptions, type Buyers, createBuyers } from './buyers.ts';
 import {
+  boundsOf,
   type Channel,
   type ChannelFactory,
   type ChannelServer,
   type Connection,
+  type ConnectionBounds,
   serveChannel,
 } from './channel.ts';
 import { type Clock, createSystemClock, type SystemClock } from './clock.ts';
@@ -63,7 +65,7 @@ export type Sandbox = {
   /** Every shop as at the beginning, without orders, faults and remembered keys. Tokens stay good. */
   reset(): void;
   /** What a connector needs to reach this marketplace, with fresh tokens. Only while started. */
-  connection(platform: Platform): Connection;
+  connection(platform: Platform): Connection & { readonly bounds: ConnectionBounds };
   /** `http://127.0.0.1:port` of a marketplace. Only while started. */
   url(platform: Platform): string;
   /** Of the control API; null without one or while stopped. */
@@ -193,7 +195,10 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
         stockShop(shops[platform], world.catalogue);
       }
     },
-    connection: (platform) => channels[platform].connection(running(platform).url, webhooks[platform].target),
+    connection: (platform) => ({
+      ...channels[platform].connection(running(platform).url, webhooks[platform].target),
+      bounds: boundsOf(shops[platform]),
+    }),
     url: (platform) => running(platform).url,
     setWebhookTarget(platform, url) {
       webhooks[platform].target = url;

@@ -28,6 +28,15 @@ export type NewConnection = {
   readonly externalAccountId: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly credentials: Credentials;
+  /** Where they are known better than the marketplace's defaults, in milliseconds. */
+  readonly bounds?: ChannelBounds;
+};
+
+export type ChannelBounds = {
+  readonly staleMaxMs: number;
+  readonly settleMaxMs: number;
+  readonly indexLagMs: number;
+  readonly clockSkewMaxMs: number;
 };
 
 export interface Connections {
@@ -110,17 +119,31 @@ export function createConnections(options: ConnectionsOptions): Connections {
     },
 
     async connect(connection) {
-      const { accountId, platform, name, externalAccountId, settings, credentials } = connection;
+      const { accountId, platform, name, externalAccountId, settings, credentials, bounds } = connection;
       const sealed = secretBox.seal(JSON.stringify(credentials), sealedFor(connection));
       const { rows } = await db.query<{ id: string }>(
-        `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets, stale_max_ms, settle_max_ms,
+                                             index_lag_ms, clock_skew_max_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (account_id, platform, external_account_id) DO UPDATE
             SET name = excluded.name, settings = excluded.settings, secrets = excluded.secrets,
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
+                stale_max_ms = excluded.stale_max_ms, settle_max_ms = excluded.settle_max_ms, index_lag_ms = excluded.index_lag_ms,
+                clock_skew_max_ms = excluded.clock_skew_max_ms,
                 status = 'active', last_error = NULL, last_error_at = NULL, updated_at = now()
          RETURNING id`,
-        [accountId, platform, name, externalAccountId, JSON.stringify(settings), sealed],
+        [
+          accountId,
+          platform,
+          name,
+          externalAccountId,
+          JSON.stringify(settings),
+          sealed,
+          bounds?.staleMaxMs ?? null,
+          bounds?.settleMaxMs ?? null,
+          bounds?.indexLagMs ?? null,
+          bounds?.clockSkewMaxMs ?? null,
+        ],
       );
       const [row] = rows;
       if (row === undefined) throw new Error('a connection was neither inserted nor updated');

@@ -25,12 +25,14 @@ import {
   syncItem,
 } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
-import { pollConnection } from './poll.ts';
-import { pushConnection } from './push.ts';
+import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
+import { type PushOptions, pushConnection } from './push.ts';
+import { decisionOptions } from './pushRun.ts';
+import type { ReadingOptions } from './readings.ts';
+import { type ReadOptions, readConnection, takeShown } from './reads.ts';
 import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
-import { verifyConnection } from './verify.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
 export type SyncLimits = {
@@ -39,7 +41,12 @@ export type SyncLimits = {
   /** Longer than the longest channel call. */
   readonly leaseMs: number;
   readonly lookIntervalMs: number;
+  /** Longest run of one call to a channel. */
+  readonly callMaxMs: number;
   readonly verifyIntervalMs: number;
+  readonly reconcileIntervalMs: number;
+  readonly fenceMaxMs: number;
+  readonly zeroAgainMs: number;
   readonly housekeepingIntervalMs: number;
   readonly pushBatchMax: number;
   readonly inboxBatchMax: number;
@@ -102,6 +109,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     attemptsMax: limits.deliveryAttemptsMax,
     backoffMaxMs: limits.backoffMaxMs,
     onApplied: onMoved,
+    async onShown(channel, shown) {
+      const read = {
+        db: pool,
+        readings: (open: ConnectedChannel) => readingOptions(options, open),
+        decisions: (open: ConnectedChannel) => decisionOptions({ ...limits, newId: options.newId }, open),
+      };
+      if ((await takeShown(read, channel, shown)) > 0) wakeUps.push([channel.connection.id]);
+    },
   };
   const tail = createEventTail({
     db: pool,
@@ -151,9 +166,13 @@ function createTasks(
   signal: AbortSignal,
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
-  const { leaseMs, backoffMaxMs } = limits;
+  const { leaseMs } = limits;
   const onSettled = (itemIds: readonly string[]) => settleOperations(operations, itemIds);
-  const push = {
+  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
+  const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied: inbox.onApplied };
+  const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
+  const push: PushOptions = {
+    ...limits,
     signal,
     db,
     connections,
@@ -161,27 +180,47 @@ function createTasks(
     newId,
     log,
     batchMax: limits.pushBatchMax,
-    leaseMs,
-    backoffMaxMs,
+    readings,
+    fetching,
     onSettled,
   };
-  const verify = {
+  const read: ReadOptions = {
     db,
     connections,
-    clock,
-    intervalMs: limits.verifyIntervalMs,
     batchMax: limits.pushBatchMax,
+    intervalMs: limits.verifyIntervalMs,
+    readings,
+    decisions: (channel) => decisionOptions(push, channel),
   };
-  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
-  const poll = { db, connections, clock, log, intervalMs, overlapMs, leaseMs, onApplied: inbox.onApplied };
+  const poll = { ...fetching, connections, intervalMs };
   return {
     push: ofSubject((id) => pushConnection(push, id)),
-    verify: ofSubject(async (id) => {
-      if ((await verifyConnection(verify, id)) > 0) options.wakeUps.push([id]);
+    read: ofSubject(async (id) => {
+      if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
     }),
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: () => workOffInbox(inbox),
     job: ofSubject((id) => advanceJob(operations, id)),
+  };
+}
+
+function readingOptions(options: SyncEngineOptions, { connection, connector }: ConnectedChannel): ReadingOptions {
+  const { pool: db, clock, limits, wakeUps } = options;
+  return {
+    context: {
+      db,
+      now: clock.now,
+      connectionId: connection.id,
+      capabilities: connector.capabilities,
+      callMaxMs: limits.callMaxMs,
+      pace: limits,
+      onProven: () => Promise.resolve(),
+    },
+    async onUnexplained() {
+      await askForOrders(db, connection.id);
+      wakeUps.poll([connection.id]);
+    },
+    onConcerned: wakeUps.push,
   };
 }
 

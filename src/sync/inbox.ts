@@ -20,7 +20,11 @@ export type InboxOptions = {
   readonly attemptsMax: number;
   readonly backoffMaxMs: number;
   readonly onApplied: (effect: OrderEffect) => void;
+  /** A channel says what it shows: knowledge of the channel, never a movement of stock. */
+  readonly onShown: (channel: ConnectedChannel, shown: ShownStock) => Promise<void>;
 };
+
+export type ShownStock = Extract<ChannelMessage, { kind: 'stockChanged' }>;
 
 export type Delivery = {
   readonly id: string;
@@ -157,7 +161,7 @@ async function carryOut(
       return apply(order, observedAt);
     }
     case 'stockChanged':
-      await rememberShown(options.db, connection.id, message);
+      await options.onShown(channel, message);
       return { closed: false, note: null };
     case 'authorizationRevoked':
       await options.connections.report(
@@ -168,20 +172,6 @@ async function carryOut(
     case 'ignored':
       return { closed: false, note: message.reason };
   }
-}
-
-/** What a channel says it shows is a belief about the channel, never a movement of stock. */
-async function rememberShown(
-  db: Queryable,
-  connectionId: string,
-  message: Extract<ChannelMessage, { kind: 'stockChanged' }>,
-): Promise<void> {
-  await db.query(
-    `UPDATE listings SET quantity = $4, quantity_at = $5, updated_at = now()
-      WHERE connection_id = $1 AND unit_id = $2 AND variant_id = $3 AND (quantity_at IS NULL OR quantity_at < $5)
-        AND quantity IS DISTINCT FROM $4`,
-    [connectionId, message.address.unitId, message.address.variantId, message.quantity, message.at],
-  );
 }
 
 async function closeDelivery(options: InboxOptions, delivery: Delivery, note: string | null): Promise<void> {

@@ -20,12 +20,12 @@ guard AS (
     FROM placed JOIN connections connection ON connection.id = placed.connection_id LEFT JOIN seen ON true
 ),
 level AS MATERIALIZED (
-  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id, coalesce(wanted.known_listing_id, offer.listing_id) AS listing_id,
+  SELECT wanted.*, coalesce(wanted.known_item_id, found.item_id) AS item_id, offer.listing_id,
          guard.counted_before
     FROM wanted CROSS JOIN guard CROSS JOIN LATERAL (
-      SELECT CASE WHEN wanted.known_listing_id IS NULL THEN coalesce(
+      SELECT coalesce(wanted.known_listing_id,
         (SELECT id FROM listings WHERE connection_id = wanted.connection_id AND unit_id = wanted.unit_id AND variant_id = wanted.variant_id),
-        (SELECT id FROM listings WHERE connection_id = wanted.connection_id AND sku = wanted.sku ORDER BY item_id IS NULL, id LIMIT 1)) END AS listing_id
+        (SELECT id FROM listings WHERE connection_id = wanted.connection_id AND sku = wanted.sku ORDER BY item_id IS NULL, id LIMIT 1)) AS listing_id
     ) offer CROSS JOIN LATERAL (
       SELECT CASE WHEN wanted.known_item_id IS NULL THEN coalesce(
         (SELECT item_id FROM listings WHERE id = offer.listing_id),

@@ -6,17 +6,21 @@ import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
-export type PollOptions = {
+export type FetchOptions = {
   readonly db: Queryable;
-  readonly connections: Connections;
   readonly clock: Clock;
   readonly log: Log;
   /** Null leaves it to the channel's own default. */
-  readonly intervalMs: number | null;
   readonly overlapMs: number | null;
   /** Longest time between two pages; after it another worker may poll. */
   readonly leaseMs: number;
   readonly onApplied: (effect: OrderEffect) => void;
+};
+
+export type PollOptions = FetchOptions & {
+  readonly connections: Connections;
+  /** Null leaves it to the channel's own default. */
+  readonly intervalMs: number | null;
 };
 
 const leaseSql = `
@@ -60,7 +64,38 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   }
 }
 
-async function readPages(options: PollOptions, channel: ConnectedChannel, since: Date): Promise<number> {
+const sinceSql = `SELECT coalesce(orders_watermark, connected_at) AS watermark FROM connections WHERE id = $1`;
+const advanceSql = `UPDATE connections SET orders_watermark = greatest(orders_watermark, $2::timestamptz), last_polled_at = now() WHERE id = $1`;
+
+/** Asks for the orders now, whoever else is polling: what comes twice costs nothing. Null when every order up to the start of this call is known. */
+export async function fetchOrders(
+  options: FetchOptions,
+  channel: ConnectedChannel,
+): Promise<ChannelError | null> {
+  const { id } = channel.connection;
+  const { rows } = await options.db.query<{ watermark: Date }>(sinceSql, [id]);
+  const [row] = rows;
+  if (row === undefined) return new ChannelError('misconfigured', 'the connection was removed');
+  const overlapMs = options.overlapMs ?? channel.connector.capabilities.pollOverlapMs;
+  const startedAt = new Date(options.clock.now());
+  try {
+    await readPages(options, channel, new Date(row.watermark.getTime() - overlapMs));
+    await options.db.query(advanceSql, [id, startedAt]);
+    return null;
+  } catch (error) {
+    if (error instanceof ChannelError) return error;
+    throw error;
+  }
+}
+
+/** Has the orders asked for as soon as a worker is free. */
+export async function askForOrders(db: Queryable, connectionId: string): Promise<void> {
+  await db.query('UPDATE connections SET next_poll_at = least(next_poll_at, now()) WHERE id = $1', [
+    connectionId,
+  ]);
+}
+
+async function readPages(options: FetchOptions, channel: ConnectedChannel, since: Date): Promise<number> {
   const { connection, connector } = channel;
   let changed = 0;
   const failed: string[] = [];
@@ -91,7 +126,7 @@ async function readPages(options: PollOptions, channel: ConnectedChannel, since:
 }
 
 async function applyPolled(
-  options: PollOptions,
+  options: FetchOptions,
   { connection }: ConnectedChannel,
   order: Order,
   observedAt: Date,

@@ -9,7 +9,6 @@ export type SupervisorOptions = {
   readonly clock: Clock;
   readonly wakeUps: WakeUps;
   readonly lookIntervalMs: number;
-  readonly verifyIntervalMs: number;
   readonly housekeepingIntervalMs: number;
   readonly eventRetentionMs: number;
   /** How long answered deliveries, settled writes and idempotency keys are kept. At least 24 h: the promise of a safe retry. */
@@ -23,9 +22,8 @@ const dueSql = `
 SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
   SELECT FROM dirty_listings WHERE connection_id = connection.id AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
 UNION ALL
-SELECT 'verify', id FROM connections connection WHERE status = 'active' AND EXISTS (
-  SELECT FROM listing_writes WHERE connection_id = connection.id AND state IN ('sent', 'accepted', 'unknown')
-     AND coalesce(checked_at, sent_at) < now() - $1 * interval '1 ms')
+SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
+  SELECT FROM shadows WHERE connection_id = connection.id AND read_due_at <= now())
 UNION ALL
 SELECT 'poll', id FROM connections
  WHERE status IN ('active', 'needs_authorization') AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
@@ -38,12 +36,11 @@ SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing')
 
 /** Wakes everything that is due now. Answers what was woken. */
 export async function lookForWork(
-  options: Pick<SupervisorOptions, 'db' | 'wakeUps' | 'verifyIntervalMs'>,
+  options: Pick<SupervisorOptions, 'db' | 'wakeUps'>,
 ): Promise<number> {
   const { rows } = await options.db.query<{ task: TaskName; subject: string | null }>({
     name: 'supervisor-look',
     text: dueSql,
-    values: [options.verifyIntervalMs],
   });
   for (const { task, subject } of rows) {
     if (task === 'inbox') options.wakeUps.inbox();
@@ -57,6 +54,8 @@ export async function lookForWork(
 const history: readonly (readonly [string, string])[] = [
   ['webhook_deliveries', `status = 'processed' AND received_at < $1`],
   ['idempotency_keys', 'created_at < $1'],
+  // Of listings that we do not write to: nobody will ask for these any more.
+  ['channel_sales', 'known_at < $1'],
   ['listing_writes', 'settled_at < $1'],
   ['sync_operations', 'completed_at < $1'],
   ['jobs', 'completed_at < $1'],

@@ -4,8 +4,8 @@ import type { WorkerUtils } from 'graphile-worker';
 export type WakeUps = {
   /** These connections have listings to bring in step. */
   push(connectionIds: readonly string[]): void;
-  /** These connections have writes whose effect is to be checked. */
-  verify(connectionIds: readonly string[]): void;
+  /** These connections have listings to read. */
+  read(connectionIds: readonly string[]): void;
   /** These connections are due for an order poll. */
   poll(connectionIds: readonly string[]): void;
   /** Deliveries are waiting. */
@@ -16,7 +16,7 @@ export type WakeUps = {
   flush(): Promise<void>;
 };
 
-export const taskNames = ['push', 'verify', 'poll', 'inbox', 'job'] as const;
+export const taskNames = ['push', 'read', 'poll', 'inbox', 'job'] as const;
 export type TaskName = (typeof taskNames)[number];
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
@@ -57,7 +57,7 @@ export function createWakeUps(
 
   return {
     push: (ids) => ids.forEach((id) => want('push', id)),
-    verify: (ids) => ids.forEach((id) => want('verify', id)),
+    read: (ids) => ids.forEach((id) => want('read', id)),
     poll: (ids) => ids.forEach((id) => want('poll', id)),
     inbox: () => want('inbox', null),
     job: (id) => want('job', id),

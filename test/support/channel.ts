@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { type Clock, systemClock } from '../../src/clock.ts';
+import type { ConnectedChannel } from '../../src/sync/connections.ts';
+import { newDemand } from '../../src/sync/core/demand.ts';
+import { type Bounds, newShadow } from '../../src/sync/core/shadow.ts';
 import type { ConnectorContext, ListingAddress, Platform } from '../../src/connectors/connector.ts';
 import type { Queryable } from '../../src/db.ts';
 import { silentLog } from '../../src/log.ts';
@@ -10,7 +13,9 @@ import { type Connections, createConnections } from '../../src/sync/connections.
 import { adjust } from '../../src/sync/ledger.ts';
 import { systemActor } from '../../src/sync/outcome.ts';
 import type { PushOptions } from '../../src/sync/push.ts';
-import type { VerifyOptions } from '../../src/sync/verify.ts';
+import { decisionOptions } from '../../src/sync/pushRun.ts';
+import type { ReadingOptions } from '../../src/sync/readings.ts';
+import type { ReadOptions } from '../../src/sync/reads.ts';
 import { insertItem, insertListing, type TestConnection, type TestItem, unique } from './fixtures.ts';
 import { type ScriptedChannel, show } from './scriptedChannel.ts';
 
@@ -48,31 +53,76 @@ export function connectTo(
   });
 }
 
+let passedMs = 0;
+
+/** The system's clock, ahead by all the time that `letTimePass` has let pass. */
+export const clock: Clock = { ...systemClock, now: () => Date.now() + passedMs };
+
+/** Longest channel call, in milliseconds. */
+export const callMaxMs = 30_000;
+const pace = { verifyIntervalMs: 10_000, reconcileIntervalMs: 1_800_000 };
+
+export function readingOptions(
+  pool: pg.Pool,
+  { connection, connector }: ConnectedChannel,
+  more: Partial<ReadingOptions> = {},
+): ReadingOptions {
+  const { capabilities } = connector;
+  return {
+    context: {
+      db: pool,
+      now: clock.now,
+      connectionId: connection.id,
+      capabilities,
+      callMaxMs,
+      pace,
+      onProven: async () => undefined,
+    },
+    onUnexplained: async () => undefined,
+    onConcerned: () => undefined,
+    ...more,
+  };
+}
+
 export function pushOptions(
   pool: pg.Pool,
   connections: Connections,
   more: Partial<PushOptions> = {},
 ): PushOptions {
+  const log = silentLog();
   return {
     db: pool,
     connections,
-    clock: systemClock,
+    clock,
     newId: randomUUID,
-    log: silentLog(),
+    log,
     batchMax: 50,
     leaseMs: 60_000,
+    callMaxMs,
+    fenceMaxMs: 15_000,
+    zeroAgainMs: 30_000,
     backoffMaxMs: 60_000,
+    readings: (channel) => readingOptions(pool, channel),
+    fetching: { db: pool, clock, log, overlapMs: null, leaseMs: 60_000, onApplied: () => undefined },
     onSettled: async () => undefined,
     ...more,
   };
 }
 
-export function verifyOptions(
-  db: Queryable,
+export function readOptions(
+  pool: pg.Pool,
   connections: Connections,
-  more: Partial<VerifyOptions> = {},
-): VerifyOptions {
-  return { db, connections, clock: systemClock, intervalMs: 10_000, batchMax: 50, ...more };
+  more: Partial<ReadOptions> = {},
+): ReadOptions {
+  return {
+    db: pool,
+    connections,
+    intervalMs: pace.verifyIntervalMs,
+    batchMax: 50,
+    readings: (channel) => readingOptions(pool, channel),
+    decisions: (channel) => decisionOptions(pushOptions(pool, connections), channel),
+    ...more,
+  };
 }
 
 // ------------------------------------------------------------------------------------------------------------- the tables
@@ -125,10 +175,39 @@ export async function insertListed(
   const { unitId = unique('unit'), variantId = '' } = address;
   const item = await insertItem(db, shop.connection.accountId, { onHand });
   const listingId = await insertListing(db, shop.connection, { itemId: item.id, unitId, variantId });
-  await db.query('UPDATE listings SET quantity = $2 WHERE id = $1', [listingId, shows]);
-  if (shows !== null) show(shop.channel, { unitId, variantId }, shows);
+  if (shows !== null) {
+    await insertShadow(db, shop.channel, listingId, shows);
+    show(shop.channel, { unitId, variantId }, shows);
+  }
   await markDirty(db, listingId);
   return { item, listingId, unitId, variantId };
+}
+
+/** What we know for certain of what a listing shows. */
+export async function insertShadow(
+  db: Queryable,
+  { capabilities }: ScriptedChannel,
+  listingId: string,
+  shows: number,
+): Promise<void> {
+  const bounds: Bounds = {
+    staleMax: capabilities.staleMaxMs,
+    settleMax: capabilities.settleMaxMs + callMaxMs,
+    clockSkewMax: capabilities.clockSkewMaxMs,
+    readMax: callMaxMs,
+    restocksOnCancel: capabilities.restocksOnCancel,
+  };
+  const at = clock.now() - 1;
+  const shadow = newShadow(listingId, bounds, { value: shows, at, targetSeq: 0 });
+  const traits = { compareAndSet: capabilities.compareAndSet, quantityMax: capabilities.quantityMax };
+  await db.query(
+    `WITH listing AS (
+       UPDATE listings SET quantity = $2, quantity_at = now() WHERE id = $1 RETURNING id, account_id, connection_id, item_id
+     )
+     INSERT INTO shadows (listing_id, account_id, connection_id, item_id, state, shown_min, shown_max, read_due_at)
+     SELECT id, account_id, connection_id, item_id, $3, $2, $2, now() + interval '30 minutes' FROM listing`,
+    [listingId, shows, JSON.stringify({ shadow, demand: newDemand(at), traits })],
+  );
 }
 
 /** Moves units on hand, as a person would. */
@@ -185,6 +264,7 @@ export async function letTimePass(db: Queryable, connectionId: string, ms: numbe
     ['webhook_deliveries', 'connection_id', ['not_before', 'leased_until']],
     ['connections', 'id', ['next_poll_at', 'poll_lease_until', 'refresh_lease_until']],
   ] as const;
+  passedMs += ms;
   for (const [table, column, times] of tables) {
     await db.query(`UPDATE ${table} SET ${times.map(earlier).join(', ')} WHERE ${column} = $1`, [
       connectionId,

@@ -36,7 +36,7 @@ export async function openTwoChannels(pool: pg.Pool): Promise<TwoChannels> {
   const told: true[] = [];
   const wakeUps: WakeUps = {
     push: (ids) => void woken.push(...ids.map((id) => `push ${id}`)),
-    verify: () => undefined,
+    read: () => undefined,
     poll: () => undefined,
     inbox: () => undefined,
     job: (id) => void woken.push(`job ${id}`),

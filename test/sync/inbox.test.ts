@@ -10,6 +10,7 @@ import {
   processDelivery,
   storeDelivery,
   workOffInbox,
+  type ShownStock,
 } from '../../src/sync/inbox.ts';
 import type { OrderEffect } from '../../src/sync/orders.ts';
 import * as support from '../support/channel.ts';
@@ -48,6 +49,7 @@ const options = (more: Partial<InboxOptions> = {}): InboxOptions => ({
   attemptsMax: 4,
   backoffMaxMs: 3_000,
   onApplied: () => undefined,
+  onShown: async () => undefined,
   ...more,
 });
 
@@ -293,35 +295,15 @@ describe('a delivery that cannot be carried out', () => {
   });
 });
 
-describe('a hint about stock', () => {
+test('a hint about stock is handed over as knowledge of the channel, and moves nothing', async () => {
   const at = fixtures.after(10);
-
-  async function hint(
-    quantity: number,
-    address: { unitId: string; variantId: string },
-    when = at,
-  ): Promise<void> {
-    await storeMessages({ kind: 'stockChanged', address, quantity, at: when });
-    await workOffInbox(options());
-  }
-
-  test('changes what we believe the channel shows, and neither stock nor the queue of listings to write', async () => {
-    const address = { unitId: '5', variantId: '' };
-    const listingId = await fixtures.insertListing(open.pool, connection, { itemId: item.id, ...address });
-    await hint(3, address);
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 3 });
-    expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 10, reserved: 0, seq: 1 });
-    expect(await support.readDirty(open.pool, listingId)).toBeNull();
-    expect(await readDeliveries()).toMatchObject([{ status: 'processed' }]);
-  });
-
-  test('that is older than what we know is forgotten', async () => {
-    const address = { unitId: '6', variantId: '' };
-    const listingId = await fixtures.insertListing(open.pool, connection, { itemId: item.id, ...address });
-    await hint(3, address);
-    await hint(8, address, fixtures.after(5));
-    expect(await support.readListing(open.pool, listingId)).toMatchObject({ quantity: 3 });
-  });
+  const address = { unitId: '5', variantId: '' };
+  const told: ShownStock[] = [];
+  await storeMessages({ kind: 'stockChanged', address, quantity: 3, at });
+  await workOffInbox(options({ onShown: async (_channel, shown) => void told.push(shown) }));
+  expect(told).toEqual([{ kind: 'stockChanged', address, quantity: 3, at }]);
+  expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 10, reserved: 0, seq: 1 });
+  expect(await readDeliveries()).toMatchObject([{ status: 'processed' }]);
 });
 
 test('a revoked access marks the connection for the seller', async () => {

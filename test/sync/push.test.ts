@@ -151,7 +151,7 @@ describe('a reading that is no number', () => {
     expect(channel.writes).toEqual([]);
     for (const { listingId } of [one, two]) {
       expect(await support.readListing(open.pool, listingId)).toMatchObject({
-        quantity: null,
+        quantity: 4,
         last_error: expect.stringContaining('does not track'),
       });
       expect(await support.readDirty(open.pool, listingId)).toBeNull();
@@ -260,17 +260,21 @@ describe('what an answer leaves behind', () => {
     expect(await support.readDirty(open.pool, listingId)).toBeNull();
   });
 
-  test('stale: what the channel said it shows counts, and the next write compares with that at once', async () => {
+  test('stale: what the channel said counts at once, the difference is held as unseen sales until the orders say otherwise', async () => {
     channel.capabilities.compareAndSet = true;
     const { listingId } = await listed(5, 9);
     answerOnce({ kind: 'stale', actual: 7 });
     await push();
     expect(channel.writes).toMatchObject([
       { quantity: 5, expected: 9 },
-      { quantity: 5, expected: 7 },
+      { quantity: 3, expected: 7 },
+      // The orders are known and there were none: somebody else took two away, and whether that counts is decided elsewhere.
+      { quantity: 5, expected: 3 },
     ]);
+    expect(channel.polledSince).toHaveLength(1);
     expect(channel.writes[0]?.key).not.toBe(channel.writes[1]?.key);
     expect((await support.readWrites(open.pool, listingId)).map(({ state }) => state).toSorted()).toEqual([
+      'effective',
       'effective',
       'stale',
     ]);
@@ -283,8 +287,8 @@ describe('what an answer leaves behind', () => {
     support.show(channel, one, 8);
     answerOnce({ kind: 'stale', actual: null });
     await push();
-    expect(channel.readCalls).toHaveLength(1);
-    expect(channel.writes.map(({ expected }) => expected)).toEqual([9, 8]);
+    expect(channel.readCalls.length).toBeGreaterThanOrEqual(1);
+    expect(channel.writes.slice(0, 2).map(({ expected }) => expected)).toEqual([9, 8]);
   });
 
   test('deferred: nothing is believed, and it is sent when the channel wants it', async () => {
@@ -314,6 +318,6 @@ describe('what an answer leaves behind', () => {
     expect(await support.readWrites(open.pool, listingId)).toMatchObject([
       { state: 'unknown', settled: false },
     ]);
-    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true });
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ attempts: 1, leased: false });
   });
 });

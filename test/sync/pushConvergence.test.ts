@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StockWrite, StockWriteResult } from '../../src/connectors/connector.ts';
 import type { Connections } from '../../src/sync/connections.ts';
 import { pushConnection } from '../../src/sync/push.ts';
-import { verifyConnection } from '../../src/sync/verify.ts';
+import { readConnection } from '../../src/sync/reads.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { readStock } from '../support/ledgerState.ts';
@@ -120,7 +120,7 @@ class Schedule {
   }
 
   async verify(): Promise<void> {
-    await verifyConnection(support.verifyOptions(open.pool, this.connections), this.connection.id);
+    await readConnection(support.readOptions(open.pool, this.connections), this.connection.id);
   }
 
   /** Until every run has ended or waits for an answer. */

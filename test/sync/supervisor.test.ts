@@ -31,7 +31,7 @@ async function databaseTime(): Promise<number | undefined> {
 
 const wakeUps: WakeUps = {
   push: (ids) => void woken.push(...ids.map((id) => `push ${id}`)),
-  verify: (ids) => void woken.push(...ids.map((id) => `verify ${id}`)),
+  read: (ids) => void woken.push(...ids.map((id) => `read ${id}`)),
   poll: (ids) => void woken.push(...ids.map((id) => `poll ${id}`)),
   inbox: () => void woken.push('inbox'),
   job: (id) => void woken.push(`job ${id}`),
@@ -40,7 +40,7 @@ const wakeUps: WakeUps = {
 
 async function look(): Promise<string[]> {
   woken = [];
-  const count = await lookForWork({ db: open.pool, wakeUps, verifyIntervalMs: 10_000 });
+  const count = await lookForWork({ db: open.pool, wakeUps  });
   expect(woken).toHaveLength(count);
   return woken.map((each) => each.replace(connection.id, 'here'));
 }
@@ -61,6 +61,14 @@ async function write(state: string): Promise<void> {
   );
 }
 
+/** A listing that is to be read from then on. */
+async function readBy(when: string): Promise<void> {
+  const item = await fixtures.insertItem(open.pool, connection.accountId);
+  const listingId = await fixtures.insertListing(open.pool, connection, { itemId: item.id });
+  await support.insertShadow(open.pool, support.createChannel(), listingId, 1);
+  await sql(`UPDATE shadows SET read_due_at = ${when}`);
+}
+
 describe('a look', () => {
   test('finds nothing where nothing is due', async () => {
     expect(await look()).toEqual([]);
@@ -77,19 +85,10 @@ describe('a look', () => {
     expect(await look()).toEqual([]);
   });
 
-  test.each(['sent', 'accepted', 'unknown'])(
-    'finds a write that is %s and was not checked of late',
-    async (state) => {
-      await write(state);
-      expect(await look()).toEqual(['verify here']);
-      await sql('UPDATE listing_writes SET checked_at = now()');
-      expect(await look()).toEqual([]);
-    },
-  );
-
-  test('leaves settled writes alone', async () => {
-    await write('effective');
-    await write('superseded');
+  test('finds a listing that is due to be read, and none that was read of late', async () => {
+    await readBy('now()');
+    expect(await look()).toEqual(['read here']);
+    await readBy(`now() + interval '1 minute'`);
     expect(await look()).toEqual([]);
   });
 
@@ -128,9 +127,9 @@ describe('a look', () => {
   test('finds everything of everybody at once', async () => {
     const other = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool), 'etsy');
     await dirtyListing();
-    await write('accepted');
+    await readBy('now()');
     await fixtures.insertDelivery(open.pool, connection, Buffer.from('[]'));
-    expect((await look()).toSorted()).toEqual(['inbox', `poll ${other.id}`, 'push here', 'verify here']);
+    expect((await look()).toSorted()).toEqual(['inbox', `poll ${other.id}`, 'push here', 'read here']);
   });
 });
 
@@ -145,7 +144,6 @@ describe('the supervisor', () => {
       clock,
       wakeUps,
       lookIntervalMs: 1_000,
-      verifyIntervalMs: 10_000,
       housekeepingIntervalMs: 60_000,
       eventRetentionMs: dayMs,
       recordRetentionMs: dayMs,

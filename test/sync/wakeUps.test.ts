@@ -38,13 +38,13 @@ describe('wake-ups', () => {
     wakeUps.inbox();
     wakeUps.inbox();
     wakeUps.poll(['a']);
-    wakeUps.verify(['a']);
+    wakeUps.read(['a']);
     wakeUps.job('j');
     const flushed = wakeUps.flush();
     await Promise.resolve();
     queue.gates[0]?.open();
     await flushed;
-    expect(queue.sent).toEqual([['push:a', 'push:b', 'inbox', 'poll:a', 'verify:a', 'job:j']]);
+    expect(queue.sent).toEqual([['push:a', 'push:b', 'inbox', 'poll:a', 'read:a', 'job:j']]);
   });
 
   test('that come while a send is under way follow it, the same ones too: the first may already be running', async () => {

@@ -43,7 +43,7 @@ async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<voi
   });
   const all = {
     push: record('push'),
-    verify: record('verify'),
+    read: record('read'),
     poll: record('poll'),
     inbox: record('inbox'),
     job: record('job'),
@@ -69,13 +69,13 @@ const idle = async (): Promise<boolean> =>
 test('every kind of wake-up runs its task with its subject, once', async () => {
   await working();
   wakeUps.push(['a', 'b']);
-  wakeUps.verify(['a']);
+  wakeUps.read(['a']);
   wakeUps.poll(['a']);
   wakeUps.inbox();
   wakeUps.job('j');
   await waitFor(() => runs.length === 6);
   await waitFor(idle);
-  expect(runs.toSorted()).toEqual(['inbox null', 'job j', 'poll a', 'push a', 'push b', 'verify a']);
+  expect(runs.toSorted()).toEqual(['inbox null', 'job j', 'poll a', 'push a', 'push b', 'read a']);
 });
 
 test('a task that fails is logged with its subject, is not run again by the queue, and holds up nothing', async () => {

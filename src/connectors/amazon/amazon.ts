@@ -26,7 +26,12 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       // The usage plan of searchOrders refills one call in about 179 s.
       pollIntervalMs: 180_000,
       pollOverlapMs: 600_000,
+      ordersWrites: false,
       settleMaxMs: 900_000,
+      staleMaxMs: 60_000,
+      indexLagMs: 120_000,
+      clockSkewMaxMs: 1_000,
+      restocksOnCancel: true,
     },
     check: () => checkAccount(api),
     ordersModifiedSince: (since) => amazonOrdersSince(api, since),

@@ -18,7 +18,12 @@ const capabilities: ConnectorCapabilities = {
   quantityMax: 1_000_000_000,
   pollIntervalMs: 60_000,
   pollOverlapMs: 600_000,
+  ordersWrites: true,
   settleMaxMs: 5_000,
+  staleMaxMs: 60_000,
+  indexLagMs: 60_000,
+  clockSkewMaxMs: 1_000,
+  restocksOnCancel: true,
 };
 
 /** Throws `ChannelError` (`misconfigured`) when a setting is wrong; missing credentials are reported by the first call. */

@@ -25,7 +25,12 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,
       pollOverlapMs: 600_000,
+      ordersWrites: true,
       settleMaxMs: 0,
+      staleMaxMs: 5_000,
+      indexLagMs: 10_000,
+      clockSkewMaxMs: 1_000,
+      restocksOnCancel: true,
     },
     async check() {
       const { shop } = await api.run({ operation: 'shop', variables: {}, schema: shopSchema, retry: 'safe' });

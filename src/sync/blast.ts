@@ -1,0 +1,128 @@
+/** The blast-radius guard: when people's changes would zero or change too much of a connection at once, it stops until somebody has looked. */
+import type pg from 'pg';
+import type { Queryable } from '../db.ts';
+import { guardBlast, type SendingClass } from './core/sending.ts';
+import type { Decided } from './decisions.ts';
+import { type Caller, done, type Outcome, refused } from './outcome.ts';
+
+/** A connection this small is never stopped, in listings changed. */
+const alwaysAllowed = 20;
+/** Changes count together while they are not further apart than this. */
+const windowMinutes = 60;
+/** How long an approval holds. */
+const approvalMinutes = 60;
+
+type CountRow = {
+  zeroed: string[];
+  changed: string[];
+  approved: boolean;
+  stopped: boolean;
+  listings: number;
+  zero_share_max: number;
+  change_share_max: number;
+};
+
+/** One row per connection, locked: runs of several workers count together, and a restart forgets nothing. */
+const countSql = `
+INSERT INTO blast_counts AS current (connection_id, account_id) SELECT id, account_id FROM connections WHERE id = $1
+ON CONFLICT (connection_id) DO UPDATE
+   SET since = CASE WHEN current.stopped_at IS NULL AND current.since < now() - interval '${windowMinutes} minutes' THEN now() ELSE current.since END,
+       zeroed = CASE WHEN current.stopped_at IS NULL AND current.since < now() - interval '${windowMinutes} minutes' THEN '{}' ELSE current.zeroed END,
+       changed = CASE WHEN current.stopped_at IS NULL AND current.since < now() - interval '${windowMinutes} minutes' THEN '{}' ELSE current.changed END
+RETURNING zeroed, changed, coalesce(approved_until > now(), false) AS approved, stopped_at IS NOT NULL AS stopped,
+  (SELECT count(*)::int FROM listings WHERE connection_id = $1 AND sync_enabled AND writable AND item_id IS NOT NULL) AS listings,
+  (SELECT zero_share_max FROM connections WHERE id = $1), (SELECT change_share_max FROM connections WHERE id = $1)`;
+
+/** Writes that follow from sales always go; the others count, and stop together when they are too many. */
+export async function guardBatch(
+  client: pg.PoolClient,
+  connectionId: string,
+  decided: readonly Decided[],
+): Promise<readonly Decided[]> {
+  const guarded = decided.filter((one) => one.kind === 'write' && one.claim.guarded);
+  if (guarded.length === 0) return decided;
+  const { rows } = await client.query<CountRow>({ name: 'blast-count', text: countSql, values: [connectionId] });
+  const [row] = rows;
+  if (row === undefined) return decided;
+  const sendables = guarded.flatMap((one) =>
+    one.kind === 'write'
+      ? [{ unit: one.claim.listingId, class: one.write.direction satisfies SendingClass, exposure: 0 }]
+      : [],
+  );
+  const verdict = guardBlast(
+    { zeroed: new Set(row.zeroed), changed: new Set(row.changed), approved: row.approved },
+    sendables,
+    row.listings,
+    { zeroShareMax: row.zero_share_max, changeShareMax: row.change_share_max, alwaysAllowed },
+  );
+  if (verdict.kind === 'stopped') {
+    await stop(client, connectionId, verdict);
+    return decided.map((one) => (guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one));
+  }
+  const { zeroed, changed } = verdict.count;
+  await client.query({
+    name: 'blast-keep',
+    text: 'UPDATE blast_counts SET zeroed = $2, changed = $3 WHERE connection_id = $1',
+    values: [connectionId, [...zeroed], [...changed]],
+  });
+  return decided;
+}
+
+const stopSql = `
+WITH stopped AS (
+  UPDATE blast_counts SET stopped_at = coalesce(stopped_at, now()) WHERE connection_id = $1 RETURNING connection_id, account_id
+), alert AS (
+  INSERT INTO alerts AS current (account_id, kind, connection_id, units, message)
+  SELECT account_id, 'blast_stopped', connection_id, $2, $3 FROM stopped
+  ON CONFLICT (connection_id, kind) WHERE status <> 'resolved' AND connection_id IS NOT NULL
+  DO UPDATE SET units = excluded.units, message = excluded.message, updated_at = now() WHERE current.units < excluded.units
+  RETURNING *
+)
+INSERT INTO events (account_id, topic, subject_id, payload)
+SELECT account_id, 'alert', id, jsonb_build_object('alertId', id, 'kind', kind, 'status', status, 'itemId', NULL, 'connectionId', connection_id,
+         'units', units, 'orderIds', '[]'::jsonb) FROM alert`;
+
+async function stop(
+  client: pg.PoolClient,
+  connectionId: string,
+  { zeroing, changing, listings }: { readonly zeroing: number; readonly changing: number; readonly listings: number },
+): Promise<void> {
+  const message =
+    `Of ${listings} listings ${changing} would change and ${zeroing} would go to zero within an hour. ` +
+    'Nothing more is written there by this change until somebody has looked at it (blastApprove); sales still lower their listings.';
+  await client.query({ name: 'blast-stop', text: stopSql, values: [connectionId, changing, message] });
+}
+
+const approveSql = `
+WITH approved AS (
+  INSERT INTO blast_counts AS current (connection_id, account_id, approved_until, approved_by)
+  SELECT id, account_id, now() + interval '${approvalMinutes} minutes', $3 FROM connections WHERE id = $2 AND account_id = $1
+  ON CONFLICT (connection_id) DO UPDATE
+     SET approved_until = excluded.approved_until, approved_by = excluded.approved_by, stopped_at = NULL, since = now(), zeroed = '{}', changed = '{}'
+  RETURNING connection_id
+), alert AS (
+  UPDATE alerts SET status = 'resolved', resolved_at = now(), updated_at = now()
+   WHERE connection_id = (SELECT connection_id FROM approved) AND kind = 'blast_stopped' AND status <> 'resolved'
+  RETURNING *
+), event AS (
+  INSERT INTO events (account_id, topic, subject_id, payload)
+  SELECT account_id, 'alert', id, jsonb_build_object('alertId', id, 'kind', kind, 'status', status, 'itemId', NULL, 'connectionId', connection_id,
+           'units', units, 'orderIds', '[]'::jsonb) FROM alert
+), going_on AS (
+  UPDATE dirty_listings SET not_before = now() WHERE connection_id = (SELECT connection_id FROM approved) AND guarded
+)
+SELECT connection_id FROM approved`;
+
+/** What was stopped goes on, and for an hour nothing of this connection is stopped. Approving twice, or with nothing stopped, is no error. */
+export async function approveBlast(
+  db: Queryable,
+  caller: Caller,
+  connectionId: string,
+): Promise<Outcome<{ connectionId: string }>> {
+  const { actor, accountId } = caller;
+  const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
+  const { rows } = await db.query<{ connection_id: string }>(approveSql, [accountId, connectionId, by]);
+  if (rows.length === 0)
+    return refused({ code: 'NOT_FOUND', message: 'There is no such connection.', field: ['input', 'connectionId'] });
+  return done({ connectionId });
+}

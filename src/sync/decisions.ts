@@ -1,0 +1,190 @@
+/** Decides about claimed listings in one transaction: each decision is made on the newest stock under the shadow's lock, and a write is remembered before it leaves. */
+import type pg from 'pg';
+import type { ConnectorCapabilities } from '../connectors/connector.ts';
+import { guardBatch } from './blast.ts';
+import { excessOf } from './core/range.ts';
+import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
+import { decideWrite, type Direction, type WriteDecision, type WritingLimits } from './core/writing.ts';
+import { type Claim, recordWrites } from './pushSql.ts';
+import type { KeptListing } from './shadows.ts';
+import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
+
+export type PlannedWrite = {
+  readonly listing: KeptListing;
+  readonly key: string;
+  readonly quantity: number;
+  readonly expected: number | null;
+  readonly targetSeq: number;
+  readonly direction: Direction;
+};
+
+export type Decided = { readonly claim: Claim; readonly listing: KeptListing } & (
+  | /** In step, or nothing of ours to show. */ { readonly kind: 'done' }
+  /** Something under way decides first; `until` is in milliseconds. */
+  | { readonly kind: 'wait'; readonly until: number }
+  /** It must be read before anything can be said; `orders`: those of its channel first. */
+  | { readonly kind: 'look'; readonly orders: boolean }
+  | { readonly kind: 'write'; readonly write: PlannedWrite }
+  /** So many numbers would change that a person should look first. */
+  | { readonly kind: 'stopped' }
+  /** It could not be read, and nothing may be written without. */
+  | { readonly kind: 'unreadable'; readonly reason: string }
+);
+
+/** By listing id, what was looked at in this very run: null when it was read, else why it could not be. */
+export type Looks = ReadonlyMap<string, string | null>;
+
+export type DecisionOptions = {
+  readonly capabilities: ConnectorCapabilities;
+  readonly connectionId: string;
+  readonly newId: () => string;
+  /** How old the looks of a fence may be when the raise is sent, in milliseconds. */
+  readonly fenceMaxMs: number;
+  /** While an older write may still land after a zero, the zero is sent again after so many milliseconds, then ever more seldom. */
+  readonly zeroAgainMs: number;
+  /** Wait for an answer that is overdue, in milliseconds. */
+  readonly answerWaitMs: number;
+};
+
+export async function decide(
+  client: pg.PoolClient,
+  options: DecisionOptions,
+  claims: readonly Claim[],
+  kept: readonly KeptListing[],
+  looks: Looks,
+  now: number,
+): Promise<readonly Decided[]> {
+  const targets = await loadTargets(
+    client,
+    kept.map(({ listingId }) => listingId),
+    options.capabilities.quantityMax,
+  );
+  const byId = new Map(kept.map((listing) => [listing.listingId, listing]));
+  const decided = claims.flatMap((claim): Decided[] => {
+    const listing = byId.get(claim.listingId);
+    if (listing === undefined) return [];
+    const target = targets.get(claim.listingId);
+    return [decideOne(options, claim, listing, target && withHolds(target, kept), looks, now)];
+  });
+  const allowed = await guardBatch(client, options.connectionId, decided);
+  const writes = allowed.flatMap((one) => (one.kind === 'write' ? [one.write] : []));
+  for (const { listing, key, quantity: value, expected, targetSeq } of writes) {
+    if (listing.shadow !== null)
+      listing.shadow = writeSent(listing.shadow, { key, value, expected, targetSeq }, now);
+  }
+  await recordWrites(client, writes);
+  return allowed;
+}
+
+/** What the shadows of this transaction withhold counts now, not only once it is stored. */
+function withHolds(target: ListingTarget, kept: readonly KeptListing[]): ListingTarget {
+  const ours = kept.filter(({ itemId, shadow }) => itemId === target.itemId && shadow !== null);
+  const more = ours.reduce((sum, { shadow, stored }) => sum + (shadow?.hold ?? 0) - stored.hold, 0);
+  const stopped = ours.some(({ shadow }) => shadow?.readings.some((reading) => excessOf(shadow, reading) > 0));
+  const { input, raisesAllowed } = target;
+  return {
+    ...target,
+    input: { ...input, holds: Math.max(0, input.holds + more) },
+    raisesAllowed: raisesAllowed && !stopped,
+  };
+}
+
+function decideOne(
+  options: DecisionOptions,
+  claim: Claim,
+  listing: KeptListing,
+  target: ListingTarget | undefined,
+  looks: Looks,
+  now: number,
+): Decided {
+  const one = { claim, listing };
+  if (!listing.enabled || target === undefined) return { ...one, kind: 'done' };
+  const { target: quantity } = targetFor(target);
+  const seen = looks.get(claim.listingId);
+  if (seen === undefined && (listing.shadow === null || claim.reread))
+    return { ...one, kind: 'look', orders: false };
+  // What cannot be read may be too high: a zero goes out unread, everything else waits.
+  if (typeof seen === 'string' && quantity > 0) return { ...one, kind: 'unreadable', reason: seen };
+  const known = listing.shadow ?? unreadShadow(listing, options.capabilities.quantityMax, now);
+  const shadow = targetSet(known, quantity, target.targetSeq);
+  listing.shadow = shadow;
+  const want = { target: quantity, targetSeq: target.targetSeq, raisesAllowed: target.raisesAllowed };
+  const decision = decideWrite(shadow, want, limitsOf(options, listing), now);
+  return { ...one, ...meaningOf(options, listing, decision, now) };
+}
+
+type Meaning =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'wait'; readonly until: number }
+  | { readonly kind: 'look'; readonly orders: true }
+  | { readonly kind: 'write'; readonly write: PlannedWrite };
+
+function meaningOf(
+  options: DecisionOptions,
+  listing: KeptListing,
+  decision: WriteDecision,
+  now: number,
+): Meaning {
+  switch (decision.kind) {
+    case 'none':
+      return decision.reason === 'answerAwaited'
+        ? { kind: 'wait', until: now + options.answerWaitMs }
+        : { kind: 'done' };
+    case 'wait':
+      return decision;
+    case 'fence':
+      return { kind: 'look', orders: true };
+    case 'write': {
+      const { value: quantity, expected, targetSeq, direction, repeats } = decision;
+      const key = repeats ?? options.newId();
+      return { kind: 'write', write: { listing, key, quantity, expected, targetSeq, direction } };
+    }
+  }
+}
+
+const unread = 'unread';
+
+/** Anything from nothing to the most the channel can show. */
+function unreadShadow({ listingId, bounds }: KeptListing, most: number, now: number): Shadow {
+  const shadow = newShadow(listingId, bounds, { value: most, at: now, targetSeq: 0 });
+  return {
+    ...shadow,
+    candidates: shadow.candidates.map((candidate) => ({ ...candidate, key: unread, spread: most })),
+  };
+}
+
+export function limitsOf(options: DecisionOptions, { shadow }: KeptListing): WritingLimits {
+  const known = shadow?.candidates.every(({ key }) => key !== unread) ?? false;
+  return {
+    // There is nothing to compare with where nothing was ever read.
+    compareAndSet: options.capabilities.compareAndSet && known,
+    fenceMax: options.fenceMaxMs,
+    // Of two that overlap the older may land last: then only a zero is worth it.
+    preemptMax: options.capabilities.ordersWrites ? Number.MAX_SAFE_INTEGER : 0,
+    zeroAgain: options.zeroAgainMs,
+  };
+}
+
+/** True when the listing should be pushed: asked after readings, in their transaction. */
+export async function outOfStep(
+  client: pg.PoolClient,
+  options: DecisionOptions,
+  kept: readonly KeptListing[],
+  now: number,
+): Promise<readonly KeptListing[]> {
+  const targets = await loadTargets(
+    client,
+    kept.map(({ listingId }) => listingId),
+    options.capabilities.quantityMax,
+  );
+  return kept.filter((listing) => {
+    const target = targets.get(listing.listingId);
+    if (!listing.enabled || target === undefined || listing.shadow === null) return false;
+    const { input, targetSeq, raisesAllowed } = withHolds(target, kept);
+    const quantity = targetFor({ ...target, input }).target;
+    const shadow = targetSet(listing.shadow, quantity, targetSeq);
+    const want = { target: quantity, targetSeq, raisesAllowed };
+    const { kind } = decideWrite(shadow, want, limitsOf(options, listing), now);
+    return kind === 'write' || kind === 'fence';
+  });
+}

@@ -1,0 +1,168 @@
+/** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
+import type { StockWriteResult } from '../connectors/connector.ts';
+import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
+import type { PlannedWrite } from './decisions.ts';
+import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
+import { type ClaimOutcome, recordAnswers, settleClaims } from './pushSql.ts';
+import { type KeptListing, withShadows } from './shadows.ts';
+
+/** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */
+const callsMax = 4;
+
+/** Zeroes and lowering writes are answered before the first raise leaves. Answers what is still to be done. */
+export async function sendWrites(run: Run, writes: readonly ToWrite[]): Promise<readonly Pending[]> {
+  if (writes.length === 0) return [];
+  const lowering = writes.filter(({ write }) => write.direction !== 'raise');
+  const raising = writes.filter(({ write }) => write.direction === 'raise');
+  const pending: Pending[] = [];
+  for (const part of [lowering, raising]) {
+    const waiting = callsOf(run, part).values();
+    const lane = async (): Promise<void> => {
+      for (const call of waiting) pending.push(...(await sendCall(run, call)));
+    };
+    await Promise.all(Array.from({ length: callsMax }, lane));
+  }
+  return pending;
+}
+
+/** As many writes as the channel takes at once, to zero first, never parting what one write replaces together. */
+function callsOf({ channel }: Run, part: readonly ToWrite[]): readonly (readonly ToWrite[])[] {
+  const { writesPerCall } = channel.connector.capabilities;
+  const urgentFirst = part.toSorted((one, other) => rank(one) - rank(other));
+  const units = Map.groupBy(urgentFirst, ({ write }) => write.listing.unitId);
+  const packed: ToWrite[][] = [];
+  for (const unit of units.values()) {
+    const last = packed.at(-1);
+    if (last !== undefined && last.length + unit.length <= writesPerCall) last.push(...unit);
+    else packed.push([...unit]);
+  }
+  return packed;
+}
+
+function rank({ write }: ToWrite): number {
+  return write.direction === 'zero' ? 0 : 1;
+}
+
+type Answered = ToWrite & { readonly result: StockWriteResult; readonly sentAt: number };
+
+async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pending[]> {
+  const { connector } = run.channel;
+  const sentAt = run.context.now();
+  const results = await connector.setStock(
+    call.map(({ write: { listing, quantity, expected, key } }) => ({
+      address: { unitId: listing.unitId, variantId: listing.variantId },
+      quantity,
+      expected: connector.capabilities.compareAndSet ? expected : null,
+      key,
+    })),
+  );
+  const answered = call.map((one, index) => ({
+    ...one,
+    result: results[index] ?? ({ kind: 'unknown', reason: 'the connector gave no result' } as const),
+    sentAt,
+  }));
+  for (const { write, result } of answered) logAnswer(run, write, result);
+  return takeAnswers(run, answered);
+}
+
+const spoken = new Set<StockWriteResult['kind']>(['effective', 'accepted', 'stale', 'rejected']);
+
+function logAnswer(run: Run, { key, listing, quantity, targetSeq }: PlannedWrite, result: StockWriteResult): void {
+  run.heard ||= spoken.has(result.kind);
+  const fields = { writeId: key, listingId: listing.listingId, quantity, targetSeq };
+  if (result.kind === 'effective' || result.kind === 'accepted')
+    run.options.log.info({ ...fields, result: result.kind }, 'stock written');
+  else run.options.log.warn({ ...fields, result }, 'stock not written');
+}
+
+/** One transaction: the answers become evidence, and what follows from them is decided at once. */
+async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<readonly Pending[]> {
+  const byListing = new Map(answers.map((answer) => [answer.claim.listingId, answer]));
+  const { result, wake } = await withShadows(run.context, [...byListing.keys()], async (client, kept, now) => {
+    for (const listing of kept) {
+      const answer = byListing.get(listing.listingId);
+      if (answer !== undefined && listing.shadow !== null)
+        listing.shadow = evidence(listing.shadow, answer, now);
+    }
+    await recordAnswers(client, answers.map((answer) => toRow(answer, kept)));
+    const outcomes = answers.flatMap((answer) => followUp(run, answer));
+    await settleClaims(client, run.owner, outcomes);
+    const settled = new Set(outcomes.map(({ listingId }) => listingId));
+    const open = answers.filter(({ claim }) => !settled.has(claim.listingId));
+    // Nothing is known of what the channel shows then: it is read before anything else is said.
+    const puzzling = open.filter(({ result: answer }) => answer.kind === 'stale' && answer.actual === null);
+    const looks = puzzling.map(({ claim, listing }): Pending => ({ claim, listing, kind: 'look', orders: false }));
+    const claims = open.filter((answer) => !puzzling.includes(answer)).map(({ claim }) => claim);
+    return claims.length === 0 ? looks : [...looks, ...(await decideKept(run, client, claims, kept, now))];
+  });
+  run.reading.onConcerned(wake);
+  return result;
+}
+
+function evidence(shadow: Shadow, { write, result, sentAt }: Answered, now: number): Shadow {
+  const { key, quantity } = write;
+  if (result.kind === 'effective' && result.quantity !== quantity) {
+    // The channel made another number of it: what it shows counts, not what was asked.
+    const doubtful = writeAnswered(shadow, key, { kind: 'unknown' }, now);
+    return readingTaken(doubtful, { value: result.quantity, from: sentAt, until: now }, now);
+  }
+  return writeAnswered(shadow, key, meaningOf(result), now);
+}
+
+function meaningOf(result: StockWriteResult): WriteAnswer {
+  switch (result.kind) {
+    case 'effective':
+    case 'accepted':
+    case 'unknown':
+    case 'rejected':
+      return { kind: result.kind };
+    case 'stale':
+      return { kind: 'stale', actual: result.actual };
+    case 'deferred':
+      // Certainly not sent or not applied.
+      return { kind: 'rejected' };
+  }
+}
+
+function toRow({ claim, write, result }: Answered, kept: readonly KeptListing[]) {
+  const listing = kept.find(({ listingId }) => listingId === claim.listingId);
+  // That this attempt did nothing says nothing about one before it that was never answered.
+  const open = listing?.shadow?.candidates.some(({ key, state }) => key === write.key && state === 'UNKNOWN');
+  const state = open ? 'unknown' : result.kind === 'deferred' ? 'superseded' : result.kind;
+  return { id: write.key, listingId: claim.listingId, state, error: told(result) };
+}
+
+function told(result: StockWriteResult): string | null {
+  switch (result.kind) {
+    case 'effective':
+    case 'accepted':
+    case 'stale':
+      return null;
+    case 'rejected':
+      return `${result.code}: ${result.message}`;
+    case 'unknown':
+    case 'deferred':
+      return result.reason;
+  }
+}
+
+/** A compare that fails this often in a row meets somebody who writes against us. */
+const staleMax = 3;
+
+/** What ends this attempt; everything else is decided at once, with what the answer has told. */
+function followUp(run: Run, { claim, result }: Answered): readonly ClaimOutcome[] {
+  const { listingId, version, attempts } = claim;
+  switch (result.kind) {
+    case 'effective':
+    case 'accepted':
+      return [];
+    case 'stale':
+      return attempts < staleMax ? [] : [postponed(run, claim, null)];
+    case 'rejected':
+      return [{ listingId, version, done: true, retryInMs: 0, reread: false }];
+    case 'unknown':
+      return [postponed(run, claim, result.reason)];
+    case 'deferred':
+      return [postponed(run, claim, result.reason, result.retryAfterMs)];
+  }
+}

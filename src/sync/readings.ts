@@ -1,0 +1,106 @@
+/** What a channel says it shows becomes knowledge: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
+import type pg from 'pg';
+import { ChannelError, type ListingAddress, type StockReading } from '../connectors/connector.ts';
+import type { ConnectedChannel } from './connections.ts';
+import { readingArrived, type Verdict } from './core/readings.ts';
+import { type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
+import { type KeptListing, learned, type ShadowContext, weigh, withShadows } from './shadows.ts';
+
+/** A reading with the time in which it was true: given, or between the request (less what the channel may be behind) and the answer. */
+export type TakenReading = {
+  readonly listingId: string;
+  readonly result: StockReading;
+  readonly window: { readonly requestedAt: number; readonly respondedAt: number } | Omit<Reading, 'value'>;
+};
+
+export type ReadingOptions = {
+  readonly context: ShadowContext;
+  /** Something was sold there that we do not know of, or put back: its orders should be asked for now. */
+  readonly onUnexplained: () => Promise<void>;
+  readonly onConcerned: (connectionIds: readonly string[]) => void;
+};
+
+/** Runs in the transaction of the readings, after they were taken. */
+export type AfterReadings = (client: pg.PoolClient, kept: readonly KeptListing[], now: number) => Promise<void>;
+
+const health = { notTracked: 'the channel does not track stock of this listing' } as const;
+
+export async function takeReadings(
+  options: ReadingOptions,
+  taken: readonly TakenReading[],
+  after: AfterReadings = () => Promise.resolve(),
+): Promise<void> {
+  if (taken.length === 0) return;
+  const byListing = new Map(taken.map((reading) => [reading.listingId, reading]));
+  const { result: unexplained, wake } = await withShadows(options.context, [...byListing.keys()], async (client, kept, now) => {
+    const verdicts: Verdict[] = [];
+    for (const listing of kept) {
+      const reading = byListing.get(listing.listingId);
+      if (reading === undefined) continue;
+      const verdict = take(listing, reading, now);
+      if (verdict !== null) verdicts.push(verdict);
+      if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
+    }
+    for (const listing of kept) await weigh(options.context, client, listing, now);
+    await after(client, kept, now);
+    return verdicts.some(({ kind }) => kind === 'belowLow' || kind === 'aboveHigh');
+  });
+  options.onConcerned(wake);
+  if (unexplained) await options.onUnexplained();
+}
+
+/** Null when there was no shadow to compare with. */
+function take(listing: KeptListing, { result, window }: TakenReading, now: number): Verdict | null {
+  const { bounds, shadow } = listing;
+  if (result.kind === 'notTracked') return shadow && readingArrived(shadow, result, now).verdict;
+  if (result.kind === 'unknown') return shadow && readingArrived(shadow, result, now).verdict;
+  const value = result.quantity;
+  const reading = 'from' in window ? { ...window, value } : readingOf(bounds, { ...window, value });
+  if (shadow === null) {
+    const first = shadowFromReading(listing.listingId, bounds, reading, 0);
+    listing.shadow = listing.sales.reduce((known, sale) => learned(known, sale, now), first);
+    return null;
+  }
+  const arrived = readingArrived(shadow, { kind: 'quantity', reading }, now);
+  listing.shadow = arrived.shadow;
+  return arrived.verdict;
+}
+
+async function noteUntracked(client: pg.PoolClient, { listingId }: KeptListing): Promise<void> {
+  await client.query(
+    'UPDATE listings SET last_error = $2, updated_at = now() WHERE id = $1 AND last_error IS DISTINCT FROM $2',
+    [listingId, health.notTracked],
+  );
+}
+
+export type Looked = {
+  /** By listing id; a listing that is missing could not be read. */
+  readonly results: ReadonlyMap<string, StockReading>;
+  readonly error: ChannelError | null;
+};
+
+/** Reads listings and takes what the channel says. A call that fails changes nothing. */
+export async function look(
+  options: ReadingOptions,
+  { connector }: ConnectedChannel,
+  listings: readonly (ListingAddress & { readonly listingId: string })[],
+  after?: AfterReadings,
+): Promise<Looked> {
+  if (listings.length === 0) return { results: new Map(), error: null };
+  const requestedAt = options.context.now();
+  let readings: readonly StockReading[];
+  try {
+    readings = await connector.readStock(listings.map(({ unitId, variantId }) => ({ unitId, variantId })));
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    return { results: new Map(), error };
+  }
+  const window = { requestedAt, respondedAt: options.context.now() };
+  const taken = listings.map(({ listingId }, index) => ({
+    listingId,
+    result: readings[index] ?? ({ kind: 'unknown', reason: 'the channel left the listing out of its answer' } as const),
+    window,
+  }));
+  await takeReadings(options, taken, after);
+  return { results: new Map(taken.map(({ listingId, result }) => [listingId, result])), error: null };
+}

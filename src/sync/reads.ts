@@ -1,0 +1,87 @@
+/** Reads listings that are due: writes that no answer has proved, readings that nothing explains, and now and then what is in step. */
+import type { Queryable } from '../db.ts';
+import type { ConnectedChannel, Connections } from './connections.ts';
+import { type DecisionOptions, outOfStep } from './decisions.ts';
+import { markOutOfStep } from './pushSql.ts';
+import type { ShownStock } from './inbox.ts';
+import { type AfterReadings, look, type ReadingOptions, takeReadings } from './readings.ts';
+
+export type ReadOptions = {
+  readonly db: Queryable;
+  readonly connections: Connections;
+  readonly batchMax: number;
+  /** Pause before a listing that could not be read is asked for again, in milliseconds. */
+  readonly intervalMs: number;
+  readonly readings: (channel: ConnectedChannel) => ReadingOptions;
+  readonly decisions: (channel: ConnectedChannel) => DecisionOptions;
+};
+
+/** Marks them as looked at, so that two workers do not ask twice. Those that wait for the longest time come first. */
+const dueSql = `
+WITH due AS (
+  SELECT shadow.listing_id FROM shadows shadow JOIN listings listing ON listing.id = shadow.listing_id
+   WHERE shadow.connection_id = $1 AND shadow.read_due_at <= $3 AND listing.sync_enabled AND listing.writable
+   ORDER BY shadow.read_due_at LIMIT $2 FOR UPDATE OF shadow SKIP LOCKED
+), looked AS (
+  UPDATE shadows shadow SET read_due_at = $3::timestamptz + $4 * interval '1 ms' FROM due WHERE shadow.listing_id = due.listing_id
+)
+SELECT listing.id AS "listingId", listing.unit_id AS "unitId", listing.variant_id AS "variantId"
+  FROM due JOIN listings listing ON listing.id = due.listing_id`;
+
+/** What is out of step after readings is pushed. */
+function pushedNext(decisions: DecisionOptions, found: (listings: number) => void): AfterReadings {
+  return async (client, kept, now) => {
+    const wrong = await outOfStep(client, decisions, kept, now);
+    found(wrong.length);
+    await markOutOfStep(
+      client,
+      wrong.map(({ listingId }) => listingId),
+    );
+  };
+}
+
+/** One batch. Answers how many listings turned out to be out of step. */
+export async function readConnection(options: ReadOptions, connectionId: string): Promise<number> {
+  const channel = await options.connections.open(connectionId);
+  if (channel === null) return 0;
+  const reading = options.readings(channel);
+  const { rows: due } = await options.db.query<{ listingId: string; unitId: string; variantId: string }>({
+    name: 'reads-due',
+    text: dueSql,
+    values: [connectionId, options.batchMax, new Date(reading.context.now()), options.intervalMs],
+  });
+  let dirty = 0;
+  const after = pushedNext(options.decisions(channel), (found) => {
+    dirty = found;
+  });
+  const { error } = await look(reading, channel, due, after);
+  if (due.length > 0) await options.connections.report(connectionId, error);
+  return dirty;
+}
+
+/** A channel's own word on what it shows, true at the time it names. Answers how many listings turned out to be out of step. */
+export async function takeShown(
+  options: Pick<ReadOptions, 'db' | 'readings' | 'decisions'>,
+  channel: ConnectedChannel,
+  { address, quantity, at }: ShownStock,
+): Promise<number> {
+  const reading = options.readings(channel);
+  const { rows } = await options.db.query<{ id: string }>({
+    name: 'reads-told',
+    text: `SELECT listing.id FROM listings listing JOIN shadows ON shadows.listing_id = listing.id
+            WHERE listing.connection_id = $1 AND listing.unit_id = $2 AND listing.variant_id = $3 AND listing.sync_enabled AND listing.writable`,
+    values: [channel.connection.id, address.unitId, address.variantId],
+  });
+  const skew = channel.connector.capabilities.clockSkewMaxMs;
+  const window = { from: at.getTime() - skew, until: Math.min(at.getTime() + skew, reading.context.now()) };
+  let dirty = 0;
+  const result = { kind: 'quantity', quantity } as const;
+  await takeReadings(
+    reading,
+    rows.map(({ id }) => ({ listingId: id, result, window })),
+    pushedNext(options.decisions(channel), (found) => {
+      dirty = found;
+    }),
+  );
+  return dirty;
+}

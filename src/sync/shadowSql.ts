@@ -1,0 +1,182 @@
+/** The statements behind shadows: lock first, then load in a snapshot that is newer than the lock, then save and tell whom it concerns. */
+import type { PoolClient } from 'pg';
+import type { Platform } from '../connectors/connector.ts';
+import type { Demand } from './core/demand.ts';
+import type { Shadow } from './core/shadow.ts';
+import type { ChannelTraits } from './shadows.ts';
+
+export type StoredState = { readonly shadow: Shadow; readonly demand: Demand; readonly traits: ChannelTraits };
+
+export type KeptRow = {
+  readonly listingId: string;
+  readonly accountId: string;
+  readonly connectionId: string;
+  readonly platform: Platform;
+  readonly itemId: string | null;
+  readonly unitId: string;
+  readonly variantId: string;
+  readonly enabled: boolean;
+  readonly state: StoredState | null;
+  readonly hold: number;
+  readonly raisesStopped: boolean;
+  /** When the newest finished fetch of the connection's orders was started, in milliseconds. */
+  readonly ordersFetchedAt: number | null;
+  readonly staleMaxMs: number | null;
+  readonly settleMaxMs: number | null;
+  readonly indexLagMs: number | null;
+  readonly clockSkewMaxMs: number | null;
+  readonly sales: readonly {
+    readonly id: number;
+    readonly orderId: string;
+    readonly units: number;
+    readonly from: number;
+    readonly until: number;
+  }[];
+};
+
+/**
+ * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. Everything in
+ * the order of ids, so that two runs wait for each other and never crosswise.
+ */
+const lockSql = `
+WITH guarded AS MATERIALIZED (
+  SELECT item.id FROM inventory_items item
+   WHERE item.protection <> 'shared' AND item.id IN (SELECT item_id FROM listings WHERE id = ANY($1))
+   ORDER BY item.id FOR NO KEY UPDATE OF item
+)
+SELECT listing.id FROM listings listing
+ WHERE listing.id IN (SELECT unnest($1::uuid[]) UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded))
+ ORDER BY listing.id FOR NO KEY UPDATE OF listing`;
+
+export async function lockListings(client: PoolClient, listingIds: readonly string[]): Promise<readonly string[]> {
+  const { rows } = await client.query<{ id: string }>({
+    name: 'shadows-lock',
+    text: lockSql,
+    values: [listingIds],
+  });
+  return rows.map(({ id }) => id);
+}
+
+const milliseconds = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
+
+/** Watermark and sales are of one snapshot: every order that the watermark speaks of is among the sales, or was taken in before. */
+const loadSql = `
+WITH sold AS (
+  SELECT listing_id, json_agg(json_build_object('id', id, 'orderId', order_id, 'units', units, 'from', ${milliseconds('sold_from')}, 'until', ${milliseconds('sold_until')})
+                              ORDER BY id) AS sales
+    FROM channel_sales WHERE listing_id = ANY($1) GROUP BY listing_id
+)
+SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
+       listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AS enabled,
+       shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
+       ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt", connection.stale_max_ms AS "staleMaxMs",
+       connection.settle_max_ms AS "settleMaxMs", connection.index_lag_ms AS "indexLagMs", connection.clock_skew_max_ms AS "clockSkewMaxMs",
+       coalesce(sold.sales, '[]') AS sales
+  FROM listings listing
+  JOIN connections connection ON connection.id = listing.connection_id
+  -- A shadow of another item's seq says nothing about this one.
+  LEFT JOIN shadows shadow ON shadow.listing_id = listing.id AND shadow.item_id = listing.item_id
+  LEFT JOIN sold ON sold.listing_id = listing.id
+ WHERE listing.id = ANY($1) ORDER BY listing.id`;
+
+export async function loadKept(client: PoolClient, listingIds: readonly string[]): Promise<readonly KeptRow[]> {
+  const { rows } = await client.query<KeptRow>({ name: 'shadows-load', text: loadSql, values: [listingIds] });
+  return rows.map((row) => (row.state === null ? row : { ...row, state: revived(row.state) }));
+}
+
+/** JSON has no infinity: what never happened is stored as null. */
+function revived(state: StoredState): StoredState {
+  const { shadow } = state;
+  const never = (at: number | null): number => at ?? Number.NEGATIVE_INFINITY;
+  return {
+    ...state,
+    shadow: {
+      ...shadow,
+      ordersWatermark: never(shadow.ordersWatermark),
+      ordersFetchedAt: never(shadow.ordersFetchedAt),
+      readAt: never(shadow.readAt),
+    },
+  };
+}
+
+export type SavedRow = {
+  readonly listingId: string;
+  readonly accountId: string;
+  readonly connectionId: string;
+  readonly itemId: string;
+  readonly state: StoredState;
+  readonly hold: number;
+  readonly raisesStopped: boolean;
+  readonly shownMin: number;
+  readonly shownMax: number;
+  readonly resurrectedUnits: number;
+  readonly soldPerHour: number;
+  readonly readDueAt: Date;
+  readonly heldBefore: number;
+  readonly stoppedBefore: boolean;
+  readonly readAt: Date | null;
+  /** True when it is proved that it shows what we want. */
+  readonly proved: boolean;
+  /** The sales that the state includes from now on. */
+  readonly taken: readonly number[];
+  /** The writes that may still land, those of them without an answer, and those that are in force. */
+  readonly open: readonly string[];
+  readonly unanswered: readonly string[];
+  readonly effective: readonly string[];
+};
+
+/** Sales stay until there is a shadow that includes them. What a shadow withholds, or that it stops raises, concerns every listing of the item. */
+const saveSql = `
+WITH kept AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS kept ("listingId" uuid, "accountId" uuid, "connectionId" uuid, "itemId" uuid, state jsonb, hold int,
+    "raisesStopped" boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
+    "stoppedBefore" boolean, "readAt" timestamptz, proved boolean, taken bigint[],
+    open uuid[], unanswered uuid[], effective uuid[])
+), closed AS (
+  -- A write that is no candidate any more was refuted by a reading, or replaced.
+  UPDATE listing_writes write
+     SET state = CASE WHEN write.id = ANY(kept.unanswered) THEN 'unknown'::write_state WHEN write.id = ANY(kept.effective) THEN 'effective' ELSE 'superseded' END,
+         settled_at = CASE WHEN write.id = ANY(kept.unanswered) THEN NULL ELSE now() END
+    FROM kept
+   WHERE write.listing_id = kept."listingId"
+     AND (write.state IN ('accepted', 'unknown') AND write.id <> ALL(kept.open)
+       OR write.state = 'sent' AND (write.id <> ALL(kept.open) OR write.id = ANY(kept.unanswered)))
+), taken AS (
+  DELETE FROM channel_sales sale USING kept WHERE sale.listing_id = kept."listingId" AND sale.id = ANY(kept.taken)
+), saved AS (
+  INSERT INTO shadows AS current (listing_id, account_id, connection_id, item_id, state, hold, raises_stopped, shown_min, shown_max, resurrected_units,
+                                  sold_per_hour, read_due_at)
+  SELECT "listingId", "accountId", "connectionId", "itemId", state, hold, "raisesStopped", "shownMin", "shownMax", "resurrectedUnits", "soldPerHour", "readDueAt"
+    FROM kept
+  ON CONFLICT (listing_id) DO UPDATE
+     SET connection_id = excluded.connection_id, item_id = excluded.item_id, state = excluded.state, hold = excluded.hold,
+         raises_stopped = excluded.raises_stopped, shown_min = excluded.shown_min, shown_max = excluded.shown_max,
+         resurrected_units = excluded.resurrected_units, sold_per_hour = excluded.sold_per_hour, read_due_at = excluded.read_due_at, updated_at = now()
+), shown AS (
+  UPDATE listings listing SET quantity = CASE WHEN "shownMin" = "shownMax" THEN "shownMax" END, quantity_at = coalesce("readAt", listing.quantity_at),
+         last_error = CASE WHEN proved THEN NULL ELSE listing.last_error END, updated_at = now()
+    FROM kept WHERE listing.id = kept."listingId"
+     AND (listing.quantity IS DISTINCT FROM CASE WHEN "shownMin" = "shownMax" THEN "shownMax" END OR listing.quantity_at IS DISTINCT FROM coalesce("readAt", listing.quantity_at)
+       OR proved AND listing.last_error IS NOT NULL)
+), concerned AS (
+  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
+  SELECT listing.id, listing.account_id, listing.connection_id, false
+    FROM listings listing
+   WHERE listing.sync_enabled AND listing.writable
+     AND listing.item_id IN (SELECT "itemId" FROM kept WHERE hold <> "heldBefore" OR "raisesStopped" <> "stoppedBefore")
+   ORDER BY listing.id
+  ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before = now()
+  RETURNING connection_id
+)
+SELECT DISTINCT connection_id FROM concerned`;
+
+/** Answers the connections with listings to look at. */
+export async function saveKept(client: PoolClient, rows: readonly SavedRow[]): Promise<readonly string[]> {
+  if (rows.length === 0) return [];
+  const { rows: concerned } = await client.query<{ connection_id: string }>({
+    name: 'shadows-save',
+    text: saveSql,
+    values: [JSON.stringify(rows)],
+  });
+  return concerned.map(({ connection_id: id }) => id);
+}

@@ -1,0 +1,247 @@
+/** Keeps one shadow per listing in the database: loaded under its lock with every sale it has not taken in yet, saved in the same transaction. */
+import type pg from 'pg';
+import type { ConnectorCapabilities, Platform } from '../connectors/connector.ts';
+import { inTransaction } from '../db.ts';
+import { settled } from './core/collapse.ts';
+import { type Demand, demandAged, demandSeen, newDemand, ratesPerMs } from './core/demand.ts';
+import { excessOf, rangeNow } from './core/range.ts';
+import { judge, type Proof } from './core/readings.ts';
+import {
+  type Bounds,
+  type Candidate,
+  type Change,
+  orderCancelled,
+  orderSeen,
+  type Shadow,
+  watermarkAdvanced,
+  writeAnswered,
+} from './core/shadow.ts';
+import { type KeptRow, loadKept, lockListings, saveKept } from './shadowSql.ts';
+
+/** What the channel can do, as far as it matters when it is looked at from another connection's work. */
+export type ChannelTraits = Pick<ConnectorCapabilities, 'compareAndSet' | 'quantityMax'>;
+
+/** Units sold on a listing, or come back there (below 0). */
+export type SaleFact = Change & { readonly units: number };
+
+/** A listing with its shadow, held under its lock for one transaction. */
+export type KeptListing = {
+  readonly listingId: string;
+  readonly accountId: string;
+  readonly connectionId: string;
+  readonly platform: Platform;
+  readonly itemId: string | null;
+  readonly unitId: string;
+  readonly variantId: string;
+  /** False when nothing of ours may be shown on it. */
+  readonly enabled: boolean;
+  /** The measured or default bounds of its channel, in milliseconds. */
+  readonly bounds: Bounds;
+  readonly traits: ChannelTraits;
+  /** Null while nothing is known of what it shows. */
+  shadow: Shadow | null;
+  demand: Demand;
+  /** Taken in by this very transaction. */
+  readonly sales: readonly SaleFact[];
+  /** Asked for once more at this time at the latest (milliseconds). */
+  readDueAt: number;
+  /** What stood in the database. */
+  readonly stored: KeptRow;
+};
+
+export type ShadowContext = {
+  readonly db: pg.Pool;
+  readonly now: () => number;
+  readonly connectionId: string;
+  readonly capabilities: ConnectorCapabilities;
+  /** Longest run of one call to the channel, in milliseconds: what was sent longer ago will not be answered any more. */
+  readonly callMaxMs: number;
+  readonly pace: ReadPace;
+  /** Remembers an outside edit, in the transaction that proves it. */
+  readonly onProven: (client: pg.PoolClient, edit: ProvenEdit, now: number) => Promise<void>;
+};
+
+export type ProvenEdit = {
+  readonly listing: KeptListing;
+  /** The shadow that the proof was drawn from. */
+  readonly before: Shadow;
+  readonly proof: Proof;
+};
+
+/** When a listing is read again, in milliseconds. */
+export type ReadPace = {
+  /** While a write is not proved or a reading is not explained. */
+  readonly verifyIntervalMs: number;
+  /** While it is in step. */
+  readonly reconcileIntervalMs: number;
+};
+
+const demandLimits = { halfLife: 6 * 3_600_000, priorPerMs: 1 / 86_400_000, priorUnits: 1, shareUnits: 10 };
+const hourMs = 3_600_000;
+
+/** Nobody else changes these shadows meanwhile. `saved` names the connections whose listings must be looked at because of what was saved. */
+export async function withShadows<Result>(
+  context: ShadowContext,
+  listingIds: readonly string[],
+  work: (client: pg.PoolClient, kept: readonly KeptListing[], now: number) => Promise<Result>,
+): Promise<{ readonly result: Result; readonly wake: readonly string[] }> {
+  return inTransaction(context.db, async (client) => {
+    const locked = await lockListings(client, listingIds);
+    const now = context.now();
+    const rows = await loadKept(client, locked);
+    const kept = rows.map((row) => toKept(context, row, now));
+    // What became known since may prove what an earlier reading could not.
+    for (const listing of kept) await weigh(context, client, listing, now);
+    const result = await work(client, kept, now);
+    const wake = await saveKept(
+      client,
+      kept.flatMap((listing) => toRow(context, listing, now)),
+    );
+    return { result, wake };
+  });
+}
+
+/** What the readings prove by now. One listing can have several edits to tell of. */
+export async function weigh(
+  { onProven }: ShadowContext,
+  client: pg.PoolClient,
+  listing: KeptListing,
+  now: number,
+): Promise<void> {
+  for (let before = listing.shadow; before !== null; before = listing.shadow) {
+    const { shadow, proof } = judge(before, now);
+    listing.shadow = shadow;
+    if (proof === null) return;
+    await onProven(client, { listing, before, proof }, now);
+  }
+}
+
+function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing {
+  const own = row.connectionId === context.connectionId;
+  const bounds = own || row.state === null ? boundsOf(context, row) : row.state.shadow.bounds;
+  const { compareAndSet, quantityMax } = own || row.state === null ? context.capabilities : row.state.traits;
+  const sales = row.sales.map(toFact);
+  const known = row.state === null ? null : { ...row.state.shadow, bounds };
+  const shadow = known === null ? null : informed(known, sales, watermarkOf(context, row), now, context.callMaxMs);
+  const sold = sales.reduce((sum, { units }) => sum + Math.max(0, units), 0);
+  const shows = shadow !== null && rangeNow(shadow, now).high > 0;
+  const aged = demandAged(row.state?.demand ?? newDemand(now), shows, now, demandLimits);
+  return {
+    listingId: row.listingId,
+    accountId: row.accountId,
+    connectionId: row.connectionId,
+    platform: row.platform,
+    itemId: row.itemId,
+    unitId: row.unitId,
+    variantId: row.variantId,
+    enabled: row.enabled,
+    bounds,
+    traits: { compareAndSet, quantityMax },
+    shadow,
+    demand: sold > 0 ? demandSeen(aged, sold) : aged,
+    sales,
+    readDueAt: Number.POSITIVE_INFINITY,
+    stored: row,
+  };
+}
+
+/** Everything that became known since: sales, orders up to the watermark, and that nobody waits for an old answer any more. */
+function informed(
+  known: Shadow,
+  sales: readonly SaleFact[],
+  watermark: { readonly to: number; readonly fetchedAt: number } | null,
+  now: number,
+  callMaxMs: number,
+): Shadow {
+  let shadow = known;
+  for (const sale of sales) shadow = learned(shadow, sale, now);
+  if (watermark !== null) shadow = watermarkAdvanced(shadow, watermark.to, watermark.fetchedAt, now);
+  for (const { key, state, lastSentAt } of shadow.candidates) {
+    if (state === 'SENT' && lastSentAt + callMaxMs < now)
+      shadow = writeAnswered(shadow, key, { kind: 'unknown' }, now);
+  }
+  return settled(shadow, now);
+}
+
+/** Whether the channel itself has put back what was cancelled, only a reading tells. */
+export function learned(shadow: Shadow, sale: SaleFact, now: number): Shadow {
+  const { units, ...change } = sale;
+  if (units > 0) return orderSeen(shadow, change, now);
+  const restockedByChannel = shadow.bounds.restocksOnCancel;
+  return orderCancelled(shadow, { ...change, certain: false, restockedByChannel }, now);
+}
+
+function toFact(sale: KeptRow['sales'][number]): SaleFact {
+  const { orderId, units, from, until } = sale;
+  return { orderId, units, quantity: Math.abs(units), from, until };
+}
+
+export function boundsOf({ capabilities, callMaxMs }: ShadowContext, row: KeptRow): Bounds {
+  const { staleMaxMs, settleMaxMs, clockSkewMaxMs, restocksOnCancel } = capabilities;
+  return {
+    staleMax: row.staleMaxMs ?? staleMaxMs,
+    // Until the channel carries the call out, and then until it takes effect.
+    settleMax: row.settleMaxMs ?? settleMaxMs + callMaxMs,
+    clockSkewMax: row.clockSkewMaxMs ?? clockSkewMaxMs,
+    readMax: callMaxMs,
+    restocksOnCancel,
+  };
+}
+
+function watermarkOf({ capabilities, connectionId }: ShadowContext, row: KeptRow) {
+  if (row.ordersFetchedAt === null) return null;
+  // Another connection's lag is in its own work's hands.
+  if (row.connectionId !== connectionId && row.indexLagMs === null) return null;
+  const fetchedAt = row.ordersFetchedAt;
+  return { to: fetchedAt - (row.indexLagMs ?? capabilities.indexLagMs), fetchedAt };
+}
+
+function toRow(context: ShadowContext, listing: KeptListing, now: number) {
+  const { shadow, stored, demand, traits } = listing;
+  if (shadow === null || listing.itemId === null) return [];
+  // Once this moment is over, what was replaced in it is gone.
+  const { low, high } = rangeNow(shadow, now + 1);
+  const [rate = 0] = ratesPerMs([demand], [1], demandLimits);
+  return [
+    {
+      listingId: listing.listingId,
+      accountId: listing.accountId,
+      connectionId: listing.connectionId,
+      itemId: listing.itemId,
+      state: { shadow, demand, traits },
+      hold: shadow.hold,
+      raisesStopped: shadow.readings.some((reading) => excessOf(shadow, reading) > 0),
+      shownMin: low,
+      shownMax: high,
+      resurrectedUnits: shadow.resurrectedUnits,
+      soldPerHour: rate * hourMs,
+      readDueAt: new Date(Math.min(listing.readDueAt, readDueAt(context.pace, shadow, now))),
+      heldBefore: stored.hold,
+      stoppedBefore: stored.raisesStopped,
+      readAt: Number.isFinite(shadow.readAt) ? new Date(shadow.readAt) : null,
+      proved: low === high && low === shadow.target && shadow.readAt !== stored.state?.shadow.readAt,
+      taken: stored.sales.map(({ id }) => id),
+      ...writesOf(shadow),
+    },
+  ];
+}
+
+const writeId = /^[\da-f]{8}-[\da-f]{4}-/;
+
+function writesOf({ candidates }: Shadow) {
+  const writes = candidates.filter(({ key }) => writeId.test(key));
+  const idsOf = (accepts: (candidate: Candidate) => boolean) => writes.filter(accepts).map(({ key }) => key);
+  return {
+    open: idsOf(({ settledAt, state }) => settledAt === null && state !== 'REJECTED'),
+    unanswered: idsOf(({ settledAt, state }) => settledAt === null && state === 'UNKNOWN'),
+    effective: idsOf(({ state }) => state === 'EFFECTIVE'),
+  };
+}
+
+/** Open questions are asked again soon, a listing in step now and then. */
+function readDueAt({ verifyIntervalMs, reconcileIntervalMs }: ReadPace, shadow: Shadow, now: number): number {
+  const open = shadow.candidates.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
+  const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
+  const unexplained = shadow.hold > 0 || shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
+  return open || unexplained ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs : asked + reconcileIntervalMs;
+}
