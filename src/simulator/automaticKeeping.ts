@@ -23,7 +23,6 @@ export function automaticKeeping(keeper: Keeper): Keeping {
   }
 
   return {
-    target: false,
     opening(item) {
       modes[item] = wanted(item);
       return keepingOf(item).opening(item);
@@ -33,15 +32,19 @@ export function automaticKeeping(keeper: Keeper): Keeping {
     restocked: (item, quantity) => keepingOf(item).restocked(item, quantity),
     answered: (kept, key, answer) => keepingOf(kept.unit.item).answered(kept, key, answer),
     conflict: (kept, conflict) => keepingOf(kept.unit.item).conflict(kept, conflict),
-    reconcile(item) {
+    plan(item) {
       const mode = wanted(item);
       if (mode === 'escrow' && modes[item] === 'shared') escrow.enter(item);
       modes[item] = mode;
-      keepingOf(item).reconcile(item);
+      const carryOut = keepingOf(item).plan(item);
+      return () => modes[item] === mode && carryOut();
     },
     check(item) {
-      if (modes[item] === 'escrow') escrow.check(item);
-      else shared.check(item);
+      keepingOf(item).check(item);
+    },
+    checkRest(item) {
+      // What the shared pool has oversold before is no matter of escrow, and an automatic buffer has no number to rest at.
+      keepingOf(item).check(item);
     },
   };
 }

@@ -1,7 +1,8 @@
 /** Policies to compare with: copying numbers between channels, pushing all on every order, and the floor that no policy can pass. */
 import type { Policy, Stage } from './policy.ts';
 import { startPolls } from './policy.ts';
-import { changeShown, type Snapshot, type Unit } from './world.ts';
+import { changeShown, type Unit } from './unit.ts';
+import { type Snapshot } from './world.ts';
 
 function showEverywhere({ world }: Stage, value: number): void {
   for (const units of world.units) for (const unit of units) changeShown(world, unit, value);

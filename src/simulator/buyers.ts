@@ -1,13 +1,16 @@
 /** What happens to the marketplaces from outside: buyers, cancellations, deliveries to the shelf, and edits behind our back. */
-import { createRandom, type Random } from './random.ts';
+import { hour } from './parameters.ts';
+import { createRandom, type Random, streams } from './random.ts';
+import { changeShown, shownAt, type Unit } from './unit.ts';
+import { isViolated, markViolated } from './violation.ts';
+import { isWithin, type TimeWindow, windowsOf } from './windows.ts';
 import {
-  changeShown,
   channelOf,
+  clockOf,
   type Listener,
   nameOf,
   type OrderLine,
   type Snapshot,
-  streams,
   type World,
 } from './world.ts';
 
@@ -16,13 +19,15 @@ export type Outside = { readonly world: World; readonly seed: number; readonly l
 /** Poisson arrivals; each buyer comes to one channel and leaves if it does not show enough. */
 export function startBuyers(outside: Outside): void {
   const { world, seed } = outside;
-  const { buyersPerHour, channels, duration, skippedBuyers } = world.parameters;
+  const { buyersPerHour, channels, duration, skippedBuyers, faults } = world.parameters;
   const random = createRandom(seed, streams.buyers);
   const shares = channels.map(({ share }) => share);
-  const pause = 3_600_000 / buyersPerHour;
+  const bursts = burstsOf(outside);
   let number = 0;
   const next = () => {
-    const at = world.queue.now() + random.exponential(pause);
+    const now = world.queue.now();
+    const factor = isWithin(bursts, now) ? faults.burstFactor : 1;
+    const at = now + random.exponential(hour / (buyersPerHour * factor));
     const channel = random.weighted(shares);
     const wishes = basket(world, random);
     if (at >= duration) return;
@@ -33,6 +38,11 @@ export function startBuyers(outside: Outside): void {
     });
   };
   next();
+}
+
+function burstsOf({ world, seed }: Outside): readonly TimeWindow[] {
+  const { faults, duration } = world.parameters;
+  return windowsOf(createRandom(seed, streams.bursts), faults.burstsPerHour, faults.burstTime, duration);
 }
 
 function basket(world: World, random: Random): readonly OrderLine[] {
@@ -48,7 +58,7 @@ function arrive(outside: Outside, channel: number, lines: readonly OrderLine[], 
   const { world } = outside;
   world.totals.buyers += 1;
   // A1: the channel refuses to sell beyond its number.
-  if (!lines.every(({ item, ordered }) => world.unit(item, channel).shown >= ordered)) {
+  if (!lines.every(({ item, ordered }) => sells(world, world.unit(item, channel), ordered))) {
     const inStock = lines.every(({ item, ordered }) => (world.left[item] ?? 0) >= ordered);
     if (inStock) {
       world.totals.turnedAway += 1;
@@ -64,8 +74,11 @@ function arrive(outside: Outside, channel: number, lines: readonly OrderLine[], 
     unit.ordered += ordered;
     world.left[item] = left - ordered;
     world.totals.sold += ordered;
-    world.totals.oversold += Math.max(0, ordered - Math.max(0, left));
-    changeShown(world, unit, unit.shown - ordered);
+    const missing = Math.max(0, ordered - Math.max(0, left));
+    world.oversold[item] = (world.oversold[item] ?? 0) + missing;
+    world.totals.oversold += missing;
+    if (unit.shown < ordered) markViolated(world, unit);
+    changeShown(world, unit, Math.max(0, unit.shown - ordered));
     world.note(
       () =>
         `${nameOf(world, unit)} sells ${ordered} (order ${number}), shows ${unit.shown}${left < ordered ? ': OVERSOLD' : ''}`,
@@ -74,21 +87,26 @@ function arrive(outside: Outside, channel: number, lines: readonly OrderLine[], 
   place(outside, channel, lines, number);
 }
 
+function sells(world: World, unit: Unit, ordered: number): boolean {
+  return unit.shown >= ordered || (unit.violatedAt === null && isViolated(world, 'A1', unit.channel));
+}
+
 function place(outside: Outside, channel: number, lines: readonly OrderLine[], number: number): void {
   const { world, seed } = outside;
   const { faults, duration } = world.parameters;
-  const { clockSkew, restocksOnCancel } = channelOf(world.parameters, channel);
+  const parameters = channelOf(world.parameters, channel);
   const random = createRandom(seed, streams.orders + number);
   const now = world.queue.now();
   const first: Snapshot = {
     orderId: `${channel}-${number}`,
     channel,
     version: 1,
-    placedAt: now + clockSkew,
-    updatedAt: now + clockSkew,
+    placedAt: clockOf(parameters, now),
+    updatedAt: clockOf(parameters, now),
     visibleAt: now,
     lines,
     restocked: false,
+    putBack: false,
   };
   publish(outside, first, random);
   const cancelled = random.chance(faults.cancel);
@@ -97,30 +115,26 @@ function place(outside: Outside, channel: number, lines: readonly OrderLine[], n
   if ((!cancelled && !reduced) || at >= duration) return;
   world.queue.at(at, () => {
     const kept = lines.map((line) => ({ ...line, kept: cancelled ? 0 : Math.min(line.kept, 1) }));
-    for (const { item, ordered, kept: rest } of kept) takeBack(outside, channel, item, ordered - rest);
-    const second = {
-      ...first,
-      version: 2,
-      updatedAt: at + clockSkew,
-      lines: kept,
-      restocked: restocksOnCancel,
-    };
-    publish(outside, { ...second, updatedAt: world.queue.now() + clockSkew }, random);
+    const { restocksOnCancel, tellsRestocks } = parameters;
+    const putBack = restocksOnCancel && (tellsRestocks || random.chance(0.5));
+    for (const { item, ordered, kept: rest } of kept)
+      takeBack(world, world.unit(item, channel), ordered - rest, putBack);
+    const updatedAt = clockOf(parameters, world.queue.now());
+    const restocked = tellsRestocks || !restocksOnCancel ? putBack : null;
+    publish(outside, { ...first, version: 2, updatedAt, lines: kept, restocked, putBack }, random);
   });
 }
 
-function takeBack({ world }: Outside, channel: number, item: number, quantity: number): void {
+function takeBack(world: World, unit: Unit, quantity: number, putBack: boolean): void {
   if (quantity === 0) return;
-  const unit = world.unit(item, channel);
-  world.left[item] = (world.left[item] ?? 0) + quantity;
-  const { restocksOnCancel } = channelOf(world.parameters, channel);
-  if (restocksOnCancel) {
+  world.left[unit.item] = (world.left[unit.item] ?? 0) + quantity;
+  if (putBack) {
     unit.putBack += quantity;
     changeShown(world, unit, unit.shown + quantity);
   }
   world.note(
     () =>
-      `${nameOf(world, unit)}: ${quantity} cancelled, ${restocksOnCancel ? `put back, shows ${unit.shown}` : 'not put back'}`,
+      `${nameOf(world, unit)}: ${quantity} cancelled, ${putBack ? `put back, shows ${unit.shown}` : 'not put back'}`,
   );
 }
 
@@ -128,7 +142,7 @@ function takeBack({ world }: Outside, channel: number, item: number, quantity: n
 function publish({ world, listener }: Outside, order: Snapshot, random: Random): void {
   const { queue, parameters } = world;
   const channel = channelOf(parameters, order.channel);
-  const visibleAt = Math.round(queue.now() + random.span(channel.visible));
+  const visibleAt = Math.round(queue.now() + random.span(channel.visible) + stuckFor(world, order));
   const snapshot = { ...order, visibleAt };
   world.orders[order.channel]?.push(snapshot);
   queue.at(visibleAt, () => listener.orderVisible(snapshot));
@@ -138,8 +152,17 @@ function publish({ world, listener }: Outside, order: Snapshot, random: Random):
     queue.at(arrival + random.span(parameters.duplicateAfter), () => listener.orderEvent(snapshot));
 }
 
+/** A3: nothing of the channel is to be seen before it comes unstuck. */
+function stuckFor(world: World, { channel, lines }: Snapshot): number {
+  const { violation, queue } = world;
+  if (violation === null || !isViolated(world, 'A3', channel)) return 0;
+  for (const { item } of lines) markViolated(world, world.unit(item, channel));
+  return violation.until - queue.now();
+}
+
 /** More stock on the shelf, once per item, and at most one edit behind our back. */
 export function startSupply({ world, seed, listener }: Outside): void {
+  startSecondApplication(world);
   const { queue, parameters } = world;
   const random = createRandom(seed, streams.supply);
   world.left.forEach((_, item) => {
@@ -160,8 +183,29 @@ export function startSupply({ world, seed, listener }: Outside): void {
     const delta = raises ? size : -Math.min(size, unit.shown);
     if (delta === 0) return;
     changeShown(world, unit, unit.shown + delta);
-    unit.editedAt = queue.now();
+    markViolated(world, unit);
     world.note(() => `${nameOf(world, unit)} is changed from outside by ${delta}, shows ${unit.shown}`);
     listener.outsideEdit(unit, delta);
   });
+}
+
+const resetPause = hour / 12;
+
+/** A4: a second application that knows nothing of us writes back what it once read. */
+function startSecondApplication(world: World): void {
+  const { violation, queue } = world;
+  if (violation?.kind !== 'A4') return;
+  const unit = world.unit(violation.item, violation.channel);
+  const reset = () => {
+    const before = shownAt(unit, queue.now() - resetPause);
+    if (before > unit.shown) {
+      markViolated(world, unit);
+      world.note(
+        () => `${nameOf(world, unit)} is set back to ${before} (was ${unit.shown}) by somebody else`,
+      );
+      changeShown(world, unit, before);
+    }
+    if (queue.now() + resetPause < violation.until) queue.at(queue.now() + resetPause, reset);
+  };
+  queue.at(violation.from, reset);
 }

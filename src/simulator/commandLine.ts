@@ -5,8 +5,10 @@ import {
   demands,
   type Parameters,
   pageWorld,
+  violations,
   withOutsideEdit,
   withStorms,
+  withViolation,
 } from './parameters.ts';
 import { type PolicyName, policyNames } from './policies.ts';
 
@@ -20,7 +22,9 @@ export const usage = `npm run simulate -- [OPTIONS]
   --restock N      units delivered later (6)
   --items N        items in the shop; with storms some orders hold two of them (1)
   --storms         every fault that keeps the model's assumptions
+  --random         a world of its own for each seed: shops, stock, demand, latencies and all those faults
   --edits          one edit behind our back per run
+  --violation NAME one broken assumption of escrow per run: ${violations.join(', ')}
   --check          check every promise after every event, and that all comes to rest
   --workers N      threads (2)
   --json           one JSON document instead of a table
@@ -38,6 +42,8 @@ export type Command = {
   readonly policies: readonly PolicyName[];
   readonly demands: readonly Demand[];
   readonly world: Parameters;
+  /** True when each seed draws its own world. */
+  readonly drawn: boolean;
   readonly check: boolean;
   readonly workers: number;
   readonly json: boolean;
@@ -52,7 +58,9 @@ const options = {
   restock: { type: 'string', default: String(pageWorld.restock) },
   items: { type: 'string', default: String(pageWorld.items) },
   storms: { type: 'boolean', default: false },
+  random: { type: 'boolean', default: false },
   edits: { type: 'boolean', default: false },
+  violation: { type: 'string' },
   check: { type: 'boolean', default: false },
   workers: { type: 'string', default: '2' },
   json: { type: 'boolean', default: false },
@@ -70,6 +78,10 @@ export function readCommand(words: readonly string[]): Command {
   };
   if (values.storms) world = withStorms(world);
   if (values.edits) world = withOutsideEdit(world);
+  if (values.violation !== undefined) {
+    const [violation] = oneOf('violation', values.violation, violations);
+    if (violation) world = withViolation(world, violation);
+  }
   return {
     help: values.help,
     runs: wholeNumber('runs', values.runs, 1, 10_000_000),
@@ -77,6 +89,7 @@ export function readCommand(words: readonly string[]): Command {
     policies: oneOf('policy', values.policy, policyNames),
     demands: oneOf('demand', values.demand, Object.keys(demands) as Demand[]),
     world,
+    drawn: values.random,
     check: values.check,
     workers: wholeNumber('workers', values.workers, 1, 64),
     json: values.json,

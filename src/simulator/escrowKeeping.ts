@@ -1,6 +1,7 @@
 /** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
 import {
   booked,
+  charge,
   confirmed,
   type Escrow,
   grant,
@@ -14,9 +15,9 @@ import {
   withdrawnGrant,
 } from '../sync/core/escrow.ts';
 import { provenMax, rangeNow, sellableMax } from '../sync/core/range.ts';
-import { allocationOf, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
+import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled, type WriteAnswer } from '../sync/core/shadow.ts';
-import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { indexLagOf } from './parameters.ts';
 
@@ -33,6 +34,8 @@ export type EscrowKeeping = Keeping & {
 export function escrowKeeping(keeper: Keeper): EscrowKeeping {
   const { world, ledger } = keeper.stage;
   const escrows: Escrow[] = [];
+  /** Items that were in the shared pool before. */
+  const entered = new Set<number>();
 
   function escrowOf(item: number): Escrow {
     const escrow = escrows[item];
@@ -52,7 +55,9 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       escrow = booked(escrow, kept.name, { quantity: sold, from, until, mayBePutBack });
     }
     if (returned > 0)
-      escrow = order.restocked ? reoffered(escrow, kept.name, returned) : restocked(escrow, returned);
+      // Where nobody knows, the channel may sell them again: charged there until a reading proves otherwise.
+      escrow =
+        order.restocked === false ? restocked(escrow, returned) : reoffered(escrow, kept.name, returned);
     escrows[item] = escrow;
   }
 
@@ -131,8 +136,19 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     };
   }
 
+  function issue(item: number, { name, value, expected }: Grant): void {
+    const kept = keeper.items[item]?.find((one) => one.name === name);
+    if (kept === undefined) return;
+    if (keeper.now() < kept.notBefore) {
+      keeper.wake(kept, kept.notBefore);
+      return;
+    }
+    const key = keeper.send(kept, { key: null, value, expected, raise: value > 0 });
+    escrows[item] = grant(escrowOf(item), name, { key, value, expected, sentAt: keeper.now() });
+    keeper.wake(kept, keeper.now() + kept.shadow.bounds.settleMax + 1);
+  }
+
   return {
-    target: false,
     escrowOf,
     opening(item) {
       const units = keeper.items[item] ?? [];
@@ -148,6 +164,7 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
         ({ name, shadow }) => [name, sellableMax(shadow, keeper.now())] as const,
       );
       escrows[item] = newEscrow(ledger.available(item), Object.fromEntries(shown));
+      entered.add(item);
     },
     changed: book,
     restocked(item, quantity) {
@@ -155,36 +172,50 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     },
     answered,
     check(item) {
-      const { units, left, totals } = world;
-      const shown = (units[item] ?? []).reduce((sum, unit) => sum + unit.shown, 0);
-      const physical = left[item] ?? 0;
-      if (shown > physical) throw new Error(`E2: ${shown} units are displayed, ${physical} are left`);
-      if (totals.oversold > 0) throw new Error(`E2: ${totals.oversold} units are oversold`);
-      for (const kept of keeper.items[item] ?? []) {
+      const units = keeper.items[item] ?? [];
+      const physical = world.left[item] ?? 0;
+      const shown = units.reduce((sum, { unit }) => sum + unit.shown, 0);
+      if (units.every(({ unit }) => unit.violatedAt === null)) {
+        // What the shared pool showed more than once is being drained.
+        if (shown > physical + escrowOf(item).shortfall)
+          throw new Error(`E2: ${shown} units are displayed, ${physical} are left`);
+        if (world.oversold[item] !== 0 && !entered.has(item))
+          throw new Error(`E2: ${world.oversold[item]} units are oversold`);
+      }
+      for (const kept of units) {
         const { paused } = unitOf(escrowOf(item), kept.name);
-        if (paused !== null && kept.unit.editedAt === null)
+        if (paused !== null && kept.unit.violatedAt === null)
           throw new Error(`E4: ${kept.name} is paused (${paused}) although nothing was violated`);
       }
+    },
+    checkRest(item) {
+      const units = keeper.items[item] ?? [];
+      for (const { unit, name } of units) {
+        const rights = unitOf(escrowOf(item), name);
+        if (rights.paused !== null && unit.shown > 0)
+          throw new Error(`E4: ${name} is paused (${rights.paused}) and shows ${unit.shown}`);
+        if (rights.paused === null && unit.shown > charge(rights))
+          throw new Error(`E4: ${name} shows ${unit.shown} with ${charge(rights)} rights, and is not paused`);
+      }
+      const blamed = units.some(({ name }) => unitOf(escrowOf(item), name).paused !== null);
+      if (world.oversold[item] !== 0 && !blamed)
+        throw new Error(`E4: ${world.oversold[item]} units are oversold, and nothing is paused for it`);
     },
     conflict(kept, { delta }) {
       if (delta > 0) escrows[kept.unit.item] = violated(escrowOf(kept.unit.item), kept.name, 'A4');
     },
-    reconcile(item) {
+    plan(item) {
       const units = keeper.items[item] ?? [];
       for (const kept of units) advance(kept);
-      for (const kept of units) chase(kept);
-      for (const { name, value, expected } of rebalance(escrowOf(item), factsOf(item), rebalanceLimits)) {
-        const kept = units.find((one) => one.name === name);
-        if (kept === undefined) continue;
-        if (keeper.now() < kept.notBefore) {
-          keeper.wake(kept, kept.notBefore);
-          continue;
-        }
-        const key = keeper.send(kept, { key: null, value, expected, raise: value > 0 });
-        escrows[item] = grant(escrowOf(item), name, { key, value, expected, sentAt: keeper.now() });
-        const candidate = kept.shadow.candidates.at(-1);
-        if (candidate) keeper.wake(kept, candidate.sentAt + kept.shadow.bounds.settleMax + 1);
-      }
+      const basis = escrowOf(item);
+      const unchanged = unchangedSince(units);
+      const grants = rebalance(basis, factsOf(item), rebalanceLimits);
+      return () => {
+        if (escrowOf(item) !== basis || !unchanged()) return false;
+        for (const kept of units) chase(kept);
+        for (const one of grants) issue(item, one);
+        return true;
+      };
     },
   };
 }

@@ -5,7 +5,7 @@ import { readingOf } from '../sync/core/shadow.ts';
 import type { Findings, Keeping, KeptUnit } from './keeping.ts';
 import { learn } from './keptUnits.ts';
 import type { Stage } from './policy.ts';
-import type { Snapshot } from './world.ts';
+import { type Snapshot } from './world.ts';
 
 export type EvidenceParts = {
   readonly stage: Stage;
@@ -42,11 +42,16 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
     const arrived = readingArrived(shadow, result, now);
     kept.shadow = arrived.shadow;
     const { verdict } = arrived;
+    if (value === null && kept.shadow !== shadow) throw new Error(`S10: no answer changed ${kept.name}`);
+    const { item } = kept.unit;
+    const seq = ledger.seq(item);
     if (verdict.kind === 'belowLow' || verdict.kind === 'aboveHigh') {
       world.note(() => `reading ${kept.name} = ${value}: ${verdict.kind} by ${verdict.units}`);
       lookAgain(kept);
     }
     weigh(kept);
+    if (ledger.seq(item) !== seq && kept.unit.violatedAt === null)
+      throw new Error(`S7: a reading of ${kept.name} moved stock that nobody touched`);
   }
 
   /** What the readings prove by now becomes a conflict, and is resolved by the default: use the lowest. */
@@ -57,7 +62,7 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
     if (proof === null) return;
     const conflict = quantityConflict(before, proof, queue.now());
     world.note(() => `conflict ${kept.name}: ${conflict.type} ${conflict.delta}`);
-    if (kept.unit.editedAt === null) findings.falseConflicts += 1;
+    if (kept.unit.violatedAt === null) findings.falseConflicts += 1;
     else if (
       findings.edited?.unit === kept.unit &&
       Math.sign(findings.edited?.delta ?? 0) === Math.sign(conflict.delta)
@@ -71,6 +76,7 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
 
   function adjust(item: number, quantity: number, cause: 'delivery' | 'resolution'): void {
     ledger.adjust(item, quantity, cause);
+    for (const kept of items[item] ?? []) kept.movedAt = queue.now();
     keeping().restocked(item, quantity);
   }
 

@@ -39,6 +39,10 @@ const simplifications: readonly ((parameters: Parameters) => Parameters)[] = [
       'refusal',
       'requestLoss',
       'unreadable',
+      'tokenTime',
+      'burstsPerHour',
+      'wipesPerHour',
+      'doublesPerHour',
       'cancel',
       'edit',
       'twoUnits',
@@ -52,7 +56,10 @@ const simplifications: readonly ((parameters: Parameters) => Parameters)[] = [
   (parameters) => ({ ...parameters, answerLoss: 0 }),
   (parameters) => ({ ...parameters, staleness: [0, 0] }),
   (parameters) => ({ ...parameters, restock: 0 }),
-  (parameters) => ({ ...parameters, channels: parameters.channels.map((one) => ({ ...one, clockSkew: 0 })) }),
+  (parameters) => ({
+    ...parameters,
+    channels: parameters.channels.map((one) => ({ ...one, clockSkew: 0, clockJump: null })),
+  }),
   (parameters) => ({ ...parameters, channels: parameters.channels.map((one) => ({ ...one, eventLoss: 0 })) }),
 ];
 

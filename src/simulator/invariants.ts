@@ -1,6 +1,7 @@
 /** The promises of section 9 of the model, checked against the true state of the world that no policy sees. */
 import { latestEffect, rangeNow } from '../sync/core/range.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+import { indexLagOf } from './parameters.ts';
 
 /** After every event. Throws an Error whose message begins with the promise's name. */
 export function checkKeeper(keeper: Keeper, keeping: Keeping): void {
@@ -12,7 +13,7 @@ function checkUnit({ stage, findings, now }: Keeper, kept: KeptUnit): void {
   const { unit, shadow, name } = kept;
   if (findings.falseConflicts > 0)
     throw new Error(`S2: a conflict was raised for ${name} without an outside edit`);
-  if (unit.editedAt === null) {
+  if (unit.violatedAt === null) {
     const known = stage.ledger.known(unit.item, unit.channel);
     const { low, high } = rangeNow(shadow, now());
     const unseenSales = unit.ordered - known.ordered;
@@ -34,18 +35,31 @@ export function checkRaise({ shadow, name }: KeptUnit, key: string, now: number)
   if (open) throw new Error(`S4: ${name} is raised while write ${open.key} has not settled`);
 }
 
-/** After the quiet time: every channel shows what it should, and nothing is being written. */
-export function checkRest({ items, stage }: Keeper, keeping: Keeping): void {
+/** After the quiet time. */
+export function checkRest(keeper: Keeper, keeping: Keeping): void {
+  keeper.items.forEach((_, item) => keeping.checkRest(item));
+  checkDetection(keeper);
+}
+
+/** Every channel shows what it should, and nothing is being written. */
+export function checkAtTarget({ stage }: Keeper, { unit, name, shadow, lastSentAt }: KeptUnit): void {
   const { queue, parameters } = stage.world;
-  // Escrow may move rights towards demand at any time; only the shared pool has a number to come to rest at.
-  if (!keeping.target) return;
-  for (const units of items) {
-    for (const { unit, name, shadow, lastSentAt } of units) {
-      if (shadow.hold > 0 || unit.editedAt !== null) continue;
-      if (unit.shown !== shadow.target)
-        throw new Error(`S5: ${name} shows ${unit.shown} after the quiet, its target is ${shadow.target}`);
-      if (lastSentAt > queue.now() - parameters.quiet / 4)
-        throw new Error(`S5: ${name} is still written in the quiet`);
-    }
-  }
+  if (shadow.hold > 0 || unit.violatedAt !== null) return;
+  if (unit.shown !== shadow.target)
+    throw new Error(`S5: ${name} shows ${unit.shown} after the quiet, its target is ${shadow.target}`);
+  if (lastSentAt > queue.now() - parameters.quiet / 4)
+    throw new Error(`S5: ${name} is still written in the quiet`);
+}
+
+/** An outside edit that no write of ours has covered up is reported, where nothing keeps us from looking. */
+function checkDetection({ findings, stage, items }: Keeper): void {
+  const { edited, caught } = findings;
+  const { faults, readEvery, pollEvery } = stage.world.parameters;
+  const blind = faults.refusal + faults.unreadable + faults.tokenTime + faults.crashesPerHour > 0;
+  if (edited === null || caught || blind) return;
+  const kept = items[edited.unit.item]?.[edited.unit.channel];
+  if (kept === undefined) return;
+  const looked = 2 * kept.shadow.bounds.staleMax + 2 * readEvery + pollEvery + indexLagOf(kept.channel);
+  if (edited.coveredAt === null || edited.coveredAt > edited.at + looked)
+    throw new Error(`S3: ${kept.name} was changed by ${edited.delta} from outside, and nobody noticed`);
 }

@@ -5,7 +5,7 @@ import type { Shadow, WriteAnswer } from '../sync/core/shadow.ts';
 import type { LineChange } from './ledger.ts';
 import { type ChannelParameters, hour } from './parameters.ts';
 import type { Stage } from './policy.ts';
-import type { Unit } from './world.ts';
+import { type Unit } from './unit.ts';
 
 export type KeptUnit = {
   readonly unit: Unit;
@@ -20,6 +20,8 @@ export type KeptUnit = {
   /** No write before: the channel has asked for a pause. */
   notBefore: number;
   lastSentAt: number;
+  /** When the stock of the item last moved because of this unit, as far as we know. */
+  movedAt: number;
 };
 
 /** What the two ways of protecting an item add to keeping its shadows. */
@@ -32,12 +34,12 @@ export type Keeping = {
   conflict(kept: KeptUnit, conflict: Conflict): void;
   /** Milliseconds until orders should be fetched again. */
   pollPause(): number;
-  /** True when every channel is to show its target in the end. */
-  readonly target: boolean;
   /** Throws when a promise of this way of keeping does not hold now. */
   check(item: number): void;
-  /** Something about the item may be different: decide and act. */
-  reconcile(item: number): void;
+  /** Throws when the item has not come to rest as promised; asked after the quiet time. */
+  checkRest(item: number): void;
+  /** Decides from the state as it is; what is answered acts on it, or refuses (false) because the state has changed since. */
+  plan(item: number): () => boolean;
 };
 
 export type Keeper = {
@@ -55,14 +57,32 @@ export type Keeper = {
   read(kept: KeptUnit): void;
   fetchOrders(channel: number, done: () => void): void;
   wake(kept: KeptUnit, at: number): void;
+  /** Something about the item may be different: decide and act. */
+  reconcile(item: number): void;
   adjust(item: number, quantity: number, cause: 'delivery' | 'resolution'): void;
+};
+
+/** What was changed behind our back, and when a write of ours first may have covered it up. */
+export type Edited = {
+  readonly unit: Unit;
+  readonly delta: number;
+  readonly at: number;
+  coveredAt: number | null;
 };
 
 export type Findings = {
   readings: number;
   falseConflicts: number;
-  edited: { readonly unit: Unit; readonly delta: number } | null;
+  edited: Edited | null;
   caught: boolean;
+  /** Plans of a second worker that were refused because the state had changed. */
+  refusedPlans: number;
 };
+
+/** An immutable state is its own version. */
+export function unchangedSince(units: readonly KeptUnit[]): () => boolean {
+  const shadows = units.map(({ shadow }) => shadow);
+  return () => units.every(({ shadow }, index) => shadow === shadows[index]);
+}
 
 export const demandLimits = { halfLife: hour / 4, priorPerMs: 30 / hour, priorUnits: 1, shareUnits: 10 };

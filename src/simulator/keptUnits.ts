@@ -5,8 +5,9 @@ import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { boundsOf } from './parameters.ts';
 import { type Stage, startPolls } from './policy.ts';
-import { createRandom } from './random.ts';
-import { changeShown, channelOf, nameOf, streams, type Unit } from './world.ts';
+import { createRandom, streams } from './random.ts';
+import { changeShown, type Unit } from './unit.ts';
+import { channelOf, nameOf } from './world.ts';
 
 /** Orders of the weeks before, from which the channels' shares are known. */
 const earlierOrders = 30;
@@ -26,6 +27,7 @@ export function newKept(stage: Stage, unit: Unit): KeptUnit {
     wakeAt: null,
     notBefore: 0,
     lastSentAt: 0,
+    movedAt: 0,
   };
 }
 
@@ -63,6 +65,7 @@ export function startKeeping(keeper: Keeper, keeping: Keeping): void {
 
 /** What the shadow learns from news of an order; seen first when it was cancelled already, it was sold and given back. */
 export function learn(kept: KeptUnit, { order, sold, returned }: LineChange, now: number): void {
+  kept.movedAt = now;
   const { orderId, placedAt, updatedAt, restocked } = order;
   if (sold > 0) {
     kept.shadow = orderSeen(kept.shadow, { orderId, quantity: sold, from: placedAt, until: placedAt }, now);
@@ -70,7 +73,8 @@ export function learn(kept: KeptUnit, { order, sold, returned }: LineChange, now
   }
   if (returned > 0) {
     const change = { orderId, quantity: returned, from: updatedAt, until: updatedAt };
-    kept.shadow = orderCancelled(kept.shadow, { ...change, restockedByChannel: restocked }, now);
+    const restock = { restockedByChannel: restocked !== false, certain: restocked !== null };
+    kept.shadow = orderCancelled(kept.shadow, { ...change, ...restock }, now);
   }
 }
 

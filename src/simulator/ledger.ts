@@ -1,6 +1,6 @@
 /** The stock record of a simulated hub: exact in the facts received, whatever their order; every movement names its cause. */
 import { strict as assert } from 'node:assert';
-import type { Snapshot } from './world.ts';
+import { type Snapshot } from './world.ts';
 
 export type Movement = {
   readonly item: number;
@@ -72,7 +72,7 @@ export function createLedger(items: number, stock: number): Ledger {
     lines.set(key, { held: kept, ordered, kept });
     const units = known(item, order.channel);
     units.ordered += sold;
-    if (order.restocked) units.putBack += returned;
+    if (order.putBack) units.putBack += returned;
     return { item, order, sold, returned };
   }
 

@@ -1,24 +1,37 @@
 /** Runs the simulator from the command line: exit code 0 when every promise held, 1 when one did not, 2 when the words are wrong. */
 import { type Command, readCommand, UsageError, usage } from './commandLine.ts';
+import { drawnWorld } from './drawnWorld.ts';
 import { shrunk, timeline } from './failure.ts';
 import { demands } from './parameters.ts';
-import { runAll } from './runs.ts';
+import { type RunsTask, runAll } from './runs.ts';
 import { type Cell, figuresOf, table } from './table.ts';
 
 async function simulate(command: Command): Promise<readonly Cell[]> {
   const cells: Cell[] = [];
+  const { check, drawn } = command;
   for (const policy of command.policies) {
-    for (const demand of command.demands) {
-      const parameters = { ...command.world, buyersPerHour: demands[demand] };
-      const task = { parameters, policy, check: command.check };
+    for (const demand of drawn ? ([null] as const) : command.demands) {
+      const buyersPerHour = demand === null ? command.world.buyersPerHour : demands[demand];
+      const task: Omit<RunsTask, 'seeds'> = {
+        parameters: { ...command.world, buyersPerHour },
+        policy,
+        check,
+        drawn,
+      };
       const summary = await runAll(task, command.seed, command.runs, command.workers);
       cells.push({ policy, demand, summary });
       const [failure] = summary.failures;
-      const smallest = failure && shrunk({ ...task, seed: failure.seed, story: true });
-      if (smallest) process.stderr.write(timeline(smallest));
+      if (failure) tell(task, failure.seed);
     }
   }
   return cells;
+}
+
+/** The failing run as small as it can be made, on standard error. */
+function tell({ parameters, policy, check, drawn }: Omit<RunsTask, 'seeds'>, seed: number): void {
+  const world = drawn ? drawnWorld(parameters, seed) : parameters;
+  const smallest = shrunk({ parameters: world, policy, check, seed, story: true });
+  if (smallest) process.stderr.write(timeline(smallest));
 }
 
 async function main(words: readonly string[]): Promise<number> {

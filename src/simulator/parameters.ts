@@ -1,8 +1,8 @@
 /** Every number of the simulated world in one place. Times are in milliseconds, chances from 0 to 1. */
 import type { Span } from './random.ts';
 
-const second = 1_000;
-const minute = 60 * second;
+export const second = 1_000;
+export const minute = 60 * second;
 export const hour = 60 * minute;
 
 export type ChannelParameters = {
@@ -27,8 +27,16 @@ export type ChannelParameters = {
   readonly eventLoss: number;
   /** Distance of the channel's clock from ours. */
   readonly clockSkew: number;
+  /** When the channel's local time jumps as daylight saving time does, and by how much; null when it does not. */
+  readonly clockJump: { readonly at: number; readonly by: number } | null;
   readonly restocksOnCancel: boolean;
+  /** False when its orders do not say whether cancelled units were put back: then some are and some are not. */
+  readonly tellsRestocks: boolean;
 };
+
+/** An assumption of escrow that the world breaks, once per run, on one unit. */
+export const violations = ['A1', 'A2', 'A3', 'A4'] as const;
+export type ViolationFault = (typeof violations)[number];
 
 export type Faults = {
   /** Chance that an order is cancelled later, and how much later. */
@@ -47,11 +55,28 @@ export type Faults = {
   readonly stormsPerHour: number;
   readonly stormTime: Span;
   readonly unreadable: number;
+  /** How long an access token lasts (0: for ever); what is asked with an expired one is refused until it is renewed, which takes this long. */
+  readonly tokenTime: number;
+  readonly renewal: Span;
+  /** Times of demand many times as large: how many per hour, how long each, and how many times as large. */
+  readonly burstsPerHour: number;
+  readonly burstTime: Span;
+  readonly burstFactor: number;
   /** Crashes of the hub per hour, and how long it is away. */
   readonly crashesPerHour: number;
   readonly crashTime: Span;
+  /** How often per hour all wake-ups are forgotten (a wiped Redis). */
+  readonly wipesPerHour: number;
+  /** How often per hour a second worker decides from the state as it is, and acts so much later. */
+  readonly doublesPerHour: number;
+  readonly doubleDelay: Span;
   /** Number changed on one channel behind our back, once per run. */
   readonly outsideEdit: boolean;
+  /**
+   * A1: a channel sells what it does not show. A2: a write lands hours late. A3: no order is visible for hours. A4: a second application sets numbers
+   * back to what they were.
+   */
+  readonly violation: ViolationFault | null;
 };
 
 export type Parameters = {
@@ -77,7 +102,7 @@ export type Parameters = {
   readonly faults: Faults;
 };
 
-const none: Faults = {
+export const noFaults: Faults = {
   cancel: 0,
   cancelAfter: [0, 0],
   edit: 0,
@@ -89,9 +114,18 @@ const none: Faults = {
   stormsPerHour: 0,
   stormTime: [0, 0],
   unreadable: 0,
+  tokenTime: 0,
+  renewal: [0, 0],
+  burstsPerHour: 0,
+  burstTime: [0, 0],
+  burstFactor: 1,
   crashesPerHour: 0,
   crashTime: [0, 0],
+  wipesPerHour: 0,
+  doublesPerHour: 0,
+  doubleDelay: [0, 0],
   outsideEdit: false,
+  violation: null,
 };
 
 const fast: ChannelParameters = {
@@ -107,7 +141,9 @@ const fast: ChannelParameters = {
   event: [500, 3 * second],
   eventLoss: 0.05,
   clockSkew: 0,
+  clockJump: null,
   restocksOnCancel: false,
+  tellsRestocks: true,
 };
 
 /** Section 7 of the model: one item, 12 units and 6 more, four channels of which one is slow, one hour. */
@@ -143,7 +179,7 @@ export const pageWorld: Parameters = {
   requestTimeout: 10 * second,
   pollEvery: minute,
   readEvery: 2 * minute,
-  faults: none,
+  faults: noFaults,
 };
 
 export const demands = { steady: 30, rush: 240 } as const;
@@ -163,15 +199,25 @@ export function withStorms(world: Parameters): Parameters {
     stormsPerHour: 1,
     stormTime: [minute, 6 * minute],
     unreadable: 0.03,
+    tokenTime: 17 * minute,
+    renewal: [second, 20 * second],
+    burstsPerHour: 1,
+    burstTime: [minute, 5 * minute],
+    burstFactor: 4,
     crashesPerHour: 2,
     crashTime: [second, 2 * minute],
+    wipesPerHour: 2,
+    doublesPerHour: 6,
+    doubleDelay: [second, minute],
     outsideEdit: false,
+    violation: null,
   };
   const skews = [0, 900, -900, 400];
   const channels = world.channels.map((channel, index) => ({
     ...channel,
     clockSkew: skews[index % skews.length] ?? 0,
     restocksOnCancel: index % 2 === 1,
+    tellsRestocks: index !== 3,
     eventLoss: channel.eventLoss * 2,
     event: [second, 90 * second] as const,
   }));
@@ -180,6 +226,11 @@ export function withStorms(world: Parameters): Parameters {
 
 export function withOutsideEdit(world: Parameters): Parameters {
   return { ...world, faults: { ...world.faults, outsideEdit: true } };
+}
+
+/** One assumption of escrow is broken, on one unit, some time in the run. */
+export function withViolation(world: Parameters, violation: ViolationFault): Parameters {
+  return { ...world, faults: { ...world.faults, violation } };
 }
 
 /** What the hub was told of a channel: bounds that hold, measured beforehand. */
@@ -195,7 +246,11 @@ export function boundsOf(channel: ChannelParameters, world: Parameters) {
 }
 
 function skewMax(world: Parameters): number {
-  return world.channels.reduce((most, { clockSkew }) => Math.max(most, Math.abs(clockSkew)), 0);
+  return world.channels.reduce(
+    (most, { clockSkew, clockJump }) =>
+      Math.max(most, Math.abs(clockSkew), Math.abs(clockSkew + (clockJump?.by ?? 0))),
+    0,
+  );
 }
 
 /** Time after which every order is visible. */

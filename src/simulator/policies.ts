@@ -1,4 +1,5 @@
 /** The policies by name: the comparison of section 7 of the model. */
+import { latestEffect } from '../sync/core/range.ts';
 import { automaticKeeping } from './automaticKeeping.ts';
 import { copyPolicy, floorPolicy, hubPolicy } from './baselines.ts';
 import { escrowKeeping } from './escrowKeeping.ts';
@@ -51,13 +52,17 @@ function kept(stage: Stage, keepingOf: (keeper: Keeper) => Keeping): Policy {
     ...intake,
     check: () => checkKeeper(keeper, keeping),
     checkRest: () => checkRest(keeper, keeping),
-    outsideEdit: (unit, delta) => {
-      findings.edited = { unit, delta };
+    outsideEdit(unit, delta) {
+      const shadow = keeper.items[unit.item]?.[unit.channel]?.shadow;
+      const at = keeper.now();
+      const writing = shadow?.candidates.some((one) => latestEffect(one, shadow.bounds) > at) === true;
+      findings.edited = { unit, delta, at, coveredAt: writing ? at : null };
     },
     results: () => ({
       readings: findings.readings,
       falseConflicts: findings.falseConflicts,
       caught: findings.edited && { raise: findings.edited.delta > 0, caught: findings.caught },
+      refusedPlans: findings.refusedPlans,
       resurrectedUnits: keeper.items.flat().reduce((sum, { shadow }) => sum + shadow.resurrectedUnits, 0),
     }),
   };

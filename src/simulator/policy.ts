@@ -1,6 +1,7 @@
 /** What a policy is: it hears of orders and deliveries, and reads and writes the channels. */
 import type { Ledger } from './ledger.ts';
-import type { Snapshot, Unit, World } from './world.ts';
+import { type Unit } from './unit.ts';
+import { type Snapshot, type World } from './world.ts';
 
 export type Policy = {
   /** Before the first buyer. Numbers are set at once: the shops are open already. */
@@ -11,6 +12,10 @@ export type Policy = {
   orderVisible?(order: Snapshot): void;
   /** The process died; what was recorded is still there, answers under way are not. */
   crashed?(until: number): void;
+  /** Every wake-up is forgotten. */
+  wiped?(): void;
+  /** A second worker decides now from the same state, and acts `delay` milliseconds later. */
+  doubled?(delay: number): void;
   outsideEdit?(unit: Unit, delta: number): void;
   /** Throws when one of its own promises does not hold now. Asked after every event. */
   check?(): void;
@@ -25,6 +30,7 @@ export type PolicyResults = {
   /** Null when there was no edit; else whether a conflict named it. */
   readonly caught: { readonly raise: boolean; readonly caught: boolean } | null;
   readonly resurrectedUnits: number;
+  readonly refusedPlans: number;
 };
 
 export type Stage = { readonly world: World; readonly ledger: Ledger; readonly seed: number };

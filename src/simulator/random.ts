@@ -38,3 +38,20 @@ export function createRandom(seed: number, stream: number): Random {
     },
   };
 }
+
+/** Streams of chance, so that buyers are the same whatever a policy does. An order's own fate is stream `orders` plus its number. */
+export const streams = {
+  buyers: 1,
+  channel: 2,
+  supply: 3,
+  storms: 4,
+  crashes: 5,
+  history: 6,
+  tokens: 7,
+  bursts: 8,
+  violation: 9,
+  wipes: 10,
+  doubles: 11,
+  world: 12,
+  orders: 100,
+};

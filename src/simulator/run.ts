@@ -1,12 +1,12 @@
 /** One simulated run: the same seed, parameters and policy give the same result to the last event. */
 import { startBuyers, startSupply } from './buyers.ts';
+import { startDisturbances } from './disturbances.ts';
 import { createEventQueue } from './eventQueue.ts';
 import { createLedger } from './ledger.ts';
 import type { Parameters } from './parameters.ts';
 import { createPolicy, type PolicyName } from './policies.ts';
-import type { Policy, PolicyResults } from './policy.ts';
-import { createRandom } from './random.ts';
-import { createWorld, type Listener, streams, type Totals } from './world.ts';
+import type { PolicyResults } from './policy.ts';
+import { createWorld, type Listener, type Totals } from './world.ts';
 
 export type RunOptions = {
   readonly seed: number;
@@ -52,7 +52,7 @@ export function run(options: RunOptions): RunResult {
   policy.start();
   startBuyers({ world, seed, listener });
   startSupply({ world, seed, listener });
-  startCrashes(policy, parameters, seed, queue.at);
+  startDisturbances(policy, parameters, seed, queue);
   let events = 0;
   let failure: RunResult['failure'] = null;
   try {
@@ -74,21 +74,4 @@ export function run(options: RunOptions): RunResult {
     failure = { message: error.message, at: queue.now() };
   }
   return { seed, totals: { ...world.totals }, results: policy.results?.() ?? null, events, failure, story };
-}
-
-function startCrashes(
-  policy: Policy,
-  { faults, duration }: Parameters,
-  seed: number,
-  schedule: (at: number, event: () => void) => void,
-): void {
-  if (faults.crashesPerHour === 0 || policy.crashed === undefined) return;
-  const random = createRandom(seed, streams.crashes);
-  for (let at = 0; ; ) {
-    at += random.exponential(3_600_000 / faults.crashesPerHour);
-    const until = Math.ceil(at + random.span(faults.crashTime));
-    if (until >= duration) return;
-    schedule(at, () => policy.crashed?.(until));
-    at = until;
-  }
 }

@@ -12,6 +12,8 @@ export type RunsTask = {
   readonly parameters: Parameters;
   readonly policy: PolicyName;
   readonly check: boolean;
+  /** True when each seed draws its own world, which keeps nothing of `parameters` but its length and what is broken in it. */
+  readonly drawn: boolean;
 };
 
 /** `workers` threads share the seeds; with one there is no thread at all. Rejects when a thread fails. */

@@ -1,10 +1,12 @@
 /** The shared pool: every channel is offered what is available, less a buffer, and each write is decided by the core. */
-import { exposedUnit, exposureOf, pollPause } from '../sync/core/exposure.ts';
+import { exposedUnit, exposureOf, pollPause, raiseInTime } from '../sync/core/exposure.ts';
 import { excessOf } from '../sync/core/range.ts';
 import { settled, targetSet } from '../sync/core/shadow.ts';
 import { automaticBuffer, targetOf } from '../sync/core/targets.ts';
-import { decideWrite } from '../sync/core/writing.ts';
-import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+import { decideWrite, type WriteDecision } from '../sync/core/writing.ts';
+import { checkAtTarget } from './invariants.ts';
+import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
+import type { Span } from './random.ts';
 
 export type Buffering =
   | { readonly kind: 'fixed'; readonly units: number }
@@ -14,16 +16,23 @@ export type Buffering =
 const fenceMax = 10_000;
 const preemptMax = 0;
 const zeroAgain = 30_000;
+/** Orders are fetched this many times as often while one that was lost could cost an oversell. */
+const watchfulness = 20;
+
+type Stops = { readonly raisesAllowed: boolean; readonly raiseInTime: boolean };
 
 export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
   const { ledger } = keeper.stage;
+  const { pollEvery } = keeper.stage.world.parameters;
+  const pace = { ordinary: pollEvery, watchful: pollEvery / watchfulness, probabilityMax: 0.01 };
 
-  function targetFor(kept: KeptUnit, holds: number): number {
-    const { item } = kept.unit;
+  function targetFor(kept: KeptUnit, holds: number, othersPerMs: number): number {
     const buffer =
-      buffering.kind === 'fixed' ? buffering.units : measuredBuffer(keeper, kept, buffering.epsilon);
+      buffering.kind === 'fixed'
+        ? buffering.units
+        : automaticBuffer(othersPerMs, reactionOf(keeper, kept), buffering.epsilon);
     const { target } = targetOf({
-      available: ledger.available(item),
+      available: ledger.available(kept.unit.item),
       holds,
       conflictDelta: 0,
       rules: { account: { buffer } },
@@ -32,15 +41,15 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     return target;
   }
 
-  function act(kept: KeptUnit, raisesAllowed: boolean): void {
+  function decide(kept: KeptUnit, stops: Stops): WriteDecision {
     const now = keeper.now();
-    if (now < kept.notBefore) {
-      keeper.wake(kept, kept.notBefore);
-      return;
-    }
+    if (now < kept.notBefore) return { kind: 'wait', until: kept.notBefore };
     const { target, targetSeq } = kept.shadow;
     const limits = { compareAndSet: kept.channel.compareAndSet, fenceMax, preemptMax, zeroAgain };
-    const decision = decideWrite(kept.shadow, { target, targetSeq, raisesAllowed }, limits, now);
+    return decideWrite(kept.shadow, { target, targetSeq, ...stops }, limits, now);
+  }
+
+  function act(kept: KeptUnit, decision: WriteDecision): void {
     switch (decision.kind) {
       case 'none':
         return;
@@ -57,27 +66,35 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     }
   }
 
+  function pauseFor(item: number): number {
+    const rates = keeper.rates(item);
+    const exposed = (keeper.items[item] ?? []).map(({ shadow }, channel) =>
+      exposedUnit(shadow, keeper.now(), { ratePerMs: rates[channel] ?? 0, reaction: pollEvery }),
+    );
+    return pollPause(exposureOf(ledger.available(item), exposed), pace);
+  }
+
   return {
-    target: buffering.kind === 'fixed',
-    opening: (item) => (keeper.items[item] ?? []).map((kept) => targetFor(kept, 0)),
-    pollPause() {
-      const { pollEvery } = keeper.stage.world.parameters;
-      const pace = { ordinary: pollEvery, watchful: pollEvery / 8, probabilityMax: 0.01 };
-      const pauses = keeper.items.map((units, item) => {
-        const rates = keeper.rates(item);
-        const exposed = units.map((kept, channel) =>
-          exposedUnit(kept.shadow, keeper.now(), { ratePerMs: rates[channel] ?? 0, reaction: pollEvery }),
-        );
-        return pollPause(exposureOf(ledger.available(item), exposed), pace);
-      });
-      return Math.min(...pauses);
+    opening(item) {
+      const others = paceOfOthers(keeper.rates(item));
+      return (keeper.items[item] ?? []).map((kept) => targetFor(kept, 0, others(kept)));
     },
+    pollPause: () => Math.min(...keeper.items.map((_, item) => pauseFor(item))),
     changed: () => undefined,
     restocked: () => undefined,
     answered: () => undefined,
     conflict: () => undefined,
-    check: () => undefined,
-    reconcile(item) {
+    check(item) {
+      for (const kept of keeper.items[item] ?? []) {
+        if (kept.channel.compareAndSet && kept.unit.violatedAt === null && kept.shadow.resurrectedUnits > 0)
+          throw new Error(`S8: ${kept.name} compares, and yet a unit was offered again`);
+      }
+    },
+    checkRest(item) {
+      if (buffering.kind === 'fixed')
+        for (const kept of keeper.items[item] ?? []) checkAtTarget(keeper, kept);
+    },
+    plan(item) {
       const units = keeper.items[item] ?? [];
       const now = keeper.now();
       for (const kept of units) kept.shadow = settled(kept.shadow, now);
@@ -85,31 +102,49 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
       const raisesAllowed = units.every(({ shadow }) =>
         shadow.readings.every((reading) => excessOf(shadow, reading) === 0),
       );
-      const [first] = units;
-      // A fixed buffer gives every channel the same number.
-      const common = buffering.kind === 'fixed' && first ? targetFor(first, holds) : null;
-      for (const kept of units) {
-        kept.shadow = targetSet(kept.shadow, common ?? targetFor(kept, holds), ledger.seq(item));
-        act(kept, raisesAllowed);
-      }
+      const others = paceOfOthers(keeper.rates(item));
+      const available = ledger.available(item);
+      const decisions = units.map((kept) => {
+        const inTime = raiseInTime(available, {
+          othersPerMs: others(kept),
+          landing: landingOf(kept),
+          quietFor: now - Math.max(...units.map(({ movedAt }) => movedAt)),
+        });
+        kept.shadow = targetSet(kept.shadow, targetFor(kept, holds, others(kept)), ledger.seq(item));
+        return decide(kept, { raisesAllowed, raiseInTime: inTime });
+      });
+      const unchanged = unchangedSince(units);
+      return () => {
+        if (!unchanged()) return false;
+        decisions.forEach((decision, channel) => {
+          const kept = units[channel];
+          if (kept) act(kept, decision);
+        });
+        return true;
+      };
     },
   };
 }
 
-function ninth([min, max]: readonly [number, number]): number {
+/** Units per millisecond that all other channels sell. */
+function paceOfOthers(rates: readonly number[]): (kept: KeptUnit) => number {
+  const total = rates.reduce((sum, rate) => sum + rate, 0);
+  return ({ unit }) => total - (rates[unit.channel] ?? 0);
+}
+
+function ninth([min, max]: Span): number {
   return min + 0.9 * (max - min);
+}
+
+/** From sending a write until it is in force, as measured: nine of ten are within this time. */
+function landingOf({ channel }: KeptUnit): number {
+  return ninth(channel.request) + ninth(channel.effect);
 }
 
 /** Sale to effect as measured: nine of ten sales are in force here within this time. */
 export function reactionOf(keeper: Keeper, kept: KeptUnit): number {
   const { pollEvery } = keeper.stage.world.parameters;
-  const { visible, event, eventLoss, request, effect } = kept.channel;
+  const { visible, event, eventLoss } = kept.channel;
   const sight = ninth(visible) + ninth(event) + eventLoss * pollEvery;
-  return sight + ninth(request) + ninth(effect);
-}
-
-function measuredBuffer(keeper: Keeper, kept: KeptUnit, epsilon: number): number {
-  const rates = keeper.rates(kept.unit.item);
-  const others = rates.reduce((sum, rate, channel) => (channel === kept.unit.channel ? sum : sum + rate), 0);
-  return automaticBuffer(others, reactionOf(keeper, kept), epsilon);
+  return sight + landingOf(kept);
 }

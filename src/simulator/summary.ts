@@ -8,6 +8,8 @@ export type Summary = {
   readonly turnedAway: number;
   readonly writes: number;
   readonly reads: number;
+  /** Orders asked for, in calls. */
+  readonly fetches: number;
   readonly readings: number;
   readonly falseConflicts: number;
   readonly raises: number;
@@ -15,6 +17,7 @@ export type Summary = {
   readonly cuts: number;
   readonly cutsCaught: number;
   readonly resurrectedUnits: number;
+  readonly refusedPlans: number;
   readonly events: number;
   readonly processorMs: number;
   /** Seeds of runs in which something did not hold, with what; the first ones only. */
@@ -31,6 +34,7 @@ export const emptySummary: Summary = {
   turnedAway: 0,
   writes: 0,
   reads: 0,
+  fetches: 0,
   readings: 0,
   falseConflicts: 0,
   raises: 0,
@@ -38,6 +42,7 @@ export const emptySummary: Summary = {
   cuts: 0,
   cutsCaught: 0,
   resurrectedUnits: 0,
+  refusedPlans: 0,
   events: 0,
   processorMs: 0,
   failures: [],
@@ -55,6 +60,7 @@ export function summaryOf(result: RunResult): Summary {
     turnedAway: totals.turnedAway,
     writes: totals.writes,
     reads: totals.reads,
+    fetches: totals.fetches,
     readings: results?.readings ?? 0,
     falseConflicts: results?.falseConflicts ?? 0,
     raises: caught?.raise === true ? 1 : 0,
@@ -62,6 +68,7 @@ export function summaryOf(result: RunResult): Summary {
     cuts: caught?.raise === false ? 1 : 0,
     cutsCaught: caught?.raise === false && caught.caught ? 1 : 0,
     resurrectedUnits: results?.resurrectedUnits ?? 0,
+    refusedPlans: results?.refusedPlans ?? 0,
     events: result.events,
     failures: failure ? [{ seed, message: failure.message }] : [],
     failed: failure ? 1 : 0,

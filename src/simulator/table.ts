@@ -3,7 +3,12 @@ import type { Demand } from './parameters.ts';
 import type { PolicyName } from './policies.ts';
 import type { Summary } from './summary.ts';
 
-export type Cell = { readonly policy: PolicyName; readonly demand: Demand; readonly summary: Summary };
+/** `demand` is null where each seed drew its own. */
+export type Cell = {
+  readonly policy: PolicyName;
+  readonly demand: Demand | null;
+  readonly summary: Summary;
+};
 
 /** Runs with an oversell (per cent), oversold units, buyers turned away although a unit existed, and writes: each per run. */
 export type Figures = {
@@ -44,9 +49,10 @@ function written(found: Figures | undefined): string {
 export function table(cells: readonly Cell[]): string {
   const rows = cells.map(({ policy, demand, summary }) => [
     policy,
-    demand,
+    demand ?? 'drawn',
     written(figuresOf(summary)),
-    written(modelFigures[policy]?.[demand]),
+    written(demand === null ? undefined : modelFigures[policy]?.[demand]),
+    String(summary.readings),
     String(summary.falseConflicts),
     summary.raises + summary.cuts > 0
       ? `${summary.raisesCaught}/${summary.raises} ${summary.cutsCaught}/${summary.cuts}`
@@ -59,6 +65,7 @@ export function table(cells: readonly Cell[]): string {
     'demand',
     'oversold runs / units / turned away / writes',
     'the model',
+    'readings',
     'false conflicts',
     'raises, cuts caught',
     'failed',

@@ -1,7 +1,10 @@
 /** Marketplaces as non-cooperating counters: each sells while its own number is above zero, tells late, and lets writes take effect later. */
 import type { EventQueue } from './eventQueue.ts';
 import type { ChannelParameters, Parameters } from './parameters.ts';
-import { createRandom, type Random, type Span } from './random.ts';
+import { createRandom, type Random, type Span, streams } from './random.ts';
+import { createRefusals } from './refusals.ts';
+import { changeShown, newUnit, shownAt, type Unit } from './unit.ts';
+import { isViolated, markViolated, type Violation, violationOf } from './violation.ts';
 
 export type OrderLine = { readonly item: number; readonly ordered: number; readonly kept: number };
 
@@ -14,8 +17,10 @@ export type Snapshot = {
   readonly updatedAt: number;
   readonly visibleAt: number;
   readonly lines: readonly OrderLine[];
-  /** True when the channel put what was cancelled back by itself. */
-  readonly restocked: boolean;
+  /** True when the channel says that it put what was cancelled back by itself; null when it does not say. */
+  readonly restocked: boolean | null;
+  /** Whether it truly did: for the checks only. */
+  readonly putBack: boolean;
 };
 
 export type WriteRequest = {
@@ -33,30 +38,19 @@ export type Answer =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'deferred'; readonly retryAfter: number };
 
-export type Unit = {
-  readonly item: number;
-  readonly channel: number;
-  shown: number;
-  /** Times and numbers of the last changes, oldest first, for reads that are stale. */
-  readonly history: { readonly at: number; readonly shown: number }[];
-  /** Units ordered and units put back, as they truly are. */
-  ordered: number;
-  putBack: number;
-  /** When it was changed from outside; null while it was not. */
-  editedAt: number | null;
-  readonly keys: Map<string, Answer>;
-};
-
 export type World = {
   readonly parameters: Parameters;
   readonly queue: EventQueue;
   readonly units: readonly (readonly Unit[])[];
   /** Units there are minus units sold, per item; below 0 once oversold. */
   readonly left: number[];
+  /** Units sold that were not there, per item. */
+  readonly oversold: number[];
   /** Every version of every order, per channel. */
   readonly orders: readonly Snapshot[][];
   readonly totals: Totals;
   readonly lastLanding: number[];
+  readonly violation: Violation | null;
   unit(item: number, channel: number): Unit;
   write(unit: Unit, request: WriteRequest, answered: (answer: Answer) => void): void;
   /** A number, or null when the channel does not say. */
@@ -73,6 +67,7 @@ export type Totals = {
   turnedAway: number;
   writes: number;
   reads: number;
+  fetches: number;
 };
 
 export type Listener = {
@@ -82,9 +77,6 @@ export type Listener = {
   restocked(item: number, quantity: number): void;
   outsideEdit(unit: Unit, delta: number): void;
 };
-
-/** Streams of chance, so that buyers are the same whatever a policy does. An order's own fate is stream `orders` plus its number. */
-export const streams = { buyers: 1, channel: 2, supply: 3, storms: 4, crashes: 5, history: 6, orders: 100 };
 
 export function createWorld(
   parameters: Parameters,
@@ -97,25 +89,31 @@ export function createWorld(
     parameters.channels.map((_channel, channel) => newUnit(item, channel)),
   );
   const orders: Snapshot[][] = parameters.channels.map(() => []);
-  const storms = stormsOf(parameters, seed);
+  const refusals = createRefusals(parameters, queue, {
+    storms: createRandom(seed, streams.storms),
+    tokens: createRandom(seed, streams.tokens),
+  });
   const world: World = {
     parameters,
     queue,
     units,
     left: units.map(() => parameters.stock),
+    oversold: units.map(() => 0),
     orders,
     lastLanding: [],
-    totals: { buyers: 0, sold: 0, oversold: 0, turnedAway: 0, writes: 0, reads: 0 },
+    violation: violationOf(parameters, seed),
+    totals: { buyers: 0, sold: 0, oversold: 0, turnedAway: 0, writes: 0, reads: 0, fetches: 0 },
     unit(item, channel) {
       const unit = units[item]?.[channel];
       if (unit === undefined) throw new Error(`no unit ${item}/${channel}`);
       return unit;
     },
-    write: (unit, request, answered) => write(transport(unit.channel), unit, request, answered),
-    read: (unit, answered) => read(transport(unit.channel), unit, answered),
+    write: (unit, request, answered) => write(transport(unit), unit, request, answered),
+    read: (unit, answered) => read(transport(unit), unit, answered),
     fetchOrders(channel, since, answered) {
       const { request } = channelOf(parameters, channel);
-      const refused = refusal(transport(channel)) !== null;
+      world.totals.fetches += 1;
+      const refused = refusals(channel, random) !== null;
       queue.at(queue.now() + random.span(request), () => {
         const at = queue.now();
         const found = refused
@@ -128,26 +126,13 @@ export function createWorld(
     },
     note,
   };
-  const transport = (channel: number): Transport => ({
+  const transport = ({ channel }: Unit): Transport => ({
     world,
     channel: channelOf(parameters, channel),
     random,
-    stormy: storms.some(([from, until]) => queue.now() >= from && queue.now() < until),
+    refusedFor: refusals(channel, random),
   });
   return world;
-}
-
-function newUnit(item: number, channel: number): Unit {
-  return {
-    item,
-    channel,
-    shown: 0,
-    history: [],
-    ordered: 0,
-    putBack: 0,
-    editedAt: null,
-    keys: new Map(),
-  };
 }
 
 export function channelOf(parameters: Parameters, channel: number): ChannelParameters {
@@ -156,30 +141,18 @@ export function channelOf(parameters: Parameters, channel: number): ChannelParam
   return found;
 }
 
-export function changeShown(world: World, unit: Unit, shown: number): void {
-  unit.shown = shown;
-  unit.history.push({ at: world.queue.now(), shown });
-  if (unit.history.length > 256) unit.history.splice(0, 64);
-}
-
-function shownAt(unit: Unit, at: number): number {
-  const entry = unit.history.findLast((one) => one.at <= at) ?? unit.history[0];
-  return entry?.shown ?? unit.shown;
+/** The channel's own clock: what its orders and updates are dated by. */
+export function clockOf({ clockSkew, clockJump }: ChannelParameters, now: number): number {
+  return now + clockSkew + (clockJump !== null && now >= clockJump.at ? clockJump.by : 0);
 }
 
 type Transport = {
   readonly world: World;
   readonly channel: ChannelParameters;
   readonly random: Random;
-  readonly stormy: boolean;
+  /** Milliseconds until the request may come back; null when it is not refused. */
+  readonly refusedFor: number | null;
 };
-
-/** Milliseconds until a refused request may come back; null when it is not refused. */
-function refusal({ world, random, stormy }: Transport): number | null {
-  const { refusal: chance, refusalTime } = world.parameters.faults;
-  if (chance === 0) return null;
-  return random.chance(stormy ? 0.9 : chance) ? random.span(refusalTime) : null;
-}
 
 function write(
   transport: Transport,
@@ -191,12 +164,17 @@ function write(
   const { queue, parameters, totals } = world;
   totals.writes += 1;
   const sentAt = queue.now();
-  const retryAfter = refusal(transport);
+  const { refusedFor: retryAfter } = transport;
   const lost = random.chance(parameters.faults.requestLoss);
   const answerLost = random.chance(parameters.answerLoss);
   const arrival = random.span(channel.request);
   const back = random.span(channel.request);
-  const effect = landingTime(transport, skewed(channel.effect, random.next() ** channel.effectSkew), sentAt);
+  const ordinary = landingTime(
+    transport,
+    skewed(channel.effect, random.next() ** channel.effectSkew),
+    sentAt,
+  );
+  const effect = ordinary + lateness(world, unit);
   const timeout = () => queue.at(sentAt + parameters.requestTimeout, () => answered({ kind: 'unknown' }));
   if (retryAfter !== null) {
     queue.at(sentAt + arrival, () => answered({ kind: 'deferred', retryAfter }));
@@ -211,6 +189,14 @@ function write(
     if (answerLost) timeout();
     else queue.at(queue.now() + back, () => answered(answer));
   });
+}
+
+/** A2: one write gets stuck on its way and lands when nobody expects it any more. */
+function lateness(world: World, unit: Unit): number {
+  const { violation, queue } = world;
+  if (violation === null || unit.violatedAt !== null || !isViolated(world, 'A2', unit.channel)) return 0;
+  markViolated(world, unit);
+  return violation.until - queue.now();
 }
 
 function skewed([min, max]: Span, part: number): number {
@@ -264,7 +250,7 @@ function read(transport: Transport, unit: Unit, answered: (value: number | null)
   const { queue, parameters, totals } = world;
   totals.reads += 1;
   const requestedAt = queue.now();
-  const refused = refusal(transport) !== null || random.chance(parameters.faults.unreadable);
+  const refused = transport.refusedFor !== null || random.chance(parameters.faults.unreadable);
   const age = random.span(parameters.staleness);
   queue.at(requestedAt + random.span(channel.request), () => {
     // Never older than what it was when the request could at the earliest have been answered from a stale copy.
@@ -272,17 +258,4 @@ function read(transport: Transport, unit: Unit, answered: (value: number | null)
     const value = refused ? null : shownAt(unit, at);
     queue.at(queue.now() + random.span(channel.request), () => answered(value));
   });
-}
-
-function stormsOf(parameters: Parameters, seed: number): readonly (readonly [number, number])[] {
-  const { stormsPerHour, stormTime } = parameters.faults;
-  const random = createRandom(seed, streams.storms);
-  const storms: [number, number][] = [];
-  if (stormsPerHour === 0) return storms;
-  for (let at = random.exponential(3_600_000 / stormsPerHour); at < parameters.duration; ) {
-    const until = at + random.span(stormTime);
-    storms.push([at, until]);
-    at = until + random.exponential(3_600_000 / stormsPerHour);
-  }
-  return storms;
 }

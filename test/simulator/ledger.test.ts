@@ -14,6 +14,7 @@ function order(version: number, ordered: number, kept: number, orderId = 'order'
     visibleAt: version,
     lines: [{ item: 0, ordered, kept }],
     restocked: false,
+    putBack: false,
   };
 }
 

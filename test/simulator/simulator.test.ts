@@ -59,7 +59,7 @@ describe('a run', () => {
   });
 
   test('is summed up the same by one thread and by several', async () => {
-    const task = { policy: 'shadow', parameters: rush, check: false } as const;
+    const task = { policy: 'shadow', parameters: rush, check: false, drawn: false } as const;
     const [one, two] = await Promise.all([runAll(task, 1, 6, 1), runAll(task, 1, 6, 2)]);
 
     expect({ ...two, processorMs: 0 }).toEqual({ ...one, processorMs: 0 });
@@ -227,7 +227,12 @@ describe('the command line', () => {
   });
 
   test('prints our figures beside the model’s', async () => {
-    const summary = await runAll({ policy: 'hub', parameters: pageWorld, check: false }, 1, 5, 1);
+    const summary = await runAll(
+      { policy: 'hub', parameters: pageWorld, check: false, drawn: false },
+      1,
+      5,
+      1,
+    );
 
     expect(table([{ policy: 'hub', demand: 'steady', summary }])).toContain('34 % / 0.38 / 0 / 77');
     expect(figuresOf(summary).writes).toBeGreaterThan(50);

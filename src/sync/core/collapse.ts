@@ -3,10 +3,11 @@ import {
   candidateRange,
   deficitOf,
   excessOf,
+  holdOf,
   inForce,
   latestEffect,
+  latestOf,
   ordersCover,
-  type Window,
 } from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
@@ -15,8 +16,25 @@ export const candidatesMax = 24;
 /** Above this number the sales that no reading can tell apart any more are taken off the candidates' values. */
 const salesMax = 12;
 
+/** Lets time and new knowledge have their effect. Every transition ends here; call it alone when only time has passed. */
+export function settled(shadow: Shadow, now: number): Shadow {
+  const { bounds } = shadow;
+  const known = ended(
+    mapped(shadow.candidates, (candidate) => aged(candidate, bounds, now)),
+    bounds,
+  );
+  const current = withCandidates(shadow, known);
+  const next = forgotten(withCandidates(current, ended(refuted(current), bounds)), now);
+  const hold = holdOf(next);
+  return hold === next.hold ? next : { ...next, hold };
+}
+
+function withCandidates(shadow: Shadow, candidates: readonly Candidate[]): Shadow {
+  return candidates === shadow.candidates ? shadow : { ...shadow, candidates };
+}
+
 /** What was accepted is in force after `settleMax`; what got no answer then is or never will be. A write whose answer is awaited stays SENT. */
-export function aged(candidate: Candidate, bounds: Bounds, now: number): Candidate {
+function aged(candidate: Candidate, bounds: Bounds, now: number): Candidate {
   const due = candidate.lastSentAt + bounds.settleMax;
   if (candidate.settledAt !== null || now < due) return candidate;
   if (candidate.state === 'ACCEPTED') return { ...candidate, state: 'EFFECTIVE', settledAt: due };
@@ -24,7 +42,7 @@ export function aged(candidate: Candidate, bounds: Bounds, now: number): Candida
 }
 
 /** The same array when nothing is different: most transitions change nothing here. */
-export function mapped<Value>(
+function mapped<Value>(
   values: readonly Value[],
   change: (value: Value, index: number) => Value,
 ): readonly Value[] {
@@ -47,7 +65,7 @@ function filtered<Value>(
 }
 
 /** A candidate ends when a write that was sent after its last possible effect is in force for certain. */
-export function ended(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
+function ended(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
   if (candidates.length < 2) return candidates;
   return mapped(candidates, (candidate, index) => {
     let { endedAt } = candidate;
@@ -61,7 +79,7 @@ export function ended(candidates: readonly Candidate[], bounds: Bounds): readonl
 }
 
 /** What each reading refutes ends, and what alone can explain a reading was in force then. */
-export function refuted(shadow: Shadow): readonly Candidate[] {
+function refuted(shadow: Shadow): readonly Candidate[] {
   if (shadow.candidates.length < 2 || shadow.readings.length === 0) return shadow.candidates;
   return shadow.readings.reduce<readonly Candidate[]>(
     (candidates, reading) =>
@@ -103,7 +121,7 @@ function explains(shadow: Shadow, candidate: Candidate, reading: Reading): boole
   return (reading.value <= high || mayBeHigher) && (reading.value >= low || !covered);
 }
 
-export function forgotten(shadow: Shadow, now: number): Shadow {
+function forgotten(shadow: Shadow, now: number): Shadow {
   const { staleMax, readMax } = shadow.bounds;
   const readings = filtered(shadow.readings, (reading, index) => isTelling(shadow, reading, index));
   const horizon = readings.reduce((at, { from }) => Math.min(at, from), now - staleMax - readMax);
@@ -136,6 +154,8 @@ function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
   return !shadow.candidates.some(({ state, sentAt }) => state === 'EFFECTIVE' && sentAt >= reading.until);
 }
 
+const mergedKey = 'merged';
+
 /** Two candidates become one that allows whatever either of them did. */
 function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
   const [first, second, ...rest] = candidates;
@@ -144,6 +164,8 @@ function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Cand
   const lowest = Math.min(first.value - first.spread, second.value - second.spread);
   const one: Candidate = {
     ...second,
+    // No answer can be about one of the two any more.
+    key: mergedKey,
     value,
     spread: value - lowest,
     sentAt: Math.min(first.sentAt, second.sentAt),
@@ -162,20 +184,19 @@ function folded(shadow: Shadow, horizon: number): Shadow {
   let start = Number.POSITIVE_INFINITY;
   for (const { sentAt } of shadow.candidates) start = Math.min(start, sentAt);
   for (const { from } of shadow.readings) start = Math.min(start, from);
-  const matters = (change: Change) => change.until + skew >= start;
+  const matters = (change: Change) => latestOf(change, skew) >= start;
   let next: Shadow = {
     ...shadow,
     sales: shadow.sales.filter(matters),
     restocks: shadow.restocks.filter(matters),
   };
   if (next.sales.length + next.restocks.length <= salesMax || shadow.readings.length > 0) return next;
-  const old: Window = { from: Number.NEGATIVE_INFINITY, until: horizon - skew };
   for (const [list, sign] of [
     ['sales', -1],
     ['restocks', 1],
   ] as const) {
     for (const change of next[list]) {
-      if (change.until < old.until) next = foldedChange(next, list, change, sign);
+      if (latestOf(change, skew) < horizon) next = foldedChange(next, list, change, sign);
     }
   }
   return next;
@@ -185,13 +206,20 @@ function foldedChange(shadow: Shadow, list: 'sales' | 'restocks', change: Change
   const { bounds } = shadow;
   const skew = bounds.clockSkewMax;
   const after = (candidate: Candidate) => change.from - skew > latestEffect(candidate, bounds);
-  const before = (candidate: Candidate) => change.until + skew < candidate.sentAt;
+  const before = (candidate: Candidate) => latestOf(change, skew) < candidate.sentAt;
   if (!shadow.candidates.every((candidate) => after(candidate) || before(candidate))) return shadow;
+  const spread = change.certain === false ? change.quantity : 0;
   return {
     ...shadow,
     [list]: shadow[list].filter((other) => other !== change),
     candidates: shadow.candidates.map((candidate) =>
-      after(candidate) ? { ...candidate, value: candidate.value + sign * change.quantity } : candidate,
+      after(candidate)
+        ? {
+            ...candidate,
+            value: candidate.value + sign * change.quantity,
+            spread: candidate.spread + spread,
+          }
+        : candidate,
     ),
   };
 }

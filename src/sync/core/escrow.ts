@@ -81,12 +81,16 @@ function freed(escrow: Escrow, quantity: number): Escrow {
 
 /** E1. A breach is an error of this program, never of a channel. */
 function checked(escrow: Escrow): Escrow {
-  assert.equal(escrow.available, escrow.free + charges(escrow) - escrow.shortfall, 'rights do not add up');
-  assert.ok(escrow.free >= 0 && escrow.shortfall >= 0, 'free is below 0');
-  assert.ok(escrow.free === 0 || escrow.shortfall === 0, 'free while units are short');
+  assert.equal(
+    escrow.available,
+    escrow.free + charges(escrow) - escrow.shortfall,
+    'E1: rights do not add up',
+  );
+  assert.ok(escrow.free >= 0 && escrow.shortfall >= 0, 'E1: free is below 0');
+  assert.ok(escrow.free === 0 || escrow.shortfall === 0, 'E1: free while units are short');
   for (const unit in escrow.units) {
     const { cur, old, new: pending } = unitOf(escrow, unit);
-    assert.ok(cur >= 0 && old >= 0 && pending >= 0, `rights of ${unit} are below 0`);
+    assert.ok(cur >= 0 && old >= 0 && pending >= 0, `E1: rights of ${unit} are below 0`);
   }
   return escrow;
 }

@@ -13,6 +13,8 @@ export type ExposedUnit = {
 };
 
 export type Exposure = {
+  /** Still to be sold. */
+  readonly left: number;
   /** Already sold beyond what there is. */
   readonly oversold: number;
   /** Units oversold if every channel sold all it may show before anything is lowered. */
@@ -31,7 +33,7 @@ export function exposureOf(available: number, units: readonly ExposedUnit[]): Ex
   const left = Math.max(0, available);
   const worst = Math.max(0, units.reduce((sum, { shownMax }) => sum + shownMax, 0) - left);
   const oversold = Math.max(0, -available);
-  if (worst === 0) return { oversold, worst, expected: 0, probability: 0 };
+  if (worst === 0) return { left, oversold, worst, expected: 0, probability: 0 };
   const sold = units.map(salesDistribution).reduce(convolution, [1]);
   let expected = 0;
   let probability = 0;
@@ -39,7 +41,7 @@ export function exposureOf(available: number, units: readonly ExposedUnit[]): Ex
     probability += sold[total] ?? 0;
     expected += (sold[total] ?? 0) * (total - left);
   }
-  return { oversold, worst, expected, probability };
+  return { left, oversold, worst, expected, probability };
 }
 
 /** Poisson, cut at what the channel shows: it cannot sell more. */
@@ -99,7 +101,28 @@ export type PollPace = {
   readonly probabilityMax: number;
 };
 
-/** Milliseconds until orders should be fetched again: sooner while an event that was lost could cost an oversell. */
-export function pollPause({ probability }: Exposure, pace: PollPace): number {
-  return probability > pace.probabilityMax ? pace.watchful : pace.ordinary;
+/**
+ * Milliseconds until orders should be fetched again: sooner while an event that was lost could cost an oversell. Once nothing is left every unit is on
+ * its way to zero, and no order could change that.
+ */
+export function pollPause({ left, probability }: Exposure, pace: PollPace): number {
+  return left > 0 && probability > pace.probabilityMax ? pace.watchful : pace.ordinary;
+}
+
+/** All times in milliseconds. */
+export type RaisePace = {
+  /** Units per millisecond that all other channels sell. */
+  readonly othersPerMs: number;
+  /** From sending a raise until it is in force. */
+  readonly landing: number;
+  /** Since the item's stock last moved, by a sale or a delivery: while it is sold out nothing can be learned of a rush. */
+  readonly quietFor: number;
+};
+
+/**
+ * True when something is still left once a raise is in force, at the pace of the others; and when nothing has moved for as long as it takes, because
+ * then a rush is over, whatever the average says. A raise that comes too late can only be sold twice, or be taken back by the next write.
+ */
+export function raiseInTime(available: number, { othersPerMs, landing, quietFor }: RaisePace): boolean {
+  return othersPerMs * landing < available || quietFor >= landing;
 }

@@ -11,12 +11,17 @@ export function latestEffect(candidate: Candidate, bounds: Bounds): number {
   return candidate.settledAt ?? candidate.lastSentAt + bounds.settleMax;
 }
 
+/** The last instant, on our clock, at which the units can have been sold or put back. */
+export function latestOf({ until, knownAt }: Change, skew: number): number {
+  return Math.min(until + skew, knownAt ?? Number.POSITIVE_INFINITY);
+}
+
 function possiblyWithin(change: Change, after: number, until: number, skew: number): boolean {
-  return change.until + skew >= after && change.from - skew <= until;
+  return latestOf(change, skew) >= after && change.from - skew <= until;
 }
 
 function certainlyWithin(change: Change, after: number, until: number, skew: number): boolean {
-  return change.from - skew > after && change.until + skew < until;
+  return change.from - skew > after && latestOf(change, skew) < until;
 }
 
 /** True when the candidate can be what the channel showed at some instant of the window. */
@@ -39,29 +44,25 @@ export function candidateRange(shadow: Shadow, candidate: Candidate, window: Win
     if (certainlyWithin(sale, latest, window.from, skew)) high -= sale.quantity;
   }
   for (const restock of shadow.restocks) {
-    if (certainlyWithin(restock, latest, window.from, skew)) low += restock.quantity;
+    if (restock.certain !== false && certainlyWithin(restock, latest, window.from, skew))
+      low += restock.quantity;
     if (possiblyWithin(restock, candidate.sentAt, window.until, skew)) high += restock.quantity;
   }
   return { low: Math.max(0, low), high: Math.max(0, high) };
 }
 
-function hull(shadow: Shadow, candidates: readonly Candidate[], window: Window): Range | null {
+/** From the writes alone: what a reading with this window is compared with. */
+export function reachableRange(shadow: Shadow, window: Window): Range {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  for (const candidate of candidates) {
+  for (const candidate of shadow.candidates) {
     if (!inForce(candidate, window)) continue;
     const range = candidateRange(shadow, candidate, window);
     low = Math.min(low, range.low);
     high = Math.max(high, range.high);
   }
-  return low <= high ? { low, high } : null;
-}
-
-/** From the writes alone: what a reading with this window is compared with. */
-export function reachableRange(shadow: Shadow, window: Window): Range {
-  const range = hull(shadow, shadow.candidates, window);
-  if (range === null) throw new Error(`${shadow.unit} has no candidate in force`);
-  return range;
+  if (low > high) throw new Error(`${shadow.unit} has no candidate in force`);
+  return { low, high };
 }
 
 /** True when the reading speaks of settled writes only. One that is not can still refute: nothing that may be in force explains it. */
@@ -95,10 +96,13 @@ export function holdOf(shadow: Shadow): number {
   return hold;
 }
 
+/** The key of a candidate that is no write of ours. */
+export const readingKey = 'reading';
+
 /** A reading taken as what it is: the number in force at some instant of its window. */
 export function asCandidate(reading: Reading): Candidate {
   return {
-    key: 'reading',
+    key: readingKey,
     value: reading.value,
     spread: 0,
     targetSeq: 0,
@@ -113,12 +117,16 @@ export function asCandidate(reading: Reading): Candidate {
 
 /** From one reading on: what it said, and the writes that may have landed after it. Null when a later write has replaced it. */
 function rangeSince(shadow: Shadow, reading: Reading, now: number): Range | null {
-  const replaced = shadow.candidates.some(
-    (candidate) => candidate.state === 'EFFECTIVE' && candidate.sentAt >= reading.until,
-  );
-  if (replaced) return null;
-  const open = shadow.candidates.filter((candidate) => latestEffect(candidate, shadow.bounds) > reading.from);
-  return hull(shadow, [asCandidate(reading), ...open], { from: now, until: now });
+  const window = { from: now, until: now };
+  let { low, high } = candidateRange(shadow, asCandidate(reading), window);
+  for (const candidate of shadow.candidates) {
+    if (candidate.state === 'EFFECTIVE' && candidate.sentAt >= reading.until) return null;
+    if (latestEffect(candidate, shadow.bounds) <= reading.from || !inForce(candidate, window)) continue;
+    const range = candidateRange(shadow, candidate, window);
+    low = Math.min(low, range.low);
+    high = Math.max(high, range.high);
+  }
+  return { low, high };
 }
 
 /** What the unit shows now: what the writes allow, narrowed by what readings have shown since. */

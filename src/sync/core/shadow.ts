@@ -1,6 +1,8 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { aged, ended, forgotten, mapped, mayLandTwice, refuted } from './collapse.ts';
-import { holdOf, latestEffect } from './range.ts';
+import { mayLandTwice, settled } from './collapse.ts';
+import { asCandidate, latestEffect, readingKey } from './range.ts';
+
+export { settled } from './collapse.ts';
 
 /** ACCEPTED is not EFFECTIVE: that needs a reading, an answer that proves it, or the end of `settleMax`. A lost answer is UNKNOWN. */
 export type CandidateState = 'SENT' | 'ACCEPTED' | 'EFFECTIVE' | 'UNKNOWN' | 'REJECTED';
@@ -31,6 +33,10 @@ export type Change = {
   readonly quantity: number;
   readonly from: number;
   readonly until: number;
+  /** False when nobody knows whether the channel put them back: then only a reading can tell. True when left out. */
+  readonly certain?: boolean;
+  /** When we heard of it, on our own clock: by then it had happened, whatever the channel's clock says. */
+  readonly knownAt?: number;
 };
 
 /** A number that was true at some instant in [from, until]: `from` is the request's time minus `staleMax`, `until` the response's time. */
@@ -99,7 +105,7 @@ export function newShadow(
     target: value,
     targetSeq,
     sentSeq: targetSeq,
-    candidates: [{ ...certain('start', value, at, at), targetSeq }],
+    candidates: [{ ...asCandidate({ value, from: at, until: at }), targetSeq }],
     knownSince: at,
     sales: [],
     restocks: [],
@@ -112,18 +118,23 @@ export function newShadow(
   };
 }
 
-function certain(key: string, value: number, from: number, until: number): Candidate {
+/**
+ * A unit of which nothing but a reading is known: the number was in force somewhere in its window, so that a sale within the window may or may not
+ * be in it. No order is known yet, whatever its age.
+ */
+export function shadowFromReading(
+  unit: string,
+  bounds: Bounds,
+  reading: Reading,
+  targetSeq: number,
+  mode: Mode = 'shared',
+): Shadow {
+  const { value, until } = reading;
   return {
-    key,
-    value,
-    spread: 0,
-    targetSeq: 0,
-    expected: null,
-    sentAt: from,
-    lastSentAt: from,
-    settledAt: until,
-    state: 'EFFECTIVE',
-    endedAt: null,
+    ...newShadow(unit, bounds, { value, at: until, targetSeq, mode }),
+    candidates: [{ ...asCandidate(reading), targetSeq }],
+    ordersWatermark: Number.NEGATIVE_INFINITY,
+    readAt: until,
   };
 }
 
@@ -145,7 +156,7 @@ export function writeSent(
   now: number,
 ): Shadow {
   if (write.targetSeq < shadow.sentSeq)
-    throw new Error(`write ${write.key} is older than what was sent to ${shadow.unit}`);
+    throw new Error(`S6: write ${write.key} is older than what was sent to ${shadow.unit}`);
   const again = shadow.candidates.some(({ key }) => key === write.key);
   const candidates = again
     ? shadow.candidates.map((candidate) =>
@@ -155,7 +166,12 @@ export function writeSent(
       )
     : [
         ...shadow.candidates,
-        { ...certain(write.key, write.value, now, now), ...write, settledAt: null, state: 'SENT' as const },
+        {
+          ...asCandidate({ value: write.value, from: now, until: now }),
+          ...write,
+          settledAt: null,
+          state: 'SENT' as const,
+        },
       ];
   // What was read before this write left cannot show it, even in the same millisecond.
   const readings = shadow.readings.map((reading) =>
@@ -213,27 +229,28 @@ export function orderSeen(shadow: Shadow, sale: Change, now: number): Shadow {
   // Written without knowing of the sale, in force after it: the unit was offered a second time.
   const offeredAgain =
     last !== undefined &&
-    last.key !== 'start' &&
+    last.key !== readingKey &&
     last.expected === null &&
     sale.from - shadow.bounds.clockSkewMax < latestEffect(last, shadow.bounds);
   return settled(
     {
       ...shadow,
-      sales: [...shadow.sales, sale],
+      sales: [...shadow.sales, { ...sale, knownAt: now }],
       resurrectedUnits: shadow.resurrectedUnits + (offeredAgain ? sale.quantity : 0),
     },
     now,
   );
 }
 
-/** Units came back. The shown number only changes by itself when the channel put them back. */
+/** Units came back. The shown number only changes by itself when the channel put them back; where that is not known, as if, but not `certain`. */
 export function orderCancelled(
   shadow: Shadow,
   cancellation: Change & { readonly restockedByChannel: boolean },
   now: number,
 ): Shadow {
   const { restockedByChannel, ...change } = cancellation;
-  return restockedByChannel ? settled({ ...shadow, restocks: [...shadow.restocks, change] }, now) : shadow;
+  if (!restockedByChannel) return shadow;
+  return settled({ ...shadow, restocks: [...shadow.restocks, { ...change, knownAt: now }] }, now);
 }
 
 /** Every order up to `to` (channel time) is known, by a fetch that was started at `fetchedAt`. */
@@ -273,28 +290,10 @@ export function rebased(shadow: Shadow, reading: Reading, now: number): Shadow {
   const open = shadow.candidates.filter(
     (candidate) => latestEffect(candidate, shadow.bounds) > reading.from && candidate.state !== 'REJECTED',
   );
-  const base = certain(`reading:${reading.until}`, reading.value, reading.from, reading.until);
-  const candidates = [base, ...open.map(notEnded)];
+  const candidates = [asCandidate(reading), ...open.map(notEnded)];
   return settled({ ...shadow, candidates, knownSince: reading.until, readings: [] }, now);
 }
 
 function notEnded(candidate: Candidate): Candidate {
   return candidate.endedAt === null ? candidate : { ...candidate, endedAt: null };
-}
-
-/** Lets time and new knowledge have their effect. Every transition ends here; call it alone when only time has passed. */
-export function settled(shadow: Shadow, now: number): Shadow {
-  const { bounds } = shadow;
-  const known = ended(
-    mapped(shadow.candidates, (candidate) => aged(candidate, bounds, now)),
-    bounds,
-  );
-  const current = withCandidates(shadow, known);
-  const next = forgotten(withCandidates(current, ended(refuted(current), bounds)), now);
-  const hold = holdOf(next);
-  return hold === next.hold ? next : { ...next, hold };
-}
-
-function withCandidates(shadow: Shadow, candidates: readonly Candidate[]): Shadow {
-  return candidates === shadow.candidates ? shadow : { ...shadow, candidates };
 }

@@ -57,32 +57,20 @@ export type TargetStep = {
 
 export type Target = { readonly target: number; readonly steps: readonly TargetStep[] };
 
-type Settings = {
-  -readonly [Key in keyof TargetRule]?: {
-    readonly value: NonNullable<TargetRule[Key]>;
-    readonly level: RuleLevel;
-  };
+type Setting<Key extends keyof TargetRule> = {
+  readonly value: NonNullable<TargetRule[Key]>;
+  readonly level: RuleLevel;
 };
 
 const levels: readonly RuleLevel[] = ['listing', 'connection', 'account'];
 
-function settingsOf(rules: RuleLevels): Settings {
-  const find = <Key extends keyof TargetRule>(key: Key) => {
-    for (const level of levels) {
-      const value = rules[level]?.[key];
-      if (value !== undefined) return { value, level };
-    }
-    return undefined;
-  };
-  return {
-    buffer: find('buffer'),
-    cutOff: find('cutOff'),
-    quantityMax: find('quantityMax'),
-    quantityMin: find('quantityMin'),
-    share: find('share'),
-    fixed: find('fixed'),
-    paused: find('paused'),
-  } as Settings;
+/** What the nearest level that says anything says. */
+function settingOf<Key extends keyof TargetRule>(rules: RuleLevels, key: Key): Setting<Key> | undefined {
+  for (const level of levels) {
+    const value = rules[level]?.[key];
+    if (value !== undefined) return { value, level };
+  }
+  return undefined;
 }
 
 /**
@@ -90,8 +78,7 @@ function settingsOf(rules: RuleLevels): Settings {
  * offers what is not there. Without a rule it is what is available.
  */
 export function targetOf(input: TargetInput): Target {
-  const { available, holds, conflictDelta, channelMax } = input;
-  const settings = settingsOf(input.rules);
+  const { available, holds, conflictDelta, rules, channelMax } = input;
   const steps: TargetStep[] = [{ step: 'available', amount: available, level: null, result: available }];
   let now = available;
   const step = (name: TargetStep['step'], amount: number, level: RuleLevel | null, result: number) => {
@@ -100,19 +87,25 @@ export function targetOf(input: TargetInput): Target {
   };
   if (holds > 0) step('holds', holds, null, now - holds);
   if (conflictDelta < 0) step('conflicts', conflictDelta, null, now + conflictDelta);
-  const { buffer, share, fixed, cutOff, quantityMin, quantityMax, paused } = settings;
+  const buffer = settingOf(rules, 'buffer');
   if (buffer !== undefined) step('buffer', buffer.value, buffer.level, now - buffer.value);
   else if (input.automaticBuffer !== undefined)
     step('automaticBuffer', input.automaticBuffer, null, now - input.automaticBuffer);
   const sellable = Math.max(0, now);
+  const share = settingOf(rules, 'share');
   if (share !== undefined) step('share', share.value, share.level, Math.floor(sellable * share.value));
+  const fixed = settingOf(rules, 'fixed');
   if (fixed !== undefined) step('fixed', fixed.value, fixed.level, Math.min(sellable, fixed.value));
+  const quantityMin = settingOf(rules, 'quantityMin');
   if (quantityMin !== undefined && now < quantityMin.value)
     step('quantityMin', quantityMin.value, quantityMin.level, Math.min(sellable, quantityMin.value));
+  const cutOff = settingOf(rules, 'cutOff');
   if (cutOff !== undefined && sellable < cutOff.value) step('cutOff', cutOff.value, cutOff.level, 0);
+  const quantityMax = settingOf(rules, 'quantityMax');
   if (quantityMax !== undefined && now > quantityMax.value)
     step('quantityMax', quantityMax.value, quantityMax.level, quantityMax.value);
   if (now > channelMax) step('channelMax', channelMax, null, channelMax);
+  const paused = settingOf(rules, 'paused');
   if (paused?.value === true) step('paused', 1, paused.level, 0);
   if (now < 0) step('notBelowZero', 0, null, 0);
   return { target: now, steps };

@@ -8,6 +8,8 @@ export type Want = {
   readonly targetSeq: number;
   /** False while something above the reachable range is unexplained: then nothing is raised anywhere. */
   readonly raisesAllowed: boolean;
+  /** False when others will probably have sold what a raise offers before it is in force. True when left out. */
+  readonly raiseInTime?: boolean;
 };
 
 export type WritingLimits = {
@@ -28,7 +30,7 @@ export type Direction = 'zero' | 'lower' | 'raise';
 export type WriteDecision =
   | {
       readonly kind: 'none';
-      readonly reason: 'inStep' | 'observed' | 'older' | 'raisesStopped' | 'answerAwaited';
+      readonly reason: 'inStep' | 'observed' | 'older' | 'raisesStopped' | 'raiseTooLate' | 'answerAwaited';
     }
   /** Something under way decides first; ask again at `until`. */
   | { readonly kind: 'wait'; readonly until: number }
@@ -63,12 +65,12 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
   const newest = shadow.candidates.at(-1);
   const direction = want.target === 0 ? 'zero' : 'lower';
   if (newest !== undefined && isOpen(newest)) {
-    if (newest.state === 'UNKNOWN' && newest.value === want.target && newest.targetSeq === want.targetSeq)
-      return repeat(newest, direction);
     const latest = latestEffect(newest, shadow.bounds);
     const alone = candidateRange(shadow, newest, { from: now, until: Math.max(now, latest) });
+    // Nothing was learned since it left: the same write once more could not make the number any lower.
+    const sameAgain = newest.value === want.target && newest.targetSeq === want.targetSeq;
     // Ours is on its way; only an older one that may land after it is still above the target, and nothing can be done about that before.
-    if (newest.state !== 'UNKNOWN' && alone.high <= want.target)
+    if (newest.state !== 'UNKNOWN' && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
       want.target > limits.preemptMax &&
@@ -85,6 +87,7 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
 function decideRaise(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
   if (shadow.candidates.some(isOpen)) return waiting(shadow, now);
   if (!want.raisesAllowed) return { kind: 'none', reason: 'raisesStopped' };
+  if (want.raiseInTime === false) return { kind: 'none', reason: 'raiseTooLate' };
   const { low, high } = rangeNow(shadow, now);
   if (limits.compareAndSet && low === high) return write(shadow, want, limits, 'raise', now);
   return isFenced(shadow, limits, now) ? write(shadow, want, limits, 'raise', now) : { kind: 'fence' };
@@ -113,6 +116,12 @@ function isLowering({ candidates }: Shadow, newest: Candidate): boolean {
   return candidates.some((older) => older !== newest && older.endedAt === null && older.value > newest.value);
 }
 
+/** An absolute write that certainly landed or never will is written anew instead: it would overwrite what was read since. */
+function isUnanswered(candidate: Candidate): boolean {
+  const { state, expected, endedAt } = candidate;
+  return state === 'UNKNOWN' && endedAt === null && (expected !== null || isOpen(candidate));
+}
+
 function isOpen(candidate: Candidate): boolean {
   return candidate.settledAt === null && candidate.state !== 'REJECTED';
 }
@@ -133,10 +142,19 @@ function write(
   direction: Direction,
   now: number,
 ): WriteDecision {
+  const { target: value, targetSeq } = want;
+  const newest = shadow.candidates.at(-1);
+  // Its answer was lost: a fresh key could fail as stale because of the first attempt's own effect.
+  if (
+    newest !== undefined &&
+    isUnanswered(newest) &&
+    newest.value === value &&
+    newest.targetSeq === targetSeq
+  )
+    return repeat(newest, direction);
   // Where the number is not exact, a stale answer says what is shown, and nothing was changed.
   const { low, high } = rangeNow(shadow, now);
   const expected = limits.compareAndSet ? (direction === 'raise' ? low : high) : null;
-  const { target: value, targetSeq } = want;
   return { kind: 'write', direction, value, targetSeq, expected, repeats: null };
 }
 

@@ -1,7 +1,13 @@
 /** Proves the exposure meter: worst case, mean and probability, and what follows for protection and polling. */
 import { describe, expect, test } from 'vitest';
 import { demandAged, demandSeen, newDemand, ratesPerMs } from '../../../src/sync/core/demand.ts';
-import { exposedUnit, exposureOf, pollPause, protectionOf } from '../../../src/sync/core/exposure.ts';
+import {
+  exposedUnit,
+  exposureOf,
+  pollPause,
+  protectionOf,
+  raiseInTime,
+} from '../../../src/sync/core/exposure.ts';
 import { second, shadowOf, slow, written } from './support.ts';
 
 function unit(shownMax: number, mean: number) {
@@ -53,8 +59,20 @@ describe('what follows', () => {
   test('orders are fetched sooner while a lost event could cost an oversell', () => {
     const times = { ordinary: 60, watchful: 15, probabilityMax: 0.01 };
 
-    expect(pollPause({ oversold: 0, worst: 9, expected: 1, probability: 0.5 }, times)).toBe(15);
-    expect(pollPause({ oversold: 0, worst: 9, expected: 0, probability: 0.001 }, times)).toBe(60);
+    const exposure = { left: 2, oversold: 0, worst: 9, expected: 1, probability: 0.5 };
+
+    expect(pollPause(exposure, times)).toBe(15);
+    expect(pollPause({ ...exposure, probability: 0.01 }, times)).toBe(60);
+    expect(pollPause({ ...exposure, left: 0 }, times)).toBe(60);
+  });
+
+  test('a raise is in time when something is left at the pace of the others, or when the rush is over', () => {
+    const rush = { othersPerMs: 1 / second, landing: 2 * second, quietFor: 0 };
+
+    expect(raiseInTime(3, rush)).toBe(true);
+    expect(raiseInTime(2, rush)).toBe(false);
+    expect(raiseInTime(2, { ...rush, quietFor: 1_999 })).toBe(false);
+    expect(raiseInTime(2, { ...rush, quietFor: 2_000 })).toBe(true);
   });
 });
 

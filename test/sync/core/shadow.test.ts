@@ -9,6 +9,7 @@ import {
   orderSeen,
   type Shadow,
   settled,
+  shadowFromReading,
   watermarkAdvanced,
   writeAnswered,
   writeSent,
@@ -27,7 +28,12 @@ const bounds = {
 type Step =
   | { readonly kind: 'wait'; readonly time: number }
   | { readonly kind: 'sell'; readonly quantity: number; readonly skew: number }
-  | { readonly kind: 'putBack'; readonly which: number }
+  | {
+      readonly kind: 'cancel';
+      readonly which: number;
+      readonly putsBack: boolean;
+      readonly saysSo: boolean;
+    }
   | { readonly kind: 'learn'; readonly which: number }
   | { readonly kind: 'poll' }
   | { readonly kind: 'read'; readonly age: number }
@@ -48,7 +54,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       skew: fc.integer({ min: -2, max: 2 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('putBack'), which: fc.nat(9) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('cancel'),
+      which: fc.nat(9),
+      putsBack: fc.boolean(),
+      saysSo: fc.boolean(),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('learn'), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('poll') }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('read'), age: fc.integer({ min: 0, max: 20 }) }) },
@@ -63,7 +77,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-type News = { readonly quantity: number; readonly at: number; readonly back: boolean; known: boolean };
+type News = {
+  readonly quantity: number;
+  readonly at: number;
+  /** Null for a sale; else whether the channel put the units back, and whether the order says so. */
+  readonly back: { readonly order: News; readonly happened: boolean; readonly certain: boolean } | null;
+  known: boolean;
+};
 
 /** A channel as it truly is, and the shadow that is told of it in part. */
 class Unit {
@@ -98,9 +118,26 @@ class Unit {
     if (news.known) return;
     news.known = true;
     const change = { orderId: 'order', quantity: news.quantity, from: news.at, until: news.at };
-    this.shadow = news.back
-      ? orderCancelled(this.shadow, { ...change, restockedByChannel: true }, this.now)
-      : orderSeen(this.shadow, change, this.now);
+    if (news.back === null) {
+      this.shadow = orderSeen(this.shadow, change, this.now);
+      return;
+    }
+    this.learn(news.back.order);
+    const { certain, happened } = news.back;
+    const restockedByChannel = happened || !certain;
+    this.shadow = orderCancelled(this.shadow, { ...change, restockedByChannel, certain }, this.now);
+  }
+
+  /** Everything is forgotten but one reading. */
+  beginAgain(age: number): void {
+    const from = this.now - bounds.staleMax;
+    const reading = { value: this.shownAt(this.now - age), from, until: this.now };
+    this.shadow = shadowFromReading('unit', bounds, reading, 0);
+    for (const news of this.news) news.known = news.at + bounds.clockSkewMax < from;
+  }
+
+  shownAt(at: number): number {
+    return this.history.findLast((entry) => entry.at <= Math.max(0, at))?.shown ?? 0;
   }
 
   write(value: number, lands: number, answer: (Step & { kind: 'write' })['answer']): void {
@@ -127,14 +164,14 @@ class Unit {
       case 'sell':
         if (this.shown < one.quantity) return;
         this.change(this.shown - one.quantity);
-        this.news.push({ quantity: one.quantity, at: this.now + one.skew, back: false, known: false });
+        this.news.push({ quantity: one.quantity, at: this.now + one.skew, back: null, known: false });
         return;
-      case 'putBack': {
-        const sold = this.news.filter(({ back }) => !back)[one.which];
-        if (sold === undefined || this.news.some(({ back, quantity }) => back && quantity === sold.quantity))
-          return;
-        this.change(this.shown + sold.quantity);
-        this.news.push({ quantity: sold.quantity, at: this.now, back: true, known: false });
+      case 'cancel': {
+        const order = this.news.filter(({ back }) => back === null)[one.which];
+        if (order === undefined || this.news.some(({ back }) => back?.order === order)) return;
+        if (one.putsBack) this.change(this.shown + order.quantity);
+        const back = { order, happened: one.putsBack, certain: one.saysSo };
+        this.news.push({ quantity: order.quantity, at: this.now, back, known: false });
         return;
       }
       case 'learn': {
@@ -147,8 +184,7 @@ class Unit {
         this.shadow = watermarkAdvanced(this.shadow, this.now, this.now, this.now);
         return;
       case 'read': {
-        const at = Math.max(0, this.now - one.age);
-        const value = this.history.findLast((entry) => entry.at <= at)?.shown ?? 0;
+        const value = this.shownAt(this.now - one.age);
         const reading = { value, from: this.now - bounds.staleMax, until: this.now };
         this.shadow = readingArrived(this.shadow, { kind: 'quantity', reading }, this.now).shadow;
         return;
@@ -158,11 +194,27 @@ class Unit {
     }
   }
 
-  unseen(back: boolean): number {
+  unseenSales(): number {
+    return this.unseen(({ back }) => back === null);
+  }
+
+  unseenRestocks(): number {
+    return this.unseen(({ back }) => back?.happened === true);
+  }
+
+  unseen(kind: (news: News) => boolean): number {
     return this.news
-      .filter((news) => news.back === back && !news.known)
+      .filter((news) => kind(news) && !news.known)
       .reduce((sum, { quantity }) => sum + quantity, 0);
   }
+}
+
+function expectTruth(unit: Unit): void {
+  const { shadow, now, shown } = unit;
+  const { low, high } = rangeNow(shadow, now);
+  expect(shown).toBeLessThanOrEqual(high + unit.unseenRestocks());
+  expect(shown).toBeGreaterThanOrEqual(low - unit.unseenSales());
+  expect(judge(shadow, now).proof).toBeNull();
 }
 
 test('S1 and S2: the true number stays in the reachable range, and nothing is taken for an outside edit', () => {
@@ -171,14 +223,47 @@ test('S1 and S2: the true number stays in the reachable range, and nothing is ta
       const unit = new Unit();
       for (const one of steps) {
         unit.take(one);
-        const { low, high } = rangeNow(unit.shadow, unit.now);
-        expect(unit.shown).toBeLessThanOrEqual(high + unit.unseen(true));
-        expect(unit.shown).toBeGreaterThanOrEqual(low - unit.unseen(false));
-        expect(judge(unit.shadow, unit.now).proof).toBeNull();
+        expectTruth(unit);
       }
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('S1 and S2: also of a unit that begins with a reading, whose window may or may not include a sale', () => {
+  const earlier = step.filter(({ kind }) => kind === 'wait' || kind === 'sell');
+  fc.assert(
+    fc.property(
+      fc.array(earlier, { maxLength: 10 }),
+      fc.nat(20),
+      fc.array(step, { maxLength: 40 }),
+      (before, age, steps) => {
+        const unit = new Unit();
+        for (const one of before) unit.take(one);
+        unit.beginAgain(age);
+        expectTruth(unit);
+        for (const one of steps) {
+          unit.take(one);
+          expectTruth(unit);
+        }
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
+
+test('a cancellation that may have been put back raises what is possible, and a later reading says which it was', () => {
+  const restocking = { ...fresh, restocksOnCancel: true };
+  const sold = sale(shadowOf(3, restocking), 1, 20 * second);
+  const news = { orderId: 'order', quantity: 1, from: 50 * second, until: 50 * second };
+  const cancelled = orderCancelled(sold, { ...news, restockedByChannel: true, certain: false }, 60 * second);
+  const known = ordersKnown(cancelled, 70 * second);
+
+  expect(rangeNow(known, 70 * second)).toEqual({ low: 2, high: 3 });
+  for (const shown of [2, 3]) {
+    const seen = read(known, shown, 80 * second).shadow;
+    expect(rangeNow(seen, 90 * second)).toEqual({ low: shown, high: shown });
+  }
 });
 
 test('S1: memory is bounded although every answer is lost and no reading ever comes', () => {

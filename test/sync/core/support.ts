@@ -11,7 +11,12 @@ import {
   writeAnswered,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
-import { decideWrite, type WriteDecision, type WritingLimits } from '../../../src/sync/core/writing.ts';
+import {
+  decideWrite,
+  type Want,
+  type WriteDecision,
+  type WritingLimits,
+} from '../../../src/sync/core/writing.ts';
 
 export const second = 1_000;
 
@@ -82,8 +87,9 @@ export function decided(
   shadow: Shadow,
   target: number,
   now: number,
-  more: Partial<WritingLimits & { readonly targetSeq: number; readonly raisesAllowed: boolean }> = {},
+  more: Partial<WritingLimits & Omit<Want, 'target'>> = {},
 ): WriteDecision {
-  const { targetSeq = shadow.sentSeq, raisesAllowed = true, ...rest } = more;
-  return decideWrite(shadow, { target, targetSeq, raisesAllowed }, { ...limits, ...rest }, now);
+  const { targetSeq = shadow.sentSeq, raisesAllowed = true, raiseInTime = true, ...rest } = more;
+  const want = { target, targetSeq, raisesAllowed, raiseInTime };
+  return decideWrite(shadow, want, { ...limits, ...rest }, now);
 }

@@ -102,6 +102,14 @@ describe('S4: raising', () => {
       reason: 'raisesStopped',
     });
   });
+
+  test('is left out when others will have sold what it offers before it is in force', () => {
+    expect(decided(shadowOf(5), 8, second, { raiseInTime: false })).toEqual({
+      kind: 'none',
+      reason: 'raiseTooLate',
+    });
+    expect(decided(shadowOf(5), 4, second, { raiseInTime: false })).toMatchObject({ direction: 'lower' });
+  });
 });
 
 function sendable(unit: string, kind: Sendable['class'], exposure = 0): Sendable {
