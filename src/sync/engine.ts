@@ -4,6 +4,8 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
 import type { Bus } from './bus.ts';
+import { setConflictPolicy } from './conflictPolicy.ts';
+import { resolveConflicts } from './conflictResolution.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import {
@@ -26,6 +28,7 @@ import {
 } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
 import { pollConnection } from './poll.ts';
+import { setItemPrice } from './prices.ts';
 import { pushConnection } from './push.ts';
 import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
@@ -126,6 +129,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         onEvents();
         return outcome;
       },
+      resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved }, caller, input),
+      setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
+      setItemPrice: (caller, input) => setItemPrice({ pool, onEvents }, caller, input),
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,
