@@ -16,6 +16,7 @@ import { updateOrderStatus } from '../src/sync/orderStatus.ts';
 import { applyOrder } from '../src/sync/orders.ts';
 import { type Caller, systemActor } from '../src/sync/outcome.ts';
 import { pollConnection } from '../src/sync/poll.ts';
+import { setItemPrice } from '../src/sync/prices.ts';
 import { pushConnection } from '../src/sync/push.ts';
 import { adjustStock } from '../src/sync/stock.ts';
 import { lookForWork } from '../src/sync/supervisor.ts';
@@ -24,6 +25,7 @@ import { type Api, openApi } from './schema/apiFixture.ts';
 import * as support from './support/channel.ts';
 import * as fixtures from './support/fixtures.ts';
 import { backlog, fillShop, type LargeShop, rowId } from './support/largeShop.ts';
+import { provenEdit, storeEdit } from './support/provenEdits.ts';
 import { type Explained, explainAll, startRecording, statementsOf } from './support/queryPlans.ts';
 
 const small = 4_000;
@@ -266,6 +268,17 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
     );
     await advanceJob({ ...operations(), jobBatch: 50 }, rows[0]?.id ?? '');
   },
+  'a conflict is proven and decided': () =>
+    storeEdit(
+      api.database.pool,
+      { ...shop, itemId: rowId('item', 2_003), listingId: rowId('listing', 4_006) },
+      provenEdit(rowId('listing', 4_006), -1),
+    ),
+  'an item gets a price': () =>
+    setItemPrice({ pool: api.database.pool, onEvents: () => undefined }, caller, {
+      itemId: rowId('item', 2_003),
+      price: fixtures.euros(100),
+    }),
   'unmatched lines of an account are looked through': () => applyWaiting(mapping(), shop.accountId),
   'unmatched lines of everybody are looked through': () => applyWaiting(mapping(), null),
   'a SKU is mapped': () => mapSku(mapping(), caller, { sku: 'odd 8', itemId: rowId('item', 2_000) }),

@@ -22,3 +22,9 @@ export const Actor = builder.objectRef<ActorShape>('Actor').implement({
     }),
   }),
 });
+
+/** From how a row remembers it: a kind and an id, or nothing for the system. */
+export function actorOf(name: string | null): ActorShape {
+  const [, actorKind = 'system', actorId = null] = /^(user|api_key)(?::(.*))?$/s.exec(name ?? '') ?? [];
+  return { actorKind: actorKind as ActorShape['actorKind'], actorId };
+}

@@ -1,11 +1,16 @@
 /** Conflicts: readings that nothing we know explains, with what to do about them. */
 import { type Platform as PlatformName, platforms } from '../connectors/connector.ts';
+import { readEvidence } from '../sync/conflictEvidence.ts';
+import { Actor, actorOf } from './actor.ts';
 import { builder } from './builder.ts';
+import { ConflictEvidence, PriceEvidence } from './conflictEvidence.ts';
 import { byCreation, connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
 import type { Context } from './context.ts';
 import { ConflictResolution, ConflictStatus, ConflictType, Platform } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Listing } from './listing.ts';
+import { Money } from './money.ts';
+import { StockMovement } from './movement.ts';
 import { enumFilter, instant, member, reference, where } from './where.ts';
 
 export const SyncConflict = builder.prismaNode('SyncConflict', {
@@ -54,6 +59,79 @@ export const SyncConflict = builder.prismaNode('SyncConflict', {
     }),
   }),
 });
+
+// The proof, and what became of it.
+builder.prismaObjectFields(SyncConflict, (t) => ({
+  delta: t.int({
+    nullable: true,
+    description:
+      'Units by which the channel was changed from outside, below 0 for a cut: what USE_LOWEST and USE_HIGHEST choose from. Null for a price.',
+    select: { delta: true, conflictType: true },
+    resolve: ({ delta, conflictType }) => (conflictType === 'price_mismatch' ? null : Number(delta)),
+  }),
+  priceDelta: t.field({
+    type: Money,
+    nullable: true,
+    description:
+      'By how much the shown price is above the intended one, below 0 for less. Null for a number.',
+    select: { delta: true, conflictData: true },
+    resolve: ({ delta, conflictData }) => {
+      const evidence = readEvidence(conflictData);
+      return evidence?.kind === 'price' ? { minor: delta, currency: evidence.shown.currency } : null;
+    },
+  }),
+  provenAt: t.field({
+    type: 'DateTime',
+    description: 'When the evidence was complete.',
+    select: { conflictData: true, createdAt: true },
+    resolve: ({ conflictData, createdAt }) => {
+      const evidence = readEvidence(conflictData);
+      return evidence === null ? createdAt : new Date(evidence.provenAt);
+    },
+  }),
+  evidence: t.field({
+    type: ConflictEvidence,
+    nullable: true,
+    description:
+      'What proved it; null for a price, and when it was kept in a form that this version does not know.',
+    select: { conflictData: true },
+    resolve: ({ conflictData }) => {
+      const evidence = readEvidence(conflictData);
+      return evidence?.kind === 'quantity' ? evidence : null;
+    },
+  }),
+  priceEvidence: t.field({
+    type: PriceEvidence,
+    nullable: true,
+    description: 'What proved it; null for a number.',
+    select: { conflictData: true },
+    resolve: ({ conflictData }) => {
+      const evidence = readEvidence(conflictData);
+      return evidence?.kind === 'price' ? evidence : null;
+    },
+  }),
+  awaitsReview: t.exposeBoolean('awaitsReview', {
+    description:
+      'Whether somebody said that a person decides (MANUAL_REVIEW): then the policy of the account never does.',
+  }),
+  resolvedBy: t.field({
+    type: Actor,
+    nullable: true,
+    description: "Who decided; SYSTEM for the account's own policy. Null unless resolved.",
+    select: { status: true, resolvedBy: true },
+    resolve: ({ status, resolvedBy }) => (status === 'resolved' ? actorOf(resolvedBy) : null),
+  }),
+  movement: t.relation('movement', {
+    type: StockMovement,
+    nullable: true,
+    description: 'What the decision booked; null when it booked nothing.',
+  }),
+  supersededBy: t.relation('supersededBy', {
+    nullable: true,
+    description:
+      'The newer conflict that took its place; null when none did: the edits cancel out, or the channel shows what it should.',
+  }),
+}));
 
 const SyncConflictConnection = connectionOf('SyncConflict', 'conflicts', SyncConflict, 'stock:read');
 

@@ -4,7 +4,6 @@ import type { LogEvent } from '../sync/eventStream.ts';
 import type { StockReason as Reason } from '../sync/sync.ts';
 import { Alert, readAlert } from './alert.ts';
 import { builder } from './builder.ts';
-import { readConflict, SyncConflict } from './conflict.ts';
 import {
   AlertKind,
   AlertStatus,
@@ -153,24 +152,6 @@ const AlertEvent = builder.objectRef<LogEvent>('AlertEvent').implement({
   }),
 });
 
-const ConflictEvent = builder.objectRef<LogEvent>('ConflictEvent').implement({
-  description: 'A conflict was found or changed.',
-  interfaces: [StreamEvent],
-  extensions: { scope: 'stock:read' },
-  fields: (t) => ({
-    conflictId: t.id({
-      description: 'The conflict.',
-      resolve: ({ subjectId }) => encodeId('SyncConflict', subjectId),
-    }),
-    conflict: t.prismaField({
-      type: SyncConflict,
-      nullable: true,
-      description: 'The conflict as it is now; null when it is gone.',
-      resolve: (query, event, _args, context) => readConflict(query, context, event.subjectId),
-    }),
-  }),
-});
-
 const JobEvent = builder.objectRef<LogEvent>('JobEvent').implement({
   description: 'A job made progress.',
   interfaces: [StreamEvent],
@@ -207,7 +188,6 @@ const JobEvent = builder.objectRef<LogEvent>('JobEvent').implement({
 export const StockEventEnvelope = envelopeOf('StockEventEnvelope', StockEvent);
 export const OrderEventEnvelope = envelopeOf('OrderEventEnvelope', OrderEvent);
 export const AlertEventEnvelope = envelopeOf('AlertEventEnvelope', AlertEvent);
-export const ConflictEventEnvelope = envelopeOf('ConflictEventEnvelope', ConflictEvent);
 export const JobEventEnvelope = envelopeOf('JobEventEnvelope', JobEvent);
 
 // The payloads have the shapes that the statements which write them promise.
@@ -220,7 +200,7 @@ type StockPayload = {
   readonly onHandDelta: number;
   readonly reservedDelta: number;
   readonly seq: number;
-  readonly kind: 'order' | 'adjustment' | 'count' | 'opening';
+  readonly kind: 'order' | 'adjustment' | 'count' | 'opening' | 'resolution';
   readonly reason: Reason | null;
 };
 
@@ -264,7 +244,7 @@ function jobOf({ payload }: LogEvent): JobPayload {
   return payload as JobPayload;
 }
 
-function idIn(event: LogEvent, name: string, type: NodeType): string | null {
+export function idIn(event: LogEvent, name: string, type: NodeType): string | null {
   const id = event.payload[name];
   return typeof id === 'string' ? encodeId(type, id) : null;
 }

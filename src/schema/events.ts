@@ -2,11 +2,11 @@
 import type { Envelope, LogEvent, Subscription } from '../sync/eventStream.ts';
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
+import { ConflictEventEnvelope } from './conflictEvent.ts';
 import type { Context } from './context.ts';
 import { AlertStatus } from './enums.ts';
 import {
   AlertEventEnvelope,
-  ConflictEventEnvelope,
   JobEventEnvelope,
   OrderEventEnvelope,
   StockEventEnvelope,

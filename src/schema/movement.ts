@@ -2,6 +2,7 @@
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
 import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
 import { MovementKind, StockReason } from './enums.ts';
 import { encodeId } from './globalId.ts';
 import { InventoryItem } from './inventoryItem.ts';
@@ -42,6 +43,14 @@ export const StockMovement = builder.prismaNode('StockMovement', {
       description: 'The order that caused it (read it with `node`); null for a change by hand.',
       select: { orderId: true },
       resolve: (movement) => (movement.orderId === null ? null : encodeId('Order', movement.orderId)),
+    }),
+    conflictId: t.id({
+      nullable: true,
+      description:
+        'For a RESOLUTION: the conflict whose proven edit was booked (read it with `node`); else null.',
+      select: { kind: true, reference: true },
+      resolve: ({ kind, reference: conflictId }) =>
+        kind === 'resolution' && conflictId !== null ? encodeId('SyncConflict', conflictId) : null,
     }),
     actor: t.field({
       type: Actor,
@@ -90,3 +99,13 @@ builder.queryField('movements', (t) =>
       }),
   }),
 );
+
+/** One movement of the caller's account. A null id is answered with null. */
+export async function readMovement(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.stockMovement.findUnique({
+    ...selection,
+    where: { id, accountId: context.accountId },
+  });
+}

@@ -3,7 +3,10 @@
 import './scalars.ts';
 import './alertAcknowledge.ts';
 import './conflict.ts';
+import './conflictPolicy.ts';
+import './conflictResolve.ts';
 import './events.ts';
+import './itemPrice.ts';
 import './mapping.ts';
 import './orderStatusUpdate.ts';
 import './stock.ts';

@@ -1,12 +1,19 @@
 /** Business errors as data: why a mutation was not done, in types that a client can act on. */
+import type { Resolution as ResolutionName } from '../sync/core/conflicts.ts';
 import type { Problem, ProblemCode } from '../sync/outcome.ts';
 import { builder } from './builder.ts';
+import { ConflictResolution } from './enums.ts';
+import { encodeId } from './globalId.ts';
 
 const codes: Readonly<Record<ProblemCode, string>> = {
   NOT_FOUND: 'This account has no such object.',
   INVALID_INPUT: 'A value is out of range or does not go with another.',
   STOCK_CHANGED: 'The number compared with is not the current one. Read it again, decide again.',
   INVALID_TRANSITION: 'The order cannot take this status from where it is.',
+  VERSION_CONFLICT: 'The conflict has changed since you read it. Read it again, decide again.',
+  SUPERSEDED: 'The evidence of the conflict was overtaken: there is nothing left to decide.',
+  ALREADY_RESOLVED: 'The conflict was decided before.',
+  OTHER_CONFLICTS_OPEN: 'The item has other open conflicts, which are decided together with these.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with other input.',
   IN_PROGRESS: 'The first request with this idempotency key has not finished. Send the same request again.',
   CHANNEL_REJECTED: 'The marketplace refused.',
@@ -38,6 +45,10 @@ const members: Readonly<Record<ProblemCode, string>> = {
   INVALID_INPUT: 'InvalidInputError',
   STOCK_CHANGED: 'StockChangedError',
   INVALID_TRANSITION: 'InvalidTransitionError',
+  VERSION_CONFLICT: 'VersionConflictError',
+  SUPERSEDED: 'SupersededError',
+  ALREADY_RESOLVED: 'AlreadyResolvedError',
+  OTHER_CONFLICTS_OPEN: 'OtherConflictsOpenError',
   IDEMPOTENCY_KEY_REUSED: 'IdempotencyError',
   IN_PROGRESS: 'IdempotencyError',
   CHANNEL_REJECTED: 'ChannelRejectedError',
@@ -77,6 +88,55 @@ builder.objectRef<Problem>('InvalidTransitionError').implement({
   }),
 });
 
+builder.objectRef<Problem>('VersionConflictError').implement({
+  description:
+    'The conflict is at another version than `expectedVersion`: new evidence or another decision came first.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    current: t.int({
+      nullable: true,
+      description: 'Its version now.',
+      resolve: ({ current }) => (typeof current === 'number' ? current : null),
+    }),
+  }),
+});
+
+builder.objectRef<Problem>('SupersededError').implement({
+  description: 'The evidence of the conflict was overtaken: there is nothing left to decide.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    supersededById: t.id({
+      nullable: true,
+      description: 'The conflict that took its place; null when none did.',
+      resolve: ({ related }) => relatedIds(related)[0] ?? null,
+    }),
+  }),
+});
+
+builder.objectRef<Problem>('AlreadyResolvedError').implement({
+  description: 'The conflict was decided before.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    resolution: t.field({
+      type: ConflictResolution,
+      nullable: true,
+      description: 'What was decided.',
+      resolve: ({ current }) => current as ResolutionName | undefined,
+    }),
+  }),
+});
+
+builder.objectRef<Problem>('OtherConflictsOpenError').implement({
+  description: 'The item has other open conflicts, which are decided together with these.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    conflictIds: t.idList({
+      description: 'The open conflicts that were left out.',
+      resolve: ({ related }) => [...relatedIds(related)],
+    }),
+  }),
+});
+
 builder.objectRef<Problem>('IdempotencyError').implement({
   description: 'The idempotency key stands for another request, or for one that has not finished.',
   interfaces: [UserError],
@@ -105,4 +165,8 @@ export const userErrorsDescription = 'Why it was not done. Empty means that it w
 
 export function notFound(field: readonly string[], what: string): Problem {
   return { code: 'NOT_FOUND', message: `This account has no such ${what}.`, field };
+}
+
+function relatedIds(related: readonly string[] | undefined): readonly string[] {
+  return (related ?? []).map((id) => encodeId('SyncConflict', id));
 }

@@ -10,8 +10,8 @@ const does: Readonly<Record<Scope, string>> = {
   'stock:write': 'Changes stock, starts syncs and acknowledges alerts.',
   'orders:read': 'Reads orders.',
   'orders:write': 'Changes the status of orders.',
-  'conflicts:resolve': 'Decides conflicts.',
-  'listings:write': 'Says which item a listing or a SKU means.',
+  'conflicts:resolve': 'Decides conflicts, and how they are decided without asking.',
+  'listings:write': 'Says which item a listing or a SKU means, and what an item should cost.',
   'connections:admin': 'Connects and disconnects marketplace accounts.',
   'keys:admin': 'Creates and revokes keys.',
 };
@@ -26,7 +26,7 @@ const Scopes = builder.enumType('Scope', {
   ),
 });
 
-const Account = builder.prismaObject('Account', {
+export const Account = builder.prismaObject('Account', {
   select: { id: true },
   description: 'The owner of everything that a key can see.',
   fields: (t) => ({

@@ -1,10 +1,11 @@
 /** Brings a channel's own catalogue in: its listings, matched to items by SKU. It never invents stock and never forgets what people mapped. */
 import type { Pool, PoolClient } from 'pg';
 import type { CatalogueEntry } from '../connectors/connector.ts';
-import { inTransaction, type Queryable } from '../db.ts';
+import { inTransaction } from '../db.ts';
 import type { ConnectedChannel } from './connections.ts';
 import { adjust } from './ledger.ts';
 import type { Actor } from './outcome.ts';
+import { checkShownPrices } from './prices.ts';
 
 export type CatalogueImport = { readonly listings: number; readonly unmatched: number };
 
@@ -28,10 +29,13 @@ WITH entry AS (
          item_id = coalesce(current.item_id, excluded.item_id)
   RETURNING item_id
 )
-SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int AS unmatched FROM imported`;
+SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int AS unmatched,
+       array_agg(DISTINCT item_id) FILTER (WHERE item_id IS NOT NULL) AS item_ids FROM imported`;
+
+type ImportedRow = CatalogueImport & { readonly item_ids: readonly string[] | null };
 
 export async function importCatalogue(
-  db: Queryable,
+  pool: Pool,
   { connection, connector }: ConnectedChannel,
 ): Promise<CatalogueImport> {
   let listings = 0;
@@ -43,9 +47,11 @@ export async function importCatalogue(
     );
     const rows = JSON.stringify([...byAddress.values()].map(toRow));
     const { accountId, id, platform } = connection;
-    const result = await db.query<CatalogueImport>(importSql, [accountId, id, rows, platform]);
-    listings += result.rows[0]?.listings ?? 0;
-    unmatched += result.rows[0]?.unmatched ?? 0;
+    const result = await pool.query<ImportedRow>(importSql, [accountId, id, rows, platform]);
+    const [imported] = result.rows;
+    listings += imported?.listings ?? 0;
+    unmatched += imported?.unmatched ?? 0;
+    await checkShownPrices(pool, accountId, imported?.item_ids ?? []);
   }
   return { listings, unmatched };
 }

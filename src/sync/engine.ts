@@ -4,7 +4,12 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
 import type { Bus } from './bus.ts';
+import { setConflictPolicy } from './conflictPolicy.ts';
+import { resolveConflicts } from './conflictResolution.ts';
+import { ordersConsidered } from './conflictEvidence.ts';
+import { storeConflict } from './conflicts.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
+import { quantityConflict } from './core/conflicts.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import {
   type Delivery,
@@ -26,6 +31,7 @@ import {
 } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
 import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
+import { setItemPrice } from './prices.ts';
 import { type PushOptions, pushConnection } from './push.ts';
 import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
@@ -141,6 +147,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         onEvents();
         return outcome;
       },
+      resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved }, caller, input),
+      setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
+      setItemPrice: (caller, input) => setItemPrice({ pool, onEvents }, caller, input),
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,
@@ -205,7 +214,7 @@ function createTasks(
 }
 
 function readingOptions(options: SyncEngineOptions, { connection, connector }: ConnectedChannel): ReadingOptions {
-  const { pool: db, clock, limits, wakeUps } = options;
+  const { pool: db, bus, clock, limits, wakeUps } = options;
   return {
     context: {
       db,
@@ -214,13 +223,29 @@ function readingOptions(options: SyncEngineOptions, { connection, connector }: C
       capabilities: connector.capabilities,
       callMaxMs: limits.callMaxMs,
       pace: limits,
-      onProven: () => Promise.resolve(),
+      async onProven(client, { listing, before, proof }, now) {
+        const { accountId, itemId, listingId } = listing;
+        if (itemId === null) return [];
+        const conflict = quantityConflict(before, proof, now);
+        const stored = await storeConflict(client, {
+          accountId,
+          itemId,
+          listingId,
+          conflict,
+          ordersConsidered: ordersConsidered(before),
+        });
+        return stored.effect.connectionIds;
+      },
     },
     async onUnexplained() {
       await askForOrders(db, connection.id);
       wakeUps.poll([connection.id]);
     },
-    onConcerned: wakeUps.push,
+    onConcerned(connectionIds) {
+      if (connectionIds.length === 0) return;
+      wakeUps.push(connectionIds);
+      bus.publish('log');
+    },
   };
 }
 

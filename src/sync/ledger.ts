@@ -78,6 +78,17 @@ export type StockEffect = {
   readonly alertChanged: boolean;
 };
 
+export const noEffect: StockEffect = { movementIds: [], connectionIds: [], alertChanged: false };
+
+/** Of two statements of one transaction. */
+export function togetherWith(one: StockEffect, other: StockEffect): StockEffect {
+  return {
+    movementIds: [...one.movementIds, ...other.movementIds],
+    connectionIds: [...new Set([...one.connectionIds, ...other.connectionIds])],
+    alertChanged: one.alertChanged || other.alertChanged,
+  };
+}
+
 export type EffectRow = {
   movement_ids: string[] | null;
   connection_ids: string[] | null;
@@ -108,8 +119,8 @@ export type Adjustment = {
   readonly onHandDelta: number;
   /** Unique per account: the same key cannot move stock twice. */
   readonly idempotencyKey: string;
-  /** `count` when a person stated the number on the shelf, `opening` for the first stock of an item. */
-  readonly kind: 'adjustment' | 'count' | 'opening';
+  /** `count` when a person stated the number on the shelf, `opening` for the first stock of an item, `resolution` for a decided conflict. */
+  readonly kind: 'adjustment' | 'count' | 'opening' | 'resolution';
   readonly reason: StockReason;
   readonly reference: string | null;
   readonly actor: Actor;

@@ -22,7 +22,8 @@ const patientAttempts = 5;
 
 const queueItemSql = `
 WITH item AS (
-  UPDATE inventory_items SET sync_status = 'syncing' WHERE id = $2 AND account_id = $1 RETURNING id, account_id
+  -- What is in conflict stays so until somebody has decided: only conflictRows.ts knows when that is over.
+  UPDATE inventory_items SET sync_status = CASE WHEN sync_status = 'conflict' THEN sync_status ELSE 'syncing' END WHERE id = $2 AND account_id = $1 RETURNING id, account_id
 ), target AS (
   SELECT listing.id, listing.account_id, listing.connection_id, listing.platform FROM listings listing JOIN item ON item.id = listing.item_id
    WHERE listing.sync_enabled AND listing.writable AND ($3::platform[] IS NULL OR listing.platform = ANY($3))
@@ -208,7 +209,8 @@ WITH dirty AS (
   INSERT INTO events (account_id, topic, subject_id, payload) SELECT account_id, 'job', id, ${jobPayload} FROM job
 ), item AS (
   UPDATE inventory_items item
-     SET last_synced_at = now(), sync_status = CASE WHEN item.id IN (SELECT item_id FROM wrong) THEN 'error'::sync_status ELSE 'synced' END
+     SET last_synced_at = now(), sync_status = CASE WHEN item.sync_status = 'conflict' THEN item.sync_status
+                                                    WHEN item.id IN (SELECT item_id FROM wrong) THEN 'error' ELSE 'synced' END
    WHERE item.id = ANY($1) AND NOT EXISTS (SELECT FROM waiting WHERE waiting.item_id = item.id)
 )
 SELECT id AS job_id FROM job`;

@@ -18,6 +18,14 @@ export type ProblemCode =
   | 'STOCK_CHANGED'
   /** The order cannot take this status from where it is. `current` carries the status. */
   | 'INVALID_TRANSITION'
+  /** The conflict is another one by now than the caller saw. `current` carries its version. */
+  | 'VERSION_CONFLICT'
+  /** The conflict's evidence was overtaken. `related` names the conflict that took its place, if one did. */
+  | 'SUPERSEDED'
+  /** The conflict was decided before. `current` carries the decision. */
+  | 'ALREADY_RESOLVED'
+  /** Other open conflicts of the item are decided together with these. `related` names them. */
+  | 'OTHER_CONFLICTS_OPEN'
   /** The key was used before with other input. */
   | 'IDEMPOTENCY_KEY_REUSED'
   /** The first request with this key has not finished. Safe to retry. */
@@ -32,6 +40,8 @@ export type Problem = {
   readonly field: readonly string[];
   readonly current?: number | string;
   readonly raw?: string;
+  /** Plain ids of the objects that the caller should look at. */
+  readonly related?: readonly string[];
 };
 
 export type Outcome<Value> =
@@ -44,4 +54,10 @@ export function done<Value>(value: Value): Outcome<Value> {
 
 export function refused(...problems: readonly Problem[]): Outcome<never> {
   return { ok: false, problems };
+}
+
+/** How a row remembers a person or a program; null for the system. */
+export function actorName({ kind, id }: Actor): string | null {
+  if (kind === 'system') return null;
+  return id === null ? kind : `${kind}:${id}`;
 }

@@ -32,7 +32,7 @@ export async function takeReadings(
 ): Promise<void> {
   if (taken.length === 0) return;
   const byListing = new Map(taken.map((reading) => [reading.listingId, reading]));
-  const { result: unexplained, wake } = await withShadows(options.context, [...byListing.keys()], async (client, kept, now) => {
+  const { result, wake } = await withShadows(options.context, [...byListing.keys()], async (client, kept, now) => {
     const verdicts: Verdict[] = [];
     for (const listing of kept) {
       const reading = byListing.get(listing.listingId);
@@ -41,12 +41,13 @@ export async function takeReadings(
       if (verdict !== null) verdicts.push(verdict);
       if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
     }
-    for (const listing of kept) await weigh(options.context, client, listing, now);
+    const proven: string[] = [];
+    for (const listing of kept) proven.push(...(await weigh(options.context, client, listing, now)));
     await after(client, kept, now);
-    return verdicts.some(({ kind }) => kind === 'belowLow' || kind === 'aboveHigh');
+    return { proven, unexplained: verdicts.some(({ kind }) => kind === 'belowLow' || kind === 'aboveHigh') };
   });
-  options.onConcerned(wake);
-  if (unexplained) await options.onUnexplained();
+  options.onConcerned([...new Set([...wake, ...result.proven])]);
+  if (result.unexplained) await options.onUnexplained();
 }
 
 /** Null when there was no shadow to compare with. */

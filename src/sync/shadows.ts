@@ -57,8 +57,8 @@ export type ShadowContext = {
   /** Longest run of one call to the channel, in milliseconds: what was sent longer ago will not be answered any more. */
   readonly callMaxMs: number;
   readonly pace: ReadPace;
-  /** Remembers an outside edit, in the transaction that proves it. */
-  readonly onProven: (client: pg.PoolClient, edit: ProvenEdit, now: number) => Promise<void>;
+  /** Remembers an outside edit, in the transaction that proves it. Answers the connections with listings to look at because of it. */
+  readonly onProven: (client: pg.PoolClient, edit: ProvenEdit, now: number) => Promise<readonly string[]>;
 };
 
 export type ProvenEdit = {
@@ -91,13 +91,14 @@ export async function withShadows<Result>(
     const rows = await loadKept(client, locked);
     const kept = rows.map((row) => toKept(context, row, now));
     // What became known since may prove what an earlier reading could not.
-    for (const listing of kept) await weigh(context, client, listing, now);
+    const proven: string[] = [];
+    for (const listing of kept) proven.push(...(await weigh(context, client, listing, now)));
     const result = await work(client, kept, now);
-    const wake = await saveKept(
+    const concerned = await saveKept(
       client,
       kept.flatMap((listing) => toRow(context, listing, now)),
     );
-    return { result, wake };
+    return { result, wake: [...new Set([...proven, ...concerned])] };
   });
 }
 
@@ -107,13 +108,15 @@ export async function weigh(
   client: pg.PoolClient,
   listing: KeptListing,
   now: number,
-): Promise<void> {
+): Promise<readonly string[]> {
+  const wake: string[] = [];
   for (let before = listing.shadow; before !== null; before = listing.shadow) {
     const { shadow, proof } = judge(before, now);
     listing.shadow = shadow;
-    if (proof === null) return;
-    await onProven(client, { listing, before, proof }, now);
+    if (proof === null) break;
+    wake.push(...(await onProven(client, { listing, before, proof }, now)));
   }
+  return wake;
 }
 
 function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing {

@@ -6,7 +6,7 @@ import { type Caller, done, type Outcome, type Problem, refused } from './outcom
 import type { StockAdjustInput, StockChange, StockSetInput } from './sync.ts';
 
 /** Beyond this a 32-bit column could overflow by adding; no shelf holds so much. */
-const quantityLimit = 1_000_000_000;
+export const quantityLimit = 1_000_000_000;
 
 export type StockOptions = { readonly pool: pg.Pool; readonly onMoved: (effect: StockEffect) => void };
 

@@ -1,5 +1,6 @@
 /** The verbs of the product, wired once: everything a mutation may do to stock, orders, listings and alerts. */
 import type { OrderStatus, Platform } from '../connectors/connector.ts';
+import type { Price, Resolution } from './core/conflicts.ts';
 import type { EventStream } from './eventStream.ts';
 import type { Caller, Outcome } from './outcome.ts';
 
@@ -51,6 +52,31 @@ export type OrderStatusInput = {
   readonly idempotencyKey: string;
 };
 
+export type ConflictResolveInput = {
+  /** Every open conflict of one item about its number, or about its price, each with the version that the caller saw. */
+  readonly conflicts: readonly { readonly conflictId: string; readonly expectedVersion: number }[];
+  readonly resolution: Resolution;
+  readonly idempotencyKey: string;
+};
+
+/** `movementId` is null when the decision moved no stock. */
+export type ConflictsResolved = {
+  readonly itemId: string;
+  readonly conflictIds: readonly string[];
+  readonly movementId: string | null;
+};
+
+export type ConflictPolicyInput = {
+  readonly resolution: Resolution;
+  /** Edits of more units than this, either way, wait for a person; 0 or more. */
+  readonly unitsMax: number;
+  /** Minor units of money, 0 or more; null leaves it as it is. */
+  readonly priceToleranceMinor: number | null;
+};
+
+/** A null price: the seller no longer says what it should be. */
+export type ItemPriceInput = { readonly itemId: string; readonly price: Price | null };
+
 /** All ids are plain UUIDs; ids of another account are NOT_FOUND. */
 export type Sync = {
   adjustStock(caller: Caller, input: StockAdjustInput): Promise<Outcome<StockChange>>;
@@ -62,6 +88,15 @@ export type Sync = {
   /** Shipped and delivered and cancelled only move forward; shipped tells the channel. */
   updateOrderStatus(caller: Caller, input: OrderStatusInput): Promise<Outcome<{ readonly orderId: string }>>;
   acknowledgeAlert(caller: Caller, alertId: string): Promise<Outcome<{ readonly alertId: string }>>;
+  /** Decides the conflicts of one item: a movement on the present, then every channel is brought in step with it. */
+  resolveConflicts(caller: Caller, input: ConflictResolveInput): Promise<Outcome<ConflictsResolved>>;
+  /** How conflicts that are proven from now on are decided without asking. */
+  setConflictPolicy(
+    caller: Caller,
+    input: ConflictPolicyInput,
+  ): Promise<Outcome<{ readonly accountId: string }>>;
+  /** The list price that an item should have; what channels show otherwise becomes a conflict. */
+  setItemPrice(caller: Caller, input: ItemPriceInput): Promise<Outcome<{ readonly itemId: string }>>;
   /** Says which item a listing sells; waiting order lines of that listing are applied. */
   mapListing(
     caller: Caller,

@@ -99,6 +99,16 @@ export function createFakeSync(): FakeSync {
     syncAll: verb('syncAll', () => ({ jobId: missing })),
     updateOrderStatus: verb('updateOrderStatus', ({ orderId }: { orderId: string }) => ({ orderId })),
     acknowledgeAlert: verb('acknowledgeAlert', (alertId: string) => ({ alertId })),
+    resolveConflicts: verb(
+      'resolveConflicts',
+      ({ conflicts }: { conflicts: readonly { conflictId: string }[] }) => ({
+        itemId: missing,
+        conflictIds: conflicts.map(({ conflictId }) => conflictId),
+        movementId: null,
+      }),
+    ),
+    setConflictPolicy: verb('setConflictPolicy', () => ({ accountId: missing })),
+    setItemPrice: verb('setItemPrice', ({ itemId }: { itemId: string }) => ({ itemId })),
     mapListing: verb('mapListing', ({ listingId }: { listingId: string }) => ({ listingId })),
     mapSku: verb('mapSku', () => ({ linesApplied: 2 })),
     events: { subscribe, oldestCursor: async () => '0' },

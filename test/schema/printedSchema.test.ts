@@ -44,12 +44,17 @@ test('every mutation takes one input at most and answers with userErrors', () =>
     const payload = getNamedType(mutation.type);
     const errors = isObjectType(payload) ? payload.getFields()['userErrors'] : undefined;
     expect(String(errors?.type)).toBe('[UserError!]!');
-    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(/:write$/);
+    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(/:(write|resolve)$/);
   }
 });
 
-test('stock and order actions require an idempotency key', () => {
-  for (const name of ['StockAdjustInput', 'StockSetInput', 'OrderStatusUpdateInput']) {
+test('stock, order and conflict actions require an idempotency key', () => {
+  for (const name of [
+    'StockAdjustInput',
+    'StockSetInput',
+    'OrderStatusUpdateInput',
+    'ConflictResolveInput',
+  ]) {
     const input = schema.getType(name);
     const key = isInputObjectType(input) ? input.getFields()['idempotencyKey'] : undefined;
     expect([name, String(key?.type)]).toEqual([name, 'String!']);

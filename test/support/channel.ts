@@ -76,7 +76,7 @@ export function readingOptions(
       capabilities,
       callMaxMs,
       pace,
-      onProven: async () => undefined,
+      onProven: async () => [],
     },
     onUnexplained: async () => undefined,
     onConcerned: () => undefined,

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import { print } from 'graphql';
+import type { Pool } from 'pg';
 import { createApiKey, scopes } from '../../src/apiKeys.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
@@ -176,7 +177,7 @@ export function testLog(): Log {
 // ------------------------------------------------------------------------------------------------------------------ shop
 
 export type ShopParts = {
-  readonly db: Queryable;
+  readonly db: Pool;
   readonly connections: Connections;
   readonly sandbox: Sandbox;
   /** Where the marketplaces call, without a slash at the end. */

@@ -38,7 +38,10 @@ const readings: NonNullable<Parameters<typeof support.readOptions>[2]>['readings
   const options = support.readingOptions(open.pool, opened, {
     onUnexplained: async () => void (asked += 1),
   });
-  const onProven = async (_client: unknown, edit: ProvenEdit): Promise<void> => void proven.push(edit);
+  const onProven = async (_client: unknown, edit: ProvenEdit): Promise<readonly string[]> => {
+    proven.push(edit);
+    return [];
+  };
   return { ...options, context: { ...options.context, onProven } };
 };
 const push = (): Promise<void> =>

@@ -23,6 +23,9 @@ export type Conflict = {
   readonly autoResolvable: boolean;
 };
 
+/** As much of a conflict as a decision looks at: evidence is for people. */
+export type Decidable = Pick<Conflict, 'type' | 'delta' | 'status' | 'version'>;
+
 /** What was seen, what could have been, and how far orders were known: enough to check the proof again. */
 export type Evidence =
   | {
@@ -81,39 +84,39 @@ export function priceConflict(
 }
 
 /** A newer proof for the same unit: the older evidence is overtaken, and what was changed in all is one conflict. Null when the edits cancel out. */
-export function succeeded(
-  older: Conflict,
+export function succeeded<Older extends Decidable>(
+  older: Older,
   newer: Conflict,
-): { readonly older: Conflict; readonly newer: Conflict | null } {
+): { readonly older: Older; readonly newer: Conflict | null } {
   const delta = older.delta + newer.delta;
   const superseded = supersede(older);
   return { older: superseded, newer: delta === 0 ? null : { ...newer, delta } };
 }
 
 /** The evidence was overtaken: such a conflict cannot be resolved any more. */
-export function supersede(conflict: Conflict): Conflict {
+export function supersede<Any extends Decidable>(conflict: Any): Any {
   return conflict.status === 'open'
     ? { ...conflict, status: 'superseded', version: conflict.version + 1 }
     : conflict;
 }
 
 /** What open conflicts of one item withhold on every channel until they are decided: 0 or less. */
-export function undecidedDelta(conflicts: readonly Conflict[]): number {
+export function undecidedDelta(conflicts: readonly Decidable[]): number {
   return Math.min(0, ...quantityDeltas(conflicts));
 }
 
-function quantityDeltas(conflicts: readonly Conflict[]): readonly number[] {
+function quantityDeltas(conflicts: readonly Decidable[]): readonly number[] {
   return conflicts
     .filter(({ status, type }) => status === 'open' && type !== 'price_mismatch')
     .map(({ delta }) => delta);
 }
 
-export type Resolved =
+export type Resolved<Any extends Decidable = Conflict> =
   | {
       readonly kind: 'resolved';
       /** Change of what is on hand now, in units: to be applied as a movement, whatever happened since the proof. */
       readonly movement: number;
-      readonly conflicts: readonly Conflict[];
+      readonly conflicts: readonly Any[];
     }
   | { readonly kind: 'refused'; readonly code: 'SUPERSEDED' | 'ALREADY_RESOLVED' | 'VERSION_CONFLICT' };
 
@@ -121,10 +124,10 @@ export type Resolved =
  * Resolves the conflicts of one item together, because the deltas of several channels are most likely one delivery and never added up. Each
  * conflict comes with the version that was looked at; the targets are asserted again afterwards in every case.
  */
-export function resolve(
-  chosen: readonly { readonly conflict: Conflict; readonly expectedVersion: number }[],
+export function resolve<Any extends Decidable>(
+  chosen: readonly { readonly conflict: Any; readonly expectedVersion: number }[],
   resolution: Resolution,
-): Resolved {
+): Resolved<Any> {
   for (const { conflict, expectedVersion } of chosen) {
     if (conflict.status === 'superseded') return { kind: 'refused', code: 'SUPERSEDED' };
     if (conflict.status === 'resolved') return { kind: 'refused', code: 'ALREADY_RESOLVED' };
@@ -140,7 +143,7 @@ export function resolve(
   };
 }
 
-function closed(conflict: Conflict): Conflict {
+function closed<Any extends Decidable>(conflict: Any): Any {
   return { ...conflict, status: 'resolved', version: conflict.version + 1 };
 }
 

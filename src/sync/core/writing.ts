@@ -64,15 +64,16 @@ export function decideWrite(shadow: Shadow, want: Want, limits: WritingLimits, n
 function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
   const newest = shadow.candidates.at(-1);
   const direction = want.target === 0 ? 'zero' : 'lower';
-  if (newest !== undefined && isOpen(newest)) {
+  if (newest !== undefined && shadow.candidates.some(isOpen)) {
     const latest = latestEffect(newest, shadow.bounds);
     const alone = candidateRange(shadow, newest, { from: now, until: Math.max(now, latest) });
     // Nothing was learned since it left: the same write once more could not make the number any lower.
     const sameAgain = newest.value === want.target && newest.targetSeq === want.targetSeq;
-    // Ours is on its way; only an older one that may land after it is still above the target, and nothing can be done about that before.
-    if (newest.state !== 'UNKNOWN' && (sameAgain || alone.high <= want.target))
+    // Ours is on its way or there; only an older one that may land after it is still above the target, and nothing can be done about that before.
+    if (newest.state !== 'UNKNOWN' && newest.state !== 'REJECTED' && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
+      isOpen(newest) &&
       want.target > limits.preemptMax &&
       newest.state !== 'UNKNOWN' &&
       latest > now &&
@@ -103,13 +104,16 @@ function waiting(shadow: Shadow, now: number): WriteDecision {
   return until > now ? { kind: 'wait', until } : { kind: 'none', reason: 'answerAwaited' };
 }
 
-/** An older write that lands after the zero would be sold from unnoticed until it is read. */
+/** An older write that lands after the zero would be sold from unnoticed until it is read. One in force is written anew: its key was answered. */
 function zeroAgain(shadow: Shadow, newest: Candidate, limits: WritingLimits, now: number): WriteDecision {
-  const until = newest.lastSentAt + Math.max(limits.zeroAgain, newest.lastSentAt - newest.sentAt);
+  const pace = isOpen(newest) ? newest.sentAt : (shadow.candidates.find(isOpen)?.sentAt ?? newest.sentAt);
+  const until = newest.lastSentAt + Math.max(limits.zeroAgain, newest.lastSentAt - pace);
   if (until >= lastSettling(shadow)) return waiting(shadow, now);
-  return now >= until && newest.state !== 'SENT'
+  if (now < until || newest.state === 'SENT') return { kind: 'wait', until: Math.max(until, now + 1) };
+  const { targetSeq } = newest;
+  return isOpen(newest)
     ? repeat(newest, 'zero')
-    : { kind: 'wait', until: Math.max(until, now + 1) };
+    : { kind: 'write', direction: 'zero', value: 0, targetSeq, expected: null, repeats: null };
 }
 
 function isLowering({ candidates }: Shadow, newest: Candidate): boolean {
