@@ -123,9 +123,9 @@ class Schedule {
     await readConnection(support.readOptions(open.pool, this.connections), this.connection.id);
   }
 
-  /** Until every run has ended or waits for an answer. */
+  /** Until every run has ended or waits for an answer; one may have several calls under way. */
   private async idle(): Promise<void> {
-    await waitFor(() => new Set(this.pending.map(({ call }) => call)).size === this.running, {
+    await waitFor(() => new Set(this.pending.map(({ call }) => call)).size >= this.running, {
       intervalMs: 1,
       timeoutMs: 20_000,
       what: 'the runs to wait',
