@@ -110,6 +110,7 @@ async function importListings(app: App, connectionId: string, createItems: boole
   const { accountId } = channel.connection;
   const { listings, unmatched } = await importCatalogue(app.database.pool, channel);
   const made = createItems ? await openItems(app.database.pool, accountId, connectionId, systemActor) : 0;
+  await app.engine.readNew(connectionId);
   process.stdout.write(`${listings} listings, ${unmatched} were without an item, ${made} items made\n`);
 }
 

@@ -148,7 +148,9 @@ async function connect(
   // eBay's challenge is over the exact address, which contains the connection's id.
   const connectionId = await app.connections.connect({ accountId, ...sandbox.connection(platform) });
   const channel = await app.connections.open(connectionId);
-  if (channel !== null) await importCatalogue(app.database.pool, channel);
+  if (channel === null) return;
+  await importCatalogue(app.database.pool, channel);
+  await app.engine.readNew(connectionId);
 }
 
 /** Packs orders and fills shelves, so that the demo can run for hours. Does it through the same verbs as any client. */

@@ -35,7 +35,7 @@ import { setItemPrice } from './prices.ts';
 import { type PushOptions, pushConnection } from './push.ts';
 import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
-import { type ReadOptions, readConnection, takeShown } from './reads.ts';
+import { type ReadOptions, readConnection, readNew, takeShown } from './reads.ts';
 import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
@@ -86,6 +86,8 @@ export type SyncEngine = {
   readonly tail: EventTail;
   /** Stores a verified delivery of this channel and, in a process that works, carries it out at once. Resolves when it is stored. */
   receive(delivery: NewDelivery, channel: ConnectedChannel): Promise<void>;
+  /** Reads what a newly connected channel shows, so that its first sale finds a number to be taken off. */
+  readNew(connectionId: string): Promise<void>;
   /** What the job queue runs, by name. */
   readonly tasks: Readonly<Record<TaskName, Task>>;
   /** From now on this process works: it carries out its own deliveries and looks for work. */
@@ -116,12 +118,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     backoffMaxMs: limits.backoffMaxMs,
     onApplied: onMoved,
     async onShown(channel, shown) {
-      const read = {
-        db: pool,
-        readings: (open: ConnectedChannel) => readingOptions(options, open),
-        decisions: (open: ConnectedChannel) => decisionOptions({ ...limits, newId: options.newId }, open),
-      };
-      if ((await takeShown(read, channel, shown)) > 0) wakeUps.push([channel.connection.id]);
+      if ((await takeShown(readOptions(options), channel, shown)) > 0) wakeUps.push([channel.connection.id]);
     },
   };
   const tail = createEventTail({
@@ -154,6 +151,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,
     },
+    readNew: (connectionId) => readNew(readOptions(options), connectionId),
     tasks: createTasks(options, operations, inbox, ending.signal),
     ...createWork(options, inbox, ending, async () => {
       await applyWaiting(mapping, null);
@@ -193,14 +191,7 @@ function createTasks(
     fetching,
     onSettled,
   };
-  const read: ReadOptions = {
-    db,
-    connections,
-    batchMax: limits.pushBatchMax,
-    intervalMs: limits.verifyIntervalMs,
-    readings,
-    decisions: (channel) => decisionOptions(push, channel),
-  };
+  const read = readOptions(options);
   const poll = { ...fetching, connections, intervalMs };
   return {
     push: ofSubject((id) => pushConnection(push, id)),
@@ -210,6 +201,18 @@ function createTasks(
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: () => workOffInbox(inbox),
     job: ofSubject((id) => advanceJob(operations, id)),
+  };
+}
+
+function readOptions(options: SyncEngineOptions): ReadOptions {
+  const { pool: db, connections, limits, newId } = options;
+  return {
+    db,
+    connections,
+    batchMax: limits.pushBatchMax,
+    intervalMs: limits.verifyIntervalMs,
+    readings: (channel) => readingOptions(options, channel),
+    decisions: (channel) => decisionOptions({ ...limits, newId }, channel),
   };
 }
 

@@ -59,6 +59,36 @@ export async function readConnection(options: ReadOptions, connectionId: string)
   return dirty;
 }
 
+const newSql = `
+SELECT listing.id AS "listingId", listing.unit_id AS "unitId", listing.variant_id AS "variantId" FROM listings listing
+ WHERE listing.connection_id = $1 AND listing.id > $2 AND listing.item_id IS NOT NULL AND listing.sync_enabled AND listing.writable
+   AND NOT EXISTS (SELECT FROM shadows WHERE listing_id = listing.id AND item_id = listing.item_id)
+ ORDER BY listing.id LIMIT $3`;
+
+const firstId = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * Reads every listing of which nothing is known yet, so that the first sale there finds a number to be taken off. Called when a channel is connected; a
+ * listing that is left out is read before it is first written.
+ */
+export async function readNew(options: ReadOptions, connectionId: string): Promise<void> {
+  const channel = await options.connections.open(connectionId);
+  if (channel === null) return;
+  const reading = options.readings(channel);
+  for (let after = firstId; ; ) {
+    const { rows } = await options.db.query<{ listingId: string; unitId: string; variantId: string }>(newSql, [
+      connectionId,
+      after,
+      options.batchMax,
+    ]);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    const { error } = await look(reading, channel, rows);
+    if (error !== null) return options.connections.report(connectionId, error);
+    after = last.listingId;
+  }
+}
+
 /** A channel's own word on what it shows, true at the time it names. Answers how many listings turned out to be out of step. */
 export async function takeShown(
   options: Pick<ReadOptions, 'db' | 'readings' | 'decisions'>,

@@ -29,9 +29,10 @@ async function reaches(product: Product, quantity: number, reserved: number): Pr
   );
 }
 
+/** Writes that the channel has carried out; a compare that failed has changed nothing. */
 async function writesTo(product: Product, platform: Platform): Promise<number> {
   const { rows } = await product.db.query<{ count: number }>(
-    'SELECT count(*)::int FROM listing_writes WHERE connection_id = $1',
+    `SELECT count(*)::int FROM listing_writes WHERE connection_id = $1 AND state <> 'stale'`,
     [product.connections[platform]],
   );
   return rows[0]?.count ?? 0;

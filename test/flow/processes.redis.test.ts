@@ -117,7 +117,13 @@ test(
       throw new Error('not every process is there');
     const pool = stack.adopt(openPool(database.url, 4), (it) => it.end());
     const connections = openConnections(pool, secretsKey);
-    const shop = await openShop({ db: pool, connections, sandbox, hookBase: serveOne.url });
+    const shop = await openShop({
+      db: pool,
+      connections,
+      sandbox,
+      hookBase: serveOne.url,
+      readNew: async () => undefined,
+    });
     for (const platform of ['ebay', 'shopify'] as const)
       sandbox.setWebhookTarget(platform, serveTwo.url + webhookPath(platform, shop.connections[platform]));
 

@@ -106,7 +106,13 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     );
     const db = app.database.pool;
     const url = `http://127.0.0.1:${app.port ?? 0}`;
-    const shop = await openShop({ db, connections: app.connections, sandbox, hookBase: url });
+    const shop = await openShop({
+      db,
+      connections: app.connections,
+      sandbox,
+      hookBase: url,
+      readNew: app.engine.readNew,
+    });
     if (config.role !== 'serve') await waitForFirstPolls(db);
     const disposal = down.move();
     return {
@@ -182,12 +188,20 @@ export type ShopParts = {
   readonly sandbox: Sandbox;
   /** Where the marketplaces call, without a slash at the end. */
   readonly hookBase: string;
+  /** Reads what a new channel shows. */
+  readonly readNew: (connectionId: string) => Promise<void>;
 };
 
 export type OpenShop = Pick<Product, 'accountId' | 'key' | 'connections'>;
 
 /** An account with everything the sandbox sells on its shelf, connected to the four marketplaces as the demo is. */
-export async function openShop({ db, connections, sandbox, hookBase }: ShopParts): Promise<OpenShop> {
+export async function openShop({
+  db,
+  connections,
+  sandbox,
+  hookBase,
+  readNew,
+}: ShopParts): Promise<OpenShop> {
   const accountId = await addAccount(db, 'Test shop');
   const { key } = await createApiKey(db, { accountId, name: 'test', scopes, expiresAt: null });
   for (const item of sandbox.catalogue) await stockShelf(db, accountId, item);
@@ -200,6 +214,7 @@ export async function openShop({ db, connections, sandbox, hookBase }: ShopParts
       const channel = await connections.open(id);
       if (channel === null) throw new Error(`${platform} is not connected`);
       await importCatalogue(db, channel);
+      await readNew(id);
       return [platform, id] as const;
     }),
   );
