@@ -41,7 +41,11 @@ export async function guardBatch(
 ): Promise<readonly Decided[]> {
   const guarded = decided.filter((one) => one.kind === 'write' && one.claim.guarded);
   if (guarded.length === 0) return decided;
-  const { rows } = await client.query<CountRow>({ name: 'blast-count', text: countSql, values: [connectionId] });
+  const { rows } = await client.query<CountRow>({
+    name: 'blast-count',
+    text: countSql,
+    values: [connectionId],
+  });
   const [row] = rows;
   if (row === undefined) return decided;
   const sendables = guarded.flatMap((one) =>
@@ -57,7 +61,9 @@ export async function guardBatch(
   );
   if (verdict.kind === 'stopped') {
     await stop(client, connectionId, verdict);
-    return decided.map((one) => (guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one));
+    return decided.map((one) =>
+      guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one,
+    );
   }
   const { zeroed, changed } = verdict.count;
   await client.query({
@@ -85,7 +91,11 @@ SELECT account_id, 'alert', id, jsonb_build_object('alertId', id, 'kind', kind, 
 async function stop(
   client: pg.PoolClient,
   connectionId: string,
-  { zeroing, changing, listings }: { readonly zeroing: number; readonly changing: number; readonly listings: number },
+  {
+    zeroing,
+    changing,
+    listings,
+  }: { readonly zeroing: number; readonly changing: number; readonly listings: number },
 ): Promise<void> {
   const message =
     `Of ${listings} listings ${changing} would change and ${zeroing} would go to zero within an hour. ` +
@@ -123,6 +133,10 @@ export async function approveBlast(
   const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
   const { rows } = await db.query<{ connection_id: string }>(approveSql, [accountId, connectionId, by]);
   if (rows.length === 0)
-    return refused({ code: 'NOT_FOUND', message: 'There is no such connection.', field: ['input', 'connectionId'] });
+    return refused({
+      code: 'NOT_FOUND',
+      message: 'There is no such connection.',
+      field: ['input', 'connectionId'],
+    });
   return done({ connectionId });
 }

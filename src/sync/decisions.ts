@@ -4,9 +4,11 @@ import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
 import { excessOf } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
-import { decideWrite, type Direction, type WriteDecision, type WritingLimits } from './core/writing.ts';
-import { type Claim, recordWrites } from './pushSql.ts';
-import type { KeptListing } from './shadows.ts';
+import { type Direction, decideWrite, type WriteDecision, type WritingLimits } from './core/writing.ts';
+import { decideEscrow } from './escrowDecisions.ts';
+import { grantsOf } from './escrows.ts';
+import { type Claim, markOutOfStep, recordWrites } from './pushSql.ts';
+import type { Kept, KeptListing } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
 export type PlannedWrite = {
@@ -50,22 +52,17 @@ export async function decide(
   client: pg.PoolClient,
   options: DecisionOptions,
   claims: readonly Claim[],
-  kept: readonly KeptListing[],
+  kept: Kept,
   looks: Looks,
   now: number,
 ): Promise<readonly Decided[]> {
-  const targets = await loadTargets(
-    client,
-    kept.map(({ listingId }) => listingId),
-    options.capabilities.quantityMax,
-  );
-  const byId = new Map(kept.map((listing) => [listing.listingId, listing]));
+  const targets = await targetsOf(client, kept);
+  const byId = new Map(kept.listings.map((listing) => [listing.listingId, listing]));
   const decided = claims.flatMap((claim): Decided[] => {
     const listing = byId.get(claim.listingId);
-    if (listing === undefined) return [];
-    const target = targets.get(claim.listingId);
-    return [decideOne(options, claim, listing, target && withHolds(target, kept), looks, now)];
+    return listing === undefined ? [] : [decideOne(options, claim, listing, { targets, kept, looks }, now)];
   });
+  await tellOthers(client, kept, claims, targets, now);
   const allowed = await guardBatch(client, options.connectionId, decided);
   const writes = allowed.flatMap((one) => (one.kind === 'write' ? [one.write] : []));
   for (const { listing, key, quantity: value, expected, targetSeq } of writes) {
@@ -76,11 +73,21 @@ export async function decide(
   return allowed;
 }
 
+type Targets = ReadonlyMap<string, ListingTarget>;
+
+async function targetsOf(client: pg.PoolClient, { listings }: Kept): Promise<Targets> {
+  const most = new Map(listings.map(({ listingId, traits }) => [listingId, traits.quantityMax]));
+  const targets = await loadTargets(client, [...most.keys()], (listingId) => most.get(listingId) ?? 0);
+  return new Map([...targets].map(([listingId, target]) => [listingId, withHolds(target, listings)]));
+}
+
 /** What the shadows of this transaction withhold counts now, not only once it is stored. */
-function withHolds(target: ListingTarget, kept: readonly KeptListing[]): ListingTarget {
-  const ours = kept.filter(({ itemId, shadow }) => itemId === target.itemId && shadow !== null);
+function withHolds(target: ListingTarget, listings: readonly KeptListing[]): ListingTarget {
+  const ours = listings.filter(({ itemId, shadow }) => itemId === target.itemId && shadow !== null);
   const more = ours.reduce((sum, { shadow, stored }) => sum + (shadow?.hold ?? 0) - stored.hold, 0);
-  const stopped = ours.some(({ shadow }) => shadow?.readings.some((reading) => excessOf(shadow, reading) > 0));
+  const stopped = ours.some(({ shadow }) =>
+    shadow?.readings.some((reading) => excessOf(shadow, reading) > 0),
+  );
   const { input, raisesAllowed } = target;
   return {
     ...target,
@@ -89,34 +96,72 @@ function withHolds(target: ListingTarget, kept: readonly KeptListing[]): Listing
   };
 }
 
+/** The most that its rules allow a listing to show, were all that is available there. */
+const ruleMax = (targets: Targets) => (listing: KeptListing) => {
+  const target = targets.get(listing.listingId);
+  return target === undefined ? 0 : targetFor(target).target;
+};
+
+/** What one listing gives back another of the same item may take: whoever works for that one is told. */
+async function tellOthers(
+  client: pg.PoolClient,
+  { escrows }: Kept,
+  claims: readonly Claim[],
+  targets: Targets,
+  now: number,
+): Promise<void> {
+  const claimed = new Set(claims.map(({ listingId }) => listingId));
+  const others = escrows.flatMap((held) => grantsOf(held, ruleMax(targets), now).map(({ name }) => name));
+  await markOutOfStep(
+    client,
+    others.filter((listingId) => !claimed.has(listingId)),
+  );
+}
+
+type Known = { readonly targets: Targets; readonly kept: Kept; readonly looks: Looks };
+
 function decideOne(
   options: DecisionOptions,
   claim: Claim,
   listing: KeptListing,
-  target: ListingTarget | undefined,
-  looks: Looks,
+  { targets, kept, looks }: Known,
   now: number,
 ): Decided {
   const one = { claim, listing };
+  const target = targets.get(claim.listingId);
   if (!listing.enabled || target === undefined) return { ...one, kind: 'done' };
   const { target: quantity } = targetFor(target);
+  const { targetSeq } = target;
   const seen = looks.get(claim.listingId);
   if (seen === undefined && (listing.shadow === null || claim.reread))
     return { ...one, kind: 'look', orders: false };
+  const held = kept.escrows.find(({ itemId }) => itemId === listing.itemId);
+  if (held !== undefined && listing.shadow !== null) {
+    const shadow = { ...listing.shadow, mode: 'escrow' as const };
+    const question = {
+      held,
+      listing,
+      shadow,
+      targetSeq,
+      quantityMax: ruleMax(targets),
+      newId: options.newId,
+    };
+    return { ...one, ...decideEscrow(question, now) };
+  }
   // What cannot be read may be too high: a zero goes out unread, everything else waits.
   if (typeof seen === 'string' && quantity > 0) return { ...one, kind: 'unreadable', reason: seen };
   const known = listing.shadow ?? unreadShadow(listing, options.capabilities.quantityMax, now);
-  const shadow = targetSet(known, quantity, target.targetSeq);
+  const shadow = targetSet({ ...known, mode: 'shared' }, quantity, targetSeq);
   listing.shadow = shadow;
-  const want = { target: quantity, targetSeq: target.targetSeq, raisesAllowed: target.raisesAllowed };
+  const want = { target: quantity, targetSeq, raisesAllowed: target.raisesAllowed };
   const decision = decideWrite(shadow, want, limitsOf(options, listing), now);
   return { ...one, ...meaningOf(options, listing, decision, now) };
 }
 
-type Meaning =
+export type Meaning =
   | { readonly kind: 'done' }
   | { readonly kind: 'wait'; readonly until: number }
-  | { readonly kind: 'look'; readonly orders: true }
+  | { readonly kind: 'look'; readonly orders: boolean }
   | { readonly kind: 'write'; readonly write: PlannedWrite };
 
 function meaningOf(
@@ -165,23 +210,23 @@ export function limitsOf(options: DecisionOptions, { shadow }: KeptListing): Wri
   };
 }
 
-/** True when the listing should be pushed: asked after readings, in their transaction. */
+/** The listings that should be pushed: asked after readings, in their transaction. */
 export async function outOfStep(
   client: pg.PoolClient,
   options: DecisionOptions,
-  kept: readonly KeptListing[],
+  kept: Kept,
   now: number,
 ): Promise<readonly KeptListing[]> {
-  const targets = await loadTargets(
-    client,
-    kept.map(({ listingId }) => listingId),
-    options.capabilities.quantityMax,
+  const targets = await targetsOf(client, kept);
+  const granted = new Set(
+    kept.escrows.flatMap((held) => grantsOf(held, ruleMax(targets), now).map(({ name }) => name)),
   );
-  return kept.filter((listing) => {
+  return kept.listings.filter((listing) => {
     const target = targets.get(listing.listingId);
     if (!listing.enabled || target === undefined || listing.shadow === null) return false;
-    const { input, targetSeq, raisesAllowed } = withHolds(target, kept);
-    const quantity = targetFor({ ...target, input }).target;
+    if (kept.escrows.some(({ itemId }) => itemId === listing.itemId)) return granted.has(listing.listingId);
+    const { targetSeq, raisesAllowed } = target;
+    const quantity = targetFor(target).target;
     const shadow = targetSet(listing.shadow, quantity, targetSeq);
     const want = { target: quantity, targetSeq, raisesAllowed };
     const { kind } = decideWrite(shadow, want, limitsOf(options, listing), now);

@@ -4,9 +4,9 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
 import type { Bus } from './bus.ts';
+import { ordersConsidered } from './conflictEvidence.ts';
 import { setConflictPolicy } from './conflictPolicy.ts';
 import { resolveConflicts } from './conflictResolution.ts';
-import { ordersConsidered } from './conflictEvidence.ts';
 import { storeConflict } from './conflicts.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { quantityConflict } from './core/conflicts.ts';
@@ -216,7 +216,10 @@ function readOptions(options: SyncEngineOptions): ReadOptions {
   };
 }
 
-function readingOptions(options: SyncEngineOptions, { connection, connector }: ConnectedChannel): ReadingOptions {
+function readingOptions(
+  options: SyncEngineOptions,
+  { connection, connector }: ConnectedChannel,
+): ReadingOptions {
   const { pool: db, bus, clock, limits, wakeUps } = options;
   return {
     context: {

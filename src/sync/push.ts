@@ -2,7 +2,15 @@
 import type { ChannelError } from '../connectors/connector.ts';
 import { sendWrites } from './pushCalls.ts';
 import { lookAt } from './pushLooks.ts';
-import { beginRun, decideClaims, type Pending, postponed, type PushOptions, type Run, settle } from './pushRun.ts';
+import {
+  beginRun,
+  decideClaims,
+  type Pending,
+  type PushOptions,
+  postponed,
+  type Run,
+  settle,
+} from './pushRun.ts';
 import { type Claim, claimDirty } from './pushSql.ts';
 
 export type { PushOptions } from './pushRun.ts';

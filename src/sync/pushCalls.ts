@@ -2,6 +2,7 @@
 import type { StockWriteResult } from '../connectors/connector.ts';
 import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
 import type { PlannedWrite } from './decisions.ts';
+import { grantRefused } from './escrows.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
 import { type ClaimOutcome, recordAnswers, settleClaims } from './pushSql.ts';
 import { type KeptListing, withShadows } from './shadows.ts';
@@ -65,9 +66,15 @@ async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pe
   return takeAnswers(run, answered);
 }
 
+/** Answers that say that nothing was changed. */
+const refusals = new Set<StockWriteResult['kind']>(['stale', 'rejected', 'deferred']);
 const spoken = new Set<StockWriteResult['kind']>(['effective', 'accepted', 'stale', 'rejected']);
 
-function logAnswer(run: Run, { key, listing, quantity, targetSeq }: PlannedWrite, result: StockWriteResult): void {
+function logAnswer(
+  run: Run,
+  { key, listing, quantity, targetSeq }: PlannedWrite,
+  result: StockWriteResult,
+): void {
   run.heard ||= spoken.has(result.kind);
   const fields = { writeId: key, listingId: listing.listingId, quantity, targetSeq };
   if (result.kind === 'effective' || result.kind === 'accepted')
@@ -78,23 +85,33 @@ function logAnswer(run: Run, { key, listing, quantity, targetSeq }: PlannedWrite
 /** One transaction: the answers become evidence, and what follows from them is decided at once. */
 async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<readonly Pending[]> {
   const byListing = new Map(answers.map((answer) => [answer.claim.listingId, answer]));
-  const { result, wake } = await withShadows(run.context, [...byListing.keys()], async (client, kept, now) => {
-    for (const listing of kept) {
-      const answer = byListing.get(listing.listingId);
-      if (answer !== undefined && listing.shadow !== null)
+  const { result, wake } = await withShadows(
+    run.context,
+    [...byListing.keys()],
+    async (client, kept, now) => {
+      for (const listing of kept.listings) {
+        const answer = byListing.get(listing.listingId);
+        if (answer === undefined || listing.shadow === null) continue;
         listing.shadow = evidence(listing.shadow, answer, now);
-    }
-    await recordAnswers(client, answers.map((answer) => toRow(answer, kept)));
-    const outcomes = answers.flatMap((answer) => followUp(run, answer));
-    await settleClaims(client, run.owner, outcomes);
-    const settled = new Set(outcomes.map(({ listingId }) => listingId));
-    const open = answers.filter(({ claim }) => !settled.has(claim.listingId));
-    // Nothing is known of what the channel shows then: it is read before anything else is said.
-    const puzzling = open.filter(({ result: answer }) => answer.kind === 'stale' && answer.actual === null);
-    const looks = puzzling.map(({ claim, listing }): Pending => ({ claim, listing, kind: 'look', orders: false }));
-    const claims = open.filter((answer) => !puzzling.includes(answer)).map(({ claim }) => claim);
-    return claims.length === 0 ? looks : [...looks, ...(await decideKept(run, client, claims, kept, now))];
-  });
+        if (refusals.has(answer.result.kind)) grantRefused(kept.escrows, listing, answer.write.key);
+      }
+      await recordAnswers(
+        client,
+        answers.map((answer) => toRow(answer, kept.listings)),
+      );
+      const outcomes = answers.flatMap((answer) => followUp(run, answer));
+      await settleClaims(client, run.owner, outcomes);
+      const settled = new Set(outcomes.map(({ listingId }) => listingId));
+      const open = answers.filter(({ claim }) => !settled.has(claim.listingId));
+      // Nothing is known of what the channel shows then: it is read before anything else is said.
+      const puzzling = open.filter(({ result: answer }) => answer.kind === 'stale' && answer.actual === null);
+      const looks = puzzling.map(
+        ({ claim, listing }): Pending => ({ claim, listing, kind: 'look', orders: false }),
+      );
+      const claims = open.filter((answer) => !puzzling.includes(answer)).map(({ claim }) => claim);
+      return claims.length === 0 ? looks : [...looks, ...(await decideKept(run, client, claims, kept, now))];
+    },
+  );
   run.reading.onConcerned(wake);
   return result;
 }

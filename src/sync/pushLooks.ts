@@ -24,7 +24,13 @@ export async function lookAt(run: Run, asked: readonly ToLook[]): Promise<readon
   }
   await settle(
     run,
-    [...untracked].map(({ listingId, version }) => ({ listingId, version, done: true, retryInMs: 0, reread: false })),
+    [...untracked].map(({ listingId, version }) => ({
+      listingId,
+      version,
+      done: true,
+      retryInMs: 0,
+      reread: false,
+    })),
   );
   return asked.map(({ claim }) => claim).filter((claim) => !untracked.has(claim));
 }

@@ -9,7 +9,7 @@ import { type Decided, type DecisionOptions, decide } from './decisions.ts';
 import type { FetchOptions } from './poll.ts';
 import { type Claim, type ClaimOutcome, settleClaims } from './pushSql.ts';
 import type { ReadingOptions } from './readings.ts';
-import { type KeptListing, type ShadowContext, withShadows } from './shadows.ts';
+import { type Kept, type ShadowContext, withShadows } from './shadows.ts';
 
 export type PushOptions = {
   /** Ends the work after the listings under way. */
@@ -54,10 +54,18 @@ export type Run = {
 
 export function decisionOptions(
   options: Pick<PushOptions, 'newId' | 'fenceMaxMs' | 'zeroAgainMs' | 'callMaxMs'>,
-  { connection, connector }: ConnectedChannel): DecisionOptions {
+  { connection, connector }: ConnectedChannel,
+): DecisionOptions {
   const { newId, fenceMaxMs, zeroAgainMs, callMaxMs } = options;
   const { capabilities } = connector;
-  return { capabilities, connectionId: connection.id, newId, fenceMaxMs, zeroAgainMs, answerWaitMs: callMaxMs };
+  return {
+    capabilities,
+    connectionId: connection.id,
+    newId,
+    fenceMaxMs,
+    zeroAgainMs,
+    answerWaitMs: callMaxMs,
+  };
 }
 
 export function beginRun(options: PushOptions, channel: ConnectedChannel, owner: string): Run {
@@ -96,7 +104,7 @@ export async function decideKept(
   run: Run,
   client: pg.PoolClient,
   claims: readonly Claim[],
-  kept: readonly KeptListing[],
+  kept: Kept,
   now: number,
 ): Promise<readonly Pending[]> {
   const decided = await decide(client, run.decisions, claims, kept, run.looks, now);
@@ -145,7 +153,14 @@ export function postponed(
 ): ClaimOutcome {
   const backoffMs = Math.min(1_000 * 2 ** Math.min(attempts, 20), options.backoffMaxMs);
   const unread = reread && looks.get(listingId) !== null;
-  return { listingId, version, done: false, retryInMs: Math.max(retryAfterMs, backoffMs), error, reread: unread };
+  return {
+    listingId,
+    version,
+    done: false,
+    retryInMs: Math.max(retryAfterMs, backoffMs),
+    error,
+    reread: unread,
+  };
 }
 
 export async function settle({ options, owner }: Run, outcomes: readonly ClaimOutcome[]): Promise<void> {

@@ -113,7 +113,10 @@ UPDATE listings listing
        last_error = answer."error", updated_at = now()
   FROM answer WHERE listing.id = answer."listingId"`;
 
-export async function recordAnswers(client: pg.PoolClient, answers: readonly WriteAnswerRow[]): Promise<void> {
+export async function recordAnswers(
+  client: pg.PoolClient,
+  answers: readonly WriteAnswerRow[],
+): Promise<void> {
   if (answers.length === 0) return;
   await client.query({ name: 'push-answer', text: answerSql, values: [JSON.stringify(answers)] });
 }

@@ -4,7 +4,14 @@ import { ChannelError, type ListingAddress, type StockReading } from '../connect
 import type { ConnectedChannel } from './connections.ts';
 import { readingArrived, type Verdict } from './core/readings.ts';
 import { type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
-import { type KeptListing, learned, type ShadowContext, weigh, withShadows } from './shadows.ts';
+import {
+  type Kept,
+  type KeptListing,
+  learned,
+  type ShadowContext,
+  weighAll,
+  withShadows,
+} from './shadows.ts';
 
 /** A reading with the time in which it was true: given, or between the request (less what the channel may be behind) and the answer. */
 export type TakenReading = {
@@ -21,7 +28,7 @@ export type ReadingOptions = {
 };
 
 /** Runs in the transaction of the readings, after they were taken. */
-export type AfterReadings = (client: pg.PoolClient, kept: readonly KeptListing[], now: number) => Promise<void>;
+export type AfterReadings = (client: pg.PoolClient, kept: Kept, now: number) => Promise<void>;
 
 const health = { notTracked: 'the channel does not track stock of this listing' } as const;
 
@@ -32,20 +39,26 @@ export async function takeReadings(
 ): Promise<void> {
   if (taken.length === 0) return;
   const byListing = new Map(taken.map((reading) => [reading.listingId, reading]));
-  const { result, wake } = await withShadows(options.context, [...byListing.keys()], async (client, kept, now) => {
-    const verdicts: Verdict[] = [];
-    for (const listing of kept) {
-      const reading = byListing.get(listing.listingId);
-      if (reading === undefined) continue;
-      const verdict = take(listing, reading, now);
-      if (verdict !== null) verdicts.push(verdict);
-      if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
-    }
-    const proven: string[] = [];
-    for (const listing of kept) proven.push(...(await weigh(options.context, client, listing, now)));
-    await after(client, kept, now);
-    return { proven, unexplained: verdicts.some(({ kind }) => kind === 'belowLow' || kind === 'aboveHigh') };
-  });
+  const { result, wake } = await withShadows(
+    options.context,
+    [...byListing.keys()],
+    async (client, kept, now) => {
+      const verdicts: Verdict[] = [];
+      for (const listing of kept.listings) {
+        const reading = byListing.get(listing.listingId);
+        if (reading === undefined) continue;
+        const verdict = take(listing, reading, now);
+        if (verdict !== null) verdicts.push(verdict);
+        if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
+      }
+      const proven = await weighAll(options.context, client, kept, now);
+      await after(client, kept, now);
+      return {
+        proven,
+        unexplained: verdicts.some(({ kind }) => kind === 'belowLow' || kind === 'aboveHigh'),
+      };
+    },
+  );
   options.onConcerned([...new Set([...wake, ...result.proven])]);
   if (result.unexplained) await options.onUnexplained();
 }
@@ -99,7 +112,9 @@ export async function look(
   const window = { requestedAt, respondedAt: options.context.now() };
   const taken = listings.map(({ listingId }, index) => ({
     listingId,
-    result: readings[index] ?? ({ kind: 'unknown', reason: 'the channel left the listing out of its answer' } as const),
+    result:
+      readings[index] ??
+      ({ kind: 'unknown', reason: 'the channel left the listing out of its answer' } as const),
     window,
   }));
   await takeReadings(options, taken, after);

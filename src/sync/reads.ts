@@ -2,8 +2,8 @@
 import type { Queryable } from '../db.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { type DecisionOptions, outOfStep } from './decisions.ts';
-import { markOutOfStep } from './pushSql.ts';
 import type { ShownStock } from './inbox.ts';
+import { markOutOfStep } from './pushSql.ts';
 import { type AfterReadings, look, type ReadingOptions, takeReadings } from './readings.ts';
 
 export type ReadOptions = {
@@ -76,11 +76,10 @@ export async function readNew(options: ReadOptions, connectionId: string): Promi
   if (channel === null) return;
   const reading = options.readings(channel);
   for (let after = firstId; ; ) {
-    const { rows } = await options.db.query<{ listingId: string; unitId: string; variantId: string }>(newSql, [
-      connectionId,
-      after,
-      options.batchMax,
-    ]);
+    const { rows } = await options.db.query<{ listingId: string; unitId: string; variantId: string }>(
+      newSql,
+      [connectionId, after, options.batchMax],
+    );
     const last = rows.at(-1);
     if (last === undefined) return;
     const { error } = await look(reading, channel, rows);

@@ -5,7 +5,11 @@ import type { Demand } from './core/demand.ts';
 import type { Shadow } from './core/shadow.ts';
 import type { ChannelTraits } from './shadows.ts';
 
-export type StoredState = { readonly shadow: Shadow; readonly demand: Demand; readonly traits: ChannelTraits };
+export type StoredState = {
+  readonly shadow: Shadow;
+  readonly demand: Demand;
+  readonly traits: ChannelTraits;
+};
 
 export type KeptRow = {
   readonly listingId: string;
@@ -25,6 +29,9 @@ export type KeptRow = {
   readonly settleMaxMs: number | null;
   readonly indexLagMs: number | null;
   readonly clockSkewMaxMs: number | null;
+  readonly protection: 'shared' | 'escrow' | 'automatic';
+  /** Nine of ten sales are in force everywhere within this time, in milliseconds. */
+  readonly reactionMs: number;
   readonly sales: readonly {
     readonly id: number;
     readonly orderId: string;
@@ -48,7 +55,10 @@ SELECT listing.id FROM listings listing
  WHERE listing.id IN (SELECT unnest($1::uuid[]) UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded))
  ORDER BY listing.id FOR NO KEY UPDATE OF listing`;
 
-export async function lockListings(client: PoolClient, listingIds: readonly string[]): Promise<readonly string[]> {
+export async function lockListings(
+  client: PoolClient,
+  listingIds: readonly string[],
+): Promise<readonly string[]> {
   const { rows } = await client.query<{ id: string }>({
     name: 'shadows-lock',
     text: lockSql,
@@ -71,15 +81,20 @@ SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.con
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt", connection.stale_max_ms AS "staleMaxMs",
        connection.settle_max_ms AS "settleMaxMs", connection.index_lag_ms AS "indexLagMs", connection.clock_skew_max_ms AS "clockSkewMaxMs",
+       coalesce(item.protection, 'shared') AS protection, coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000) AS "reactionMs",
        coalesce(sold.sales, '[]') AS sales
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
+  LEFT JOIN inventory_items item ON item.id = listing.item_id
   -- A shadow of another item's seq says nothing about this one.
   LEFT JOIN shadows shadow ON shadow.listing_id = listing.id AND shadow.item_id = listing.item_id
   LEFT JOIN sold ON sold.listing_id = listing.id
  WHERE listing.id = ANY($1) ORDER BY listing.id`;
 
-export async function loadKept(client: PoolClient, listingIds: readonly string[]): Promise<readonly KeptRow[]> {
+export async function loadKept(
+  client: PoolClient,
+  listingIds: readonly string[],
+): Promise<readonly KeptRow[]> {
   const { rows } = await client.query<KeptRow>({ name: 'shadows-load', text: loadSql, values: [listingIds] });
   return rows.map((row) => (row.state === null ? row : { ...row, state: revived(row.state) }));
 }

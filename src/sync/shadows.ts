@@ -7,6 +7,7 @@ import { type Demand, demandAged, demandSeen, newDemand, ratesPerMs } from './co
 import { excessOf, rangeNow } from './core/range.ts';
 import { judge, type Proof } from './core/readings.ts';
 import {
+  arrivedTooLate,
   type Bounds,
   type Candidate,
   type Change,
@@ -16,13 +17,22 @@ import {
   watermarkAdvanced,
   writeAnswered,
 } from './core/shadow.ts';
+import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
 import { type KeptRow, loadKept, lockListings, saveKept } from './shadowSql.ts';
 
 /** What the channel can do, as far as it matters when it is looked at from another connection's work. */
-export type ChannelTraits = Pick<ConnectorCapabilities, 'compareAndSet' | 'quantityMax'>;
+export type ChannelTraits = Pick<ConnectorCapabilities, 'compareAndSet' | 'quantityMax'> & {
+  readonly indexLagMs: number;
+  /** From sending a write until it is in force, as a rule. */
+  readonly landingMs: number;
+};
 
 /** Units sold on a listing, or come back there (below 0). */
-export type SaleFact = Change & { readonly units: number };
+export type SaleFact = Change & {
+  readonly units: number;
+  /** True when it should have been known already: assumption A3 does not hold. */
+  readonly late: boolean;
+};
 
 /** A listing with its shadow, held under its lock for one transaction. */
 export type KeptListing = {
@@ -48,6 +58,9 @@ export type KeptListing = {
   /** What stood in the database. */
   readonly stored: KeptRow;
 };
+
+/** What one transaction holds under lock. */
+export type Kept = { readonly listings: readonly KeptListing[]; readonly escrows: readonly KeptEscrow[] };
 
 export type ShadowContext = {
   readonly db: pg.Pool;
@@ -76,45 +89,54 @@ export type ReadPace = {
   readonly reconcileIntervalMs: number;
 };
 
-const demandLimits = { halfLife: 6 * 3_600_000, priorPerMs: 1 / 86_400_000, priorUnits: 1, shareUnits: 10 };
+export const demandLimits = {
+  halfLife: 6 * 3_600_000,
+  priorPerMs: 1 / 86_400_000,
+  priorUnits: 1,
+  shareUnits: 10,
+};
 const hourMs = 3_600_000;
 
 /** Nobody else changes these shadows meanwhile. `saved` names the connections whose listings must be looked at because of what was saved. */
 export async function withShadows<Result>(
   context: ShadowContext,
   listingIds: readonly string[],
-  work: (client: pg.PoolClient, kept: readonly KeptListing[], now: number) => Promise<Result>,
+  work: (client: pg.PoolClient, kept: Kept, now: number) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly wake: readonly string[] }> {
   return inTransaction(context.db, async (client) => {
     const locked = await lockListings(client, listingIds);
     const now = context.now();
     const rows = await loadKept(client, locked);
-    const kept = rows.map((row) => toKept(context, row, now));
+    const listings = rows.map((row) => toKept(context, row, now));
+    const kept: Kept = { listings, escrows: await openEscrows(client, listings, now) };
     // What became known since may prove what an earlier reading could not.
-    const proven: string[] = [];
-    for (const listing of kept) proven.push(...(await weigh(context, client, listing, now)));
+    const proven = await weighAll(context, client, kept, now);
     const result = await work(client, kept, now);
+    await saveEscrows(client, kept.escrows, now);
     const concerned = await saveKept(
       client,
-      kept.flatMap((listing) => toRow(context, listing, now)),
+      listings.flatMap((listing) => toRow(context, listing, now)),
     );
     return { result, wake: [...new Set([...proven, ...concerned])] };
   });
 }
 
-/** What the readings prove by now. One listing can have several edits to tell of. */
-export async function weigh(
+/** What the readings prove by now. One listing can have several edits to tell of. Answers whom to wake. */
+export async function weighAll(
   { onProven }: ShadowContext,
   client: pg.PoolClient,
-  listing: KeptListing,
+  { listings, escrows }: Kept,
   now: number,
 ): Promise<readonly string[]> {
   const wake: string[] = [];
-  for (let before = listing.shadow; before !== null; before = listing.shadow) {
-    const { shadow, proof } = judge(before, now);
-    listing.shadow = shadow;
-    if (proof === null) break;
-    wake.push(...(await onProven(client, { listing, before, proof }, now)));
+  for (const listing of listings) {
+    for (let before = listing.shadow; before !== null; before = listing.shadow) {
+      const { shadow, proof } = judge(before, now);
+      listing.shadow = shadow;
+      if (proof === null) break;
+      if (proof.delta > 0) raisedOutside(escrows, listing);
+      wake.push(...(await onProven(client, { listing, before, proof }, now)));
+    }
   }
   return wake;
 }
@@ -122,10 +144,11 @@ export async function weigh(
 function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing {
   const own = row.connectionId === context.connectionId;
   const bounds = own || row.state === null ? boundsOf(context, row) : row.state.shadow.bounds;
-  const { compareAndSet, quantityMax } = own || row.state === null ? context.capabilities : row.state.traits;
-  const sales = row.sales.map(toFact);
+  const traits = own || row.state === null ? traitsOf(context, row) : row.state.traits;
+  const sales = row.sales.map((sale) => toFact(sale, row));
   const known = row.state === null ? null : { ...row.state.shadow, bounds };
-  const shadow = known === null ? null : informed(known, sales, watermarkOf(context, row), now, context.callMaxMs);
+  const shadow =
+    known === null ? null : informed(known, sales, watermarkOf(context, row), now, context.callMaxMs);
   const sold = sales.reduce((sum, { units }) => sum + Math.max(0, units), 0);
   const shows = shadow !== null && rangeNow(shadow, now).high > 0;
   const aged = demandAged(row.state?.demand ?? newDemand(now), shows, now, demandLimits);
@@ -139,7 +162,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
     variantId: row.variantId,
     enabled: row.enabled,
     bounds,
-    traits: { compareAndSet, quantityMax },
+    traits,
     shadow,
     demand: sold > 0 ? demandSeen(aged, sold) : aged,
     sales,
@@ -168,15 +191,26 @@ function informed(
 
 /** Whether the channel itself has put back what was cancelled, only a reading tells. */
 export function learned(shadow: Shadow, sale: SaleFact, now: number): Shadow {
-  const { units, ...change } = sale;
+  const { units, late: _late, ...change } = sale;
   if (units > 0) return orderSeen(shadow, change, now);
   const restockedByChannel = shadow.bounds.restocksOnCancel;
   return orderCancelled(shadow, { ...change, certain: false, restockedByChannel }, now);
 }
 
-function toFact(sale: KeptRow['sales'][number]): SaleFact {
+function toFact(sale: KeptRow['sales'][number], { state }: KeptRow): SaleFact {
   const { orderId, units, from, until } = sale;
-  return { orderId, units, quantity: Math.abs(units), from, until };
+  const change = { orderId, units, quantity: Math.abs(units), from, until };
+  return { ...change, late: state !== null && units > 0 && arrivedTooLate(state.shadow, change) };
+}
+
+/** Writes that are answered at once land with their answer; of the others half the longest time is the rule. */
+const answeredMs = 2_000;
+
+function traitsOf({ capabilities }: ShadowContext, row: KeptRow): ChannelTraits {
+  const { compareAndSet, quantityMax, ordersWrites, settleMaxMs } = capabilities;
+  const indexLagMs = row.indexLagMs ?? capabilities.indexLagMs;
+  const landingMs = ordersWrites ? answeredMs : (row.settleMaxMs ?? settleMaxMs) / 2;
+  return { compareAndSet, quantityMax, indexLagMs, landingMs };
 }
 
 export function boundsOf({ capabilities, callMaxMs }: ShadowContext, row: KeptRow): Bounds {
@@ -246,5 +280,7 @@ function readDueAt({ verifyIntervalMs, reconcileIntervalMs }: ReadPace, shadow: 
   const open = shadow.candidates.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
   const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
   const unexplained = shadow.hold > 0 || shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
-  return open || unexplained ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs : asked + reconcileIntervalMs;
+  return open || unexplained
+    ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs
+    : asked + reconcileIntervalMs;
 }

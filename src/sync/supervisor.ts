@@ -35,9 +35,7 @@ SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing')
    AND (NOT fully_queued OR NOT EXISTS (SELECT FROM sync_operations WHERE job_id = jobs.id AND status IN ('pending', 'processing')))`;
 
 /** Wakes everything that is due now. Answers what was woken. */
-export async function lookForWork(
-  options: Pick<SupervisorOptions, 'db' | 'wakeUps'>,
-): Promise<number> {
+export async function lookForWork(options: Pick<SupervisorOptions, 'db' | 'wakeUps'>): Promise<number> {
   const { rows } = await options.db.query<{ task: TaskName; subject: string | null }>({
     name: 'supervisor-look',
     text: dueSql,

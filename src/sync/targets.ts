@@ -64,18 +64,19 @@ SELECT listing.id AS listing_id, listing.item_id, sellable.available, sellable.s
 
 const hourMs = 3_600_000;
 
-/** By listing id; listings without an item have no target. `channelMax` is the largest number the channel shows. */
+/** By listing id; listings without an item have no target. `channelMax` is the largest number the channel shows, of all listings or of each. */
 export async function loadTargets(
   db: Queryable,
   listingIds: readonly string[],
-  channelMax: number,
+  channelMax: number | ((listingId: string) => number),
 ): Promise<ReadonlyMap<string, ListingTarget>> {
   const { rows } = await db.query<TargetRow>({
     name: 'targets-load',
     text: targetsSql,
     values: [listingIds],
   });
-  return new Map(rows.map((row) => [row.listing_id, toTarget(row, channelMax)]));
+  const mostOf = typeof channelMax === 'number' ? () => channelMax : channelMax;
+  return new Map(rows.map((row) => [row.listing_id, toTarget(row, mostOf(row.listing_id))]));
 }
 
 export function targetFor({ input }: ListingTarget): Target {

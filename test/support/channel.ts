@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { type Clock, systemClock } from '../../src/clock.ts';
-import type { ConnectedChannel } from '../../src/sync/connections.ts';
-import { newDemand } from '../../src/sync/core/demand.ts';
-import { type Bounds, newShadow } from '../../src/sync/core/shadow.ts';
 import type { ConnectorContext, ListingAddress, Platform } from '../../src/connectors/connector.ts';
 import type { Queryable } from '../../src/db.ts';
 import { silentLog } from '../../src/log.ts';
 import { createSecretBox } from '../../src/secrets.ts';
+import type { ConnectedChannel } from '../../src/sync/connections.ts';
 import { type Connections, createConnections } from '../../src/sync/connections.ts';
+import { newDemand } from '../../src/sync/core/demand.ts';
+import { type Bounds, newShadow } from '../../src/sync/core/shadow.ts';
 import { adjust } from '../../src/sync/ledger.ts';
 import { systemActor } from '../../src/sync/outcome.ts';
 import type { PushOptions } from '../../src/sync/push.ts';

@@ -8,9 +8,9 @@ import {
   type Delivery,
   type InboxOptions,
   processDelivery,
+  type ShownStock,
   storeDelivery,
   workOffInbox,
-  type ShownStock,
 } from '../../src/sync/inbox.ts';
 import type { OrderEffect } from '../../src/sync/orders.ts';
 import * as support from '../support/channel.ts';

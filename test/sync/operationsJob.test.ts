@@ -173,12 +173,12 @@ describe('syncing everything', () => {
       // As the statement before the last one left it.
       await open.pool.query(`UPDATE jobs SET status = 'processing', completed_at = NULL WHERE id = $1`, [id]);
       shop.woken.length = 0;
-      await lookForWork({ db: open.pool, wakeUps: shop.wakeUps  });
+      await lookForWork({ db: open.pool, wakeUps: shop.wakeUps });
       expect(shop.woken).toContain(`job ${id}`);
       await advanceJob(shop.options(), id);
       expect(await readJob(id)).toMatchObject({ status: 'completed' });
       shop.woken.length = 0;
-      await lookForWork({ db: open.pool, wakeUps: shop.wakeUps  });
+      await lookForWork({ db: open.pool, wakeUps: shop.wakeUps });
       expect(shop.woken).not.toContain(`job ${id}`);
     },
   );

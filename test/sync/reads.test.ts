@@ -202,7 +202,9 @@ describe('S10: nothing changes', () => {
     await read();
     await read();
     expect(channel.readCalls).toHaveLength(1);
-    const { rows } = await open.pool.query('SELECT last_error FROM connections WHERE id = $1', [connection.id]);
+    const { rows } = await open.pool.query('SELECT last_error FROM connections WHERE id = $1', [
+      connection.id,
+    ]);
     expect(rows).toEqual([{ last_error: 'unavailable: out for lunch' }]);
     await pass(intervalMs + 1);
     await read();

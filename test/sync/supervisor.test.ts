@@ -40,7 +40,7 @@ const wakeUps: WakeUps = {
 
 async function look(): Promise<string[]> {
   woken = [];
-  const count = await lookForWork({ db: open.pool, wakeUps  });
+  const count = await lookForWork({ db: open.pool, wakeUps });
   expect(woken).toHaveLength(count);
   return woken.map((each) => each.replace(connection.id, 'here'));
 }

@@ -1,0 +1,102 @@
+/** What a unit's shadow says about its rights: sales are booked, grants are confirmed, and what is proved to be unsold is free again. Pure. */
+import {
+  booked,
+  confirmed,
+  type Escrow,
+  provenAtMost,
+  reoffered,
+  settledRights,
+  unitOf,
+  violated,
+} from './escrow.ts';
+import { provenMax, rangeNow } from './range.ts';
+import type { RebalanceUnit } from './rebalance.ts';
+import type { Shadow } from './shadow.ts';
+
+/** Units sold (or, below 0, come back) on a unit, somewhere in [from, until] on the channel's clock. */
+export type RightsUse = {
+  readonly units: number;
+  readonly from: number;
+  readonly until: number;
+  /** True when it should have been known already: assumption A3 does not hold. */
+  readonly late: boolean;
+};
+
+/** Whether the channel itself put back what came back nobody knows: it stays charged there until a reading proves otherwise. */
+export function used(escrow: Escrow, shadow: Shadow, { units, from, until, late }: RightsUse): Escrow {
+  const { unit, bounds } = shadow;
+  if (units < 0) return reoffered(escrow, unit, -units);
+  const known = late ? violated(escrow, unit, 'A3') : escrow;
+  const skew = bounds.clockSkewMax;
+  const mayBePutBack = bounds.restocksOnCancel;
+  return booked(known, unit, { quantity: units, from: from - skew, until: until + skew, mayBePutBack });
+}
+
+/** What the shadow knows by now about the unit's rights. */
+export function learnedRights(escrow: Escrow, shadow: Shadow, now: number): Escrow {
+  const { unit: name, bounds, candidates, ordersWatermark } = shadow;
+  const { write } = unitOf(escrow, name);
+  const candidate = candidates.find(({ key }) => key === write?.key);
+  // An older write that may still land would put rights back that are counted as replaced.
+  const alone = candidates.every((one) => one === candidate || one.endedAt !== null);
+  const inForce = candidate?.state === 'EFFECTIVE' && alone;
+  const known = inForce ? confirmed(escrow, name, candidate.settledAt ?? now) : escrow;
+  const settled = settledRights(known, name, ordersWatermark - bounds.clockSkewMax);
+  const most = provenMax(shadow, now);
+  return most === null ? settled : provenAtMost(settled, name, most);
+}
+
+/** What is to be done about a grant that got no answer: asked again under its key, read, or waited for; null when there is none. */
+export type Chase =
+  | {
+      readonly kind: 'repeat';
+      readonly key: string;
+      readonly value: number;
+      readonly expected: number | null;
+    }
+  | { readonly kind: 'read' }
+  | { readonly kind: 'wait'; readonly until: number };
+
+/** Pause between two readings of a unit whose grant got no answer, in milliseconds. */
+const readPause = 5_000;
+
+export function chaseOf(escrow: Escrow, shadow: Shadow, now: number): Chase | null {
+  const { write } = unitOf(escrow, shadow.unit);
+  if (write === null) return null;
+  const candidate = shadow.candidates.find(({ key }) => key === write.key);
+  const settledAt = (candidate?.lastSentAt ?? write.sentAt) + shadow.bounds.settleMax + 1;
+  if (candidate?.state !== 'UNKNOWN')
+    return { kind: 'wait', until: settledAt > now ? settledAt : now + readPause };
+  const { key, value, expected } = write;
+  if (expected !== null || value === 0) return { kind: 'repeat', key, value, expected };
+  const readAt = settledAt + shadow.bounds.staleMax;
+  if (now >= readAt && now >= shadow.readAt + readPause) return { kind: 'read' };
+  return { kind: 'wait', until: Math.max(readAt, now + readPause) };
+}
+
+export type ChannelPace = {
+  /** Units per millisecond that the channel sells while it shows some. */
+  readonly ratePerMs: number;
+  /** Milliseconds from a sale until we know of it, and from sending a write until it is in force, as a rule. */
+  readonly sight: number;
+  readonly landing: number;
+  readonly compareAndSet: boolean;
+  readonly quantityMax: number;
+};
+
+/** A channel is stocked for what it sells until a refill, and for half a minute more, because an event may be lost. */
+const refillMargin = 30_000;
+
+export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): RebalanceUnit {
+  const { low, high } = rangeNow(shadow, now);
+  const { ratePerMs, sight, landing, compareAndSet, quantityMax } = pace;
+  return {
+    name: shadow.unit,
+    ratePerMs,
+    refill: sight + landing + refillMargin,
+    drain: compareAndSet ? landing : landing + sight,
+    compareAndSet,
+    exact: low === high ? low : null,
+    quantityMax,
+  };
+}

@@ -1,0 +1,194 @@
+/** Items under escrow: loaded under the item's lock, booked up to the ledger's newest movement, and saved with their shadows in one transaction. */
+import { strict as assert } from 'node:assert';
+import type { PoolClient } from 'pg';
+import { ratesPerMs } from './core/demand.ts';
+import {
+  charges,
+  type Escrow,
+  newEscrow,
+  restocked,
+  unitOf,
+  violated,
+  withdrawnGrant,
+} from './core/escrow.ts';
+import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
+import { protectionOf } from './core/exposure.ts';
+import { sellableMax } from './core/range.ts';
+import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
+import { demandLimits, type KeptListing } from './shadows.ts';
+
+export type KeptEscrow = {
+  readonly itemId: string;
+  /** The item's listings that take part, all of them under lock. */
+  readonly listings: readonly KeptListing[];
+  escrow: Escrow;
+  readonly seq: number;
+};
+
+type ItemRow = {
+  item_id: string;
+  account_id: string;
+  protection: 'escrow' | 'automatic';
+  available: number;
+  seq: string;
+  state: Escrow | null;
+};
+
+const loadSql = `
+SELECT item.id AS item_id, item.account_id, item.protection, item.available, item.seq, escrow.state
+  FROM inventory_items item LEFT JOIN escrows escrow ON escrow.item_id = item.id
+ WHERE item.id = ANY($1) AND item.protection <> 'shared' ORDER BY item.id`;
+
+/** Automatic protection: see `protectionOf`. */
+const automatic = { epsilon: 0.001, surge: 8 };
+
+/** The escrows of these listings' items. An item is under escrow once something is known of every listing that may sell it. */
+export async function openEscrows(
+  client: PoolClient,
+  kept: readonly KeptListing[],
+  now: number,
+): Promise<readonly KeptEscrow[]> {
+  const guarded = kept.filter(({ stored, itemId }) => stored.protection !== 'shared' && itemId !== null);
+  if (guarded.length === 0) return [];
+  const itemIds = [...new Set(guarded.flatMap(({ itemId }) => itemId ?? []))];
+  const { rows } = await client.query<ItemRow>({ name: 'escrows-load', text: loadSql, values: [itemIds] });
+  const opened: KeptEscrow[] = [];
+  for (const row of rows) {
+    const listings = guarded.filter(({ itemId, enabled }) => itemId === row.item_id && enabled);
+    const escrow = escrowOf(row, listings, now);
+    if (escrow !== null) opened.push({ itemId: row.item_id, listings, escrow, seq: Number(row.seq) });
+    else if (row.state !== null) await client.query('DELETE FROM escrows WHERE item_id = $1', [row.item_id]);
+  }
+  return opened;
+}
+
+function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): Escrow | null {
+  const shadows = listings.flatMap(({ shadow }) => shadow ?? []);
+  if (shadows.length === 0 || shadows.length < listings.length) return null;
+  if (row.protection === 'automatic' && wantsShared(row, listings)) return null;
+  const shown = Object.fromEntries(shadows.map((shadow) => [shadow.unit, sellableMax(shadow, now)]));
+  if (row.state === null) return newEscrow(row.available, shown);
+  const booked = listings.reduce(
+    (escrow, { shadow, sales }) => {
+      if (shadow === null) return escrow;
+      const joined =
+        shadow.unit in escrow.units ? escrow : withListing(escrow, shadow.unit, shown[shadow.unit] ?? 0);
+      return sales.reduce((known, sale) => used(known, shadow, sale), joined);
+    },
+    withoutLeavers(
+      row.state,
+      shadows.map(({ unit }) => unit),
+    ),
+  );
+  // Whatever else has moved the stock since: deliveries, people, orders that name no listing of ours.
+  const current = restocked(booked, row.available - booked.available);
+  return shadows.reduce((escrow, shadow) => learnedRights(escrow, shadow, now), current);
+}
+
+/** A listing that was added since: what it may sell is charged. */
+function withListing(escrow: Escrow, unit: string, shown: number): Escrow {
+  const fresh = newEscrow(shown, { [unit]: shown }).units[unit];
+  assert.ok(fresh !== undefined);
+  const joined = {
+    ...escrow,
+    available: escrow.available + shown,
+    units: { ...escrow.units, [unit]: fresh },
+  };
+  return restocked(joined, -shown);
+}
+
+/** A listing that sells nothing of ours any more gives its rights back. */
+function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
+  const leaving = Object.keys(escrow.units).filter((unit) => !staying.includes(unit));
+  if (leaving.length === 0) return escrow;
+  const units = Object.fromEntries(Object.entries(escrow.units).filter(([unit]) => staying.includes(unit)));
+  const returned = charges(escrow) - charges({ ...escrow, units });
+  return restocked({ ...escrow, units, available: escrow.available - returned }, returned);
+}
+
+function wantsShared(row: ItemRow, listings: readonly KeptListing[]): boolean {
+  const rates = ratesOf(listings);
+  const paces = listings.map((listing, index) => ({
+    ratePerMs: rates[index] ?? 0,
+    reaction: listing.stored.reactionMs,
+  }));
+  const current = row.state === null ? 'shared' : 'escrow';
+  return protectionOf(row.available, paces, current, automatic) === 'shared';
+}
+
+function ratesOf(listings: readonly KeptListing[]): readonly number[] {
+  const demands = listings.map(({ demand }) => demand);
+  const total = demands.reduce((sum, { units }) => sum + units + 0.5, 0);
+  const shares = demands.map(({ units }) => (units + 0.5) / total);
+  return ratesPerMs(demands, shares, demandLimits);
+}
+
+const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
+
+/** What should be granted and taken back now, most wanted first. `quantityMax` is the most that a listing's rules allow it to show. */
+export function grantsOf(
+  { escrow, listings }: KeptEscrow,
+  quantityMax: (listing: KeptListing) => number,
+  now: number,
+): readonly Grant[] {
+  const rates = ratesOf(listings);
+  const units = listings.flatMap((listing, index): RebalanceUnit[] => {
+    const { shadow, traits } = listing;
+    if (shadow === null) return [];
+    const { compareAndSet, indexLagMs, landingMs } = traits;
+    const pace = {
+      ratePerMs: rates[index] ?? 0,
+      sight: indexLagMs,
+      landing: landingMs,
+      compareAndSet,
+      quantityMax: quantityMax(listing),
+    };
+    return [rebalanceUnit(shadow, pace, now)];
+  });
+  return rebalance(escrow, units, limits);
+}
+
+/** The write certainly did not happen and will not: its rights are free again. */
+export function grantRefused(
+  kept: readonly KeptEscrow[],
+  { itemId, shadow }: KeptListing,
+  key: string,
+): void {
+  const held = kept.find((one) => one.itemId === itemId);
+  if (held === undefined || shadow === null || !(shadow.unit in held.escrow.units)) return;
+  if (unitOf(held.escrow, shadow.unit).write?.key !== key) return;
+  // An attempt before this one may have happened all the same.
+  if (shadow.candidates.some((candidate) => candidate.key === key)) return;
+  held.escrow = withdrawnGrant(held.escrow, shadow.unit);
+}
+
+/** Somebody else raised the number: nothing is granted there until a person has looked. */
+export function raisedOutside(kept: readonly KeptEscrow[], { itemId, shadow }: KeptListing): void {
+  const held = kept.find((one) => one.itemId === itemId);
+  if (held === undefined || shadow === null || !(shadow.unit in held.escrow.units)) return;
+  held.escrow = violated(held.escrow, shadow.unit, 'A4');
+}
+
+const saveSql = `
+INSERT INTO escrows AS current (item_id, account_id, state, seq)
+SELECT item.id, item.account_id, kept.state, kept.seq
+  FROM jsonb_to_recordset($1::jsonb) AS kept (item_id uuid, state jsonb, seq bigint) JOIN inventory_items item ON item.id = kept.item_id
+ON CONFLICT (item_id) DO UPDATE SET state = excluded.state, seq = excluded.seq, updated_at = now()`;
+
+export async function saveEscrows(
+  client: PoolClient,
+  kept: readonly KeptEscrow[],
+  now: number,
+): Promise<void> {
+  if (kept.length === 0) return;
+  const rows = kept.map(({ itemId, escrow, listings, seq }) => ({
+    item_id: itemId,
+    state: listings.reduce(
+      (known, { shadow }) =>
+        shadow !== null && shadow.unit in known.units ? learnedRights(known, shadow, now) : known,
+      escrow,
+    ),
+    seq,
+  }));
+  await client.query({ name: 'escrows-save', text: saveSql, values: [JSON.stringify(rows)] });
+}

@@ -1,0 +1,101 @@
+/** How an item is kept from being oversold: the shared pool, escrow, or whichever its pace and stock call for. */
+import type pg from 'pg';
+import { inTransaction } from '../db.ts';
+import { type Escrow, resumed } from './core/escrow.ts';
+import { sellableMax } from './core/range.ts';
+import { type Caller, done, type Outcome, refused } from './outcome.ts';
+import type { StoredState } from './shadowSql.ts';
+
+export type Protection = 'shared' | 'escrow' | 'automatic';
+
+export type ProtectionInput = { readonly itemId: string; readonly protection: Protection };
+
+type ItemRow = { id: string; uncontrolled: string | null };
+
+const itemSql = `
+SELECT item.id,
+       (SELECT string_agg(listing.platform || ' ' || coalesce(listing.sku, listing.unit_id), ', ' ORDER BY listing.id) FROM listings listing
+         WHERE listing.item_id = item.id AND NOT (listing.sync_enabled AND listing.writable)) AS uncontrolled
+  FROM inventory_items item WHERE item.id = $2 AND item.account_id = $1 FOR NO KEY UPDATE OF item`;
+
+const setSql = `
+WITH item AS (
+  UPDATE inventory_items SET protection = $2::protection, updated_at = now() WHERE id = $1 AND protection <> $2::protection RETURNING id
+), left_behind AS (
+  DELETE FROM escrows WHERE item_id = $1 AND $2 = 'shared'
+)
+INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread, guarded)
+SELECT listing.id, listing.account_id, listing.connection_id, true, false FROM listings listing JOIN item ON item.id = listing.item_id
+ WHERE listing.sync_enabled AND listing.writable ORDER BY listing.id
+ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true, not_before = now()
+RETURNING connection_id`;
+
+/**
+ * Escrow promises that no more is sold than there is, so every place that sells the item must be in our hands: a listing that is not written to, because it is
+ * switched off or its channel owns the number (FBA), is refused as INVALID_INPUT.
+ */
+export async function setProtection(
+  pool: pg.Pool,
+  caller: Caller,
+  { itemId, protection }: ProtectionInput,
+): Promise<{ readonly outcome: Outcome<{ itemId: string }>; readonly connectionIds: readonly string[] }> {
+  return inTransaction(pool, async (client) => {
+    const { rows } = await client.query<ItemRow>(itemSql, [caller.accountId, itemId]);
+    const [item] = rows;
+    const no = (outcome: Outcome<{ itemId: string }>) => ({ outcome, connectionIds: [] });
+    if (item === undefined)
+      return no(refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] }));
+    if (protection !== 'shared' && item.uncontrolled !== null) {
+      const message = `Escrow needs every listing of the item to be written by this server; these are not: ${item.uncontrolled}.`;
+      return no(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));
+    }
+    const dirty = await client.query<{ connection_id: string }>(setSql, [itemId, protection]);
+    const connectionIds = [...new Set(dirty.rows.map(({ connection_id: id }) => id))];
+    return { outcome: done({ itemId }), connectionIds };
+  });
+}
+
+const pausedSql = `
+SELECT item.id FROM inventory_items item JOIN listings listing ON listing.item_id = item.id
+ WHERE listing.id = $2 AND listing.account_id = $1 FOR NO KEY UPDATE OF item`;
+
+const stateSql = `
+SELECT escrow.item_id, escrow.state AS escrow, shadow.state AS shadow, listing.connection_id
+  FROM listings listing JOIN escrows escrow ON escrow.item_id = listing.item_id JOIN shadows shadow ON shadow.listing_id = listing.id
+ WHERE listing.id = $1 FOR NO KEY UPDATE OF listing`;
+
+const resumeSql = `
+WITH escrow AS (
+  UPDATE escrows SET state = $2, updated_at = now() WHERE item_id = $1
+)
+INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread, guarded)
+SELECT id, account_id, connection_id, true, false FROM listings WHERE item_id = $1 AND sync_enabled AND writable ORDER BY id
+ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, reread = true, not_before = now()`;
+
+/** A person has looked at a listing that was paused at zero: it takes part again. Resuming one that is not paused changes nothing. */
+export async function resumeEscrow(
+  pool: pg.Pool,
+  caller: Caller,
+  listingId: string,
+  now: number,
+): Promise<Outcome<{ listingId: string }>> {
+  return inTransaction(pool, async (client) => {
+    await client.query(pausedSql, [caller.accountId, listingId]);
+    const { rows } = await client.query<{ item_id: string; escrow: Escrow; shadow: StoredState }>(stateSql, [listingId]);
+    const owned = await client.query('SELECT 1 FROM listings WHERE id = $1 AND account_id = $2', [
+      listingId,
+      caller.accountId,
+    ]);
+    const [row] = rows;
+    if (owned.rowCount === 0 || row === undefined)
+      return refused({
+        code: 'NOT_FOUND',
+        message: 'There is no such listing under escrow.',
+        field: ['input', 'listingId'],
+      });
+    if (row.escrow.units[listingId]?.paused == null) return done({ listingId });
+    const escrow = resumed(row.escrow, listingId, sellableMax(row.shadow.shadow, now));
+    await client.query(resumeSql, [row.item_id, JSON.stringify(escrow)]);
+    return done({ listingId });
+  });
+}
