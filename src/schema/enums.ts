@@ -107,6 +107,14 @@ export const AlertKind = upperCase('AlertKind', 'What an alert is about.', {
   blast_stopped: 'So many numbers would change at once that a person should look first.',
 });
 
+export const Protection = upperCase('Protection', 'How an item is kept from being oversold.', {
+  shared:
+    'Every channel shows what is available: most is sold, and two channels can sell the last unit in the same moments.',
+  escrow:
+    'Every shown unit is a right that was granted once: nothing is oversold, and a buyer may find nothing where another channel still has some.',
+  automatic: 'The shared pool while stock is deep for its pace, escrow as soon as it is not.',
+});
+
 export const AlertStatus = upperCase('AlertStatus', 'Whether somebody has dealt with an alert.', {
   open: 'Nobody has seen it.',
   acknowledged: 'Seen, not yet solved. A growing oversell opens it again.',

@@ -2,6 +2,7 @@
 // oxlint-disable import/no-unassigned-import -- importing a file registers its types with the builder
 import './scalars.ts';
 import './alertAcknowledge.ts';
+import './blastApprove.ts';
 import './conflict.ts';
 import './conflictPolicy.ts';
 import './conflictResolve.ts';
@@ -9,6 +10,7 @@ import './events.ts';
 import './itemPrice.ts';
 import './mapping.ts';
 import './orderStatusUpdate.ts';
+import './protection.ts';
 import './stock.ts';
 import './syncStart.ts';
 import './unmatchedSku.ts';

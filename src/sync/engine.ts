@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
+import { approveBlast } from './blast.ts';
 import type { Bus } from './bus.ts';
 import { ordersConsidered } from './conflictEvidence.ts';
 import { setConflictPolicy } from './conflictPolicy.ts';
@@ -32,6 +33,7 @@ import {
 import { updateOrderStatus } from './orderStatus.ts';
 import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
 import { setItemPrice } from './prices.ts';
+import { resumeEscrow, setProtection } from './protection.ts';
 import { type PushOptions, pushConnection } from './push.ts';
 import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
@@ -147,6 +149,18 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved }, caller, input),
       setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
       setItemPrice: (caller, input) => setItemPrice({ pool, onEvents }, caller, input),
+      async setProtection(caller, input) {
+        const { outcome, connectionIds } = await setProtection(pool, caller, input);
+        wakeUps.push(connectionIds);
+        return outcome;
+      },
+      resumeEscrow: (caller, listingId) => resumeEscrow(pool, caller, listingId, clock.now()),
+      async approveBlast(caller, connectionId) {
+        const outcome = await approveBlast(pool, caller, connectionId);
+        if (outcome.ok) wakeUps.push([connectionId]);
+        onEvents();
+        return outcome;
+      },
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,

@@ -44,7 +44,9 @@ export async function setProtection(
     const [item] = rows;
     const no = (outcome: Outcome<{ itemId: string }>) => ({ outcome, connectionIds: [] });
     if (item === undefined)
-      return no(refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] }));
+      return no(
+        refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] }),
+      );
     if (protection !== 'shared' && item.uncontrolled !== null) {
       const message = `Escrow needs every listing of the item to be written by this server; these are not: ${item.uncontrolled}.`;
       return no(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));
@@ -81,7 +83,9 @@ export async function resumeEscrow(
 ): Promise<Outcome<{ listingId: string }>> {
   return inTransaction(pool, async (client) => {
     await client.query(pausedSql, [caller.accountId, listingId]);
-    const { rows } = await client.query<{ item_id: string; escrow: Escrow; shadow: StoredState }>(stateSql, [listingId]);
+    const { rows } = await client.query<{ item_id: string; escrow: Escrow; shadow: StoredState }>(stateSql, [
+      listingId,
+    ]);
     const owned = await client.query('SELECT 1 FROM listings WHERE id = $1 AND account_id = $2', [
       listingId,
       caller.accountId,

@@ -3,6 +3,7 @@ import type { OrderStatus, Platform } from '../connectors/connector.ts';
 import type { Price, Resolution } from './core/conflicts.ts';
 import type { EventStream } from './eventStream.ts';
 import type { Caller, Outcome } from './outcome.ts';
+import type { ProtectionInput } from './protection.ts';
 
 export type StockReason =
   | 'received'
@@ -97,6 +98,12 @@ export type Sync = {
   ): Promise<Outcome<{ readonly accountId: string }>>;
   /** The list price that an item should have; what channels show otherwise becomes a conflict. */
   setItemPrice(caller: Caller, input: ItemPriceInput): Promise<Outcome<{ readonly itemId: string }>>;
+  /** How an item is kept from being oversold. */
+  setProtection(caller: Caller, input: ProtectionInput): Promise<Outcome<{ readonly itemId: string }>>;
+  /** A listing that was paused at zero under escrow takes part again. */
+  resumeEscrow(caller: Caller, listingId: string): Promise<Outcome<{ readonly listingId: string }>>;
+  /** What the blast-radius guard has stopped may go on. */
+  approveBlast(caller: Caller, connectionId: string): Promise<Outcome<{ readonly connectionId: string }>>;
   /** Says which item a listing sells; waiting order lines of that listing are applied. */
   mapListing(
     caller: Caller,

@@ -306,4 +306,4 @@ test('a marketplace that does not answer holds up no other one', async () => {
     );
   }
   expect(names.map((name) => product.sandbox.displayed('amazon')[name])).toEqual(names.map(() => 5));
-});
+}, 60_000);

@@ -154,9 +154,18 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('hear' as const), which: fc.nat(5) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('push' as const), shop: fc.nat(1) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('read' as const), shop: fc.nat(1) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(1_000, 40_000) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('stock' as const), delta: fc.integer({ min: 1, max: 3 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose' as const), shop: fc.nat(1), lands: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(1_000, 40_000) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('stock' as const), delta: fc.integer({ min: 1, max: 3 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('lose' as const), shop: fc.nat(1), lands: fc.boolean() }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
