@@ -28,6 +28,8 @@ export type NewConnection = {
   readonly externalAccountId: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly credentials: Credentials;
+  /** True to only look at a new connection until a plan of it is applied. Says nothing about one that was connected before. */
+  readonly awaitPlan?: boolean;
 };
 
 export interface Connections {
@@ -113,14 +115,22 @@ export function createConnections(options: ConnectionsOptions): Connections {
       const { accountId, platform, name, externalAccountId, settings, credentials } = connection;
       const sealed = secretBox.seal(JSON.stringify(credentials), sealedFor(connection));
       const { rows } = await db.query<{ id: string }>(
-        `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets, awaiting_plan)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (account_id, platform, external_account_id) DO UPDATE
             SET name = excluded.name, settings = excluded.settings, secrets = excluded.secrets,
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
                 status = 'active', last_error = NULL, last_error_at = NULL, updated_at = now()
          RETURNING id`,
-        [accountId, platform, name, externalAccountId, JSON.stringify(settings), sealed],
+        [
+          accountId,
+          platform,
+          name,
+          externalAccountId,
+          JSON.stringify(settings),
+          sealed,
+          connection.awaitPlan ?? false,
+        ],
       );
       const [row] = rows;
       if (row === undefined) throw new Error('a connection was neither inserted nor updated');
