@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { applyPlanById, PlanCommandError, planConnection, undoPlanById } from './adminPlans.ts';
 import { createApiKey, isScope, scopes } from './apiKeys.ts';
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
@@ -18,11 +19,15 @@ const usage = `npm run admin -- COMMAND
   key ACCOUNT_ID NAME [--scopes a,b]              makes another key (all scopes unless given)
   connect ACCOUNT_ID FILE [--create-items]        connects a marketplace account and imports its catalogue
   import CONNECTION_ID [--create-items]           imports the catalogue again: new listings become known
+  plan CONNECTION_ID [--channel-wins] [--replace] says what a sync of the connection would do; writes nothing
+  apply PLAN_ID [--acknowledge-large]             carries a plan out
+  undo PLAN_ID                                    takes an applied plan back
   failed                                          lists webhook deliveries that were set aside
   replay DELIVERY_ID                              has one of them carried out again
 
 FILE is JSON: {"platform", "name", "settings", "credentials"}; the README of each folder in src/connectors lists its
-settings and credentials. With --create-items every SKU that no item is known for becomes an item whose opening stock is
+settings and credentials. Nothing is written to a new connection before a plan of it is applied.
+With --create-items every SKU that no item is known for becomes an item whose opening stock is
 what the marketplace shows.
 `;
 
@@ -96,7 +101,7 @@ async function connect(
   const { platform } = parsed.data;
   const { bounds, ...rest } = parsed.data;
   const connection = await app.connections.identify({ accountId, ...rest, ...(bounds && { bounds }) });
-  const connectionId = await app.connections.connect(connection);
+  const connectionId = await app.connections.connect({ ...connection, awaitPlan: true });
   process.stdout.write(
     `connection ${connectionId} (${platform} ${connection.externalAccountId})\n` +
       `webhooks: ${config.publicUrl}${webhookPath(platform, connectionId)}\n`,
@@ -131,7 +136,13 @@ async function replay({ database }: App, deliveryId: string): Promise<void> {
 }
 
 async function run(words: readonly string[]): Promise<void> {
-  const options = { scopes: { type: 'string' }, 'create-items': { type: 'boolean' } } as const;
+  const options = {
+    scopes: { type: 'string' },
+    'create-items': { type: 'boolean' },
+    'channel-wins': { type: 'boolean' },
+    replace: { type: 'boolean' },
+    'acknowledge-large': { type: 'boolean' },
+  } as const;
   const { positionals, values } = parseArgs({ args: [...words], allowPositionals: true, options });
   const [command, first, second] = positionals;
   const config = { ...readConfig(process.env), role: 'worker' } as const;
@@ -145,6 +156,14 @@ async function run(words: readonly string[]): Promise<void> {
     }
     if (command === 'import' && first !== undefined)
       return importListings(app, first, values['create-items'] === true);
+    const planOptions = {
+      channelWins: values['channel-wins'] === true,
+      replace: values.replace === true,
+      acknowledgeLarge: values['acknowledge-large'] === true,
+    };
+    if (command === 'plan' && first !== undefined) return planConnection(app, first, planOptions);
+    if (command === 'apply' && first !== undefined) return applyPlanById(app, first, planOptions);
+    if (command === 'undo' && first !== undefined) return undoPlanById(app, first);
     if (command === 'failed') return listFailed(app);
     if (command === 'replay' && first !== undefined) return replay(app, first);
     throw new UsageError(usage);
@@ -164,7 +183,8 @@ async function run(words: readonly string[]): Promise<void> {
 }
 
 await run(process.argv.slice(2)).catch((error: unknown) => {
-  const expected = error instanceof UsageError || error instanceof ConfigError;
+  const expected =
+    error instanceof UsageError || error instanceof ConfigError || error instanceof PlanCommandError;
   process.stderr.write(`${expected ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });

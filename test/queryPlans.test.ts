@@ -25,6 +25,7 @@ import { type Api, openApi } from './schema/apiFixture.ts';
 import * as support from './support/channel.ts';
 import * as fixtures from './support/fixtures.ts';
 import { backlog, fillShop, type LargeShop, rowId } from './support/largeShop.ts';
+import { stepOfPlan } from './support/planSteps.ts';
 import { provenEdit, storeEdit } from './support/provenEdits.ts';
 import { type Explained, explainAll, startRecording, statementsOf } from './support/queryPlans.ts';
 
@@ -63,6 +64,7 @@ const wakeUps = {
   poll: () => undefined,
   inbox: () => undefined,
   job: () => undefined,
+  plan: () => undefined,
   flush: async () => undefined,
 };
 
@@ -97,6 +99,7 @@ const lists: Readonly<Record<string, string>> = {
   ),
   movements: page('movements'),
   operations: page('operations'),
+  plans: page('syncPlans'),
   'items that are out of step': page('inventoryItems', ', where: {syncStatus: {eq: ERROR}}'),
   'items changed since': page(
     'inventoryItems',
@@ -174,6 +177,8 @@ const statuses = () => ({
   leaseMs: 60_000,
   onApplied: () => undefined,
 });
+
+const planStep = () => ({ pool: api.database.pool, connections, channel });
 
 /** The verbs and the background work, each as the product runs it. */
 const works: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -288,6 +293,10 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
     const connected = await connections.open(shop.connectionId);
     if (connected !== null) await importCatalogue(api.database.pool, connected);
   },
+  'a plan reads its next listings': () =>
+    stepOfPlan(planStep(), 'planning', `, read_through_unit = 'unit 3000'`),
+  'a plan applies its next entries': () => stepOfPlan(planStep(), 'applying'),
+  'a plan takes its next entries back': () => stepOfPlan(planStep(), 'undoing'),
   'the live end of the log is read': async () => {
     const { epoch, now } = await logState(api.database.pool);
     await readLog(api.database.pool, positionAt(epoch, now), null, 500);

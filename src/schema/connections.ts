@@ -140,8 +140,16 @@ export async function rootPage<Shape>(
 type Nested = (query: object, include: object) => object;
 type SelectedNames = () => ReadonlySet<string>;
 
-/** A connection over a relation, read in the same statement as its parent. Spread into a field of a Prisma object. */
-export function relatedPage<Shape>(relation: string, typeName: string, sort: Sort) {
+/**
+ * A connection over a relation, read in the same statement as its parent. Spread into a field of a Prisma object. `condition` narrows it by further
+ * arguments, which the field then declares beside those of the page.
+ */
+export function relatedPage<Shape>(
+  relation: string,
+  typeName: string,
+  sort: Sort,
+  condition: ((args: never) => object) | null = null,
+) {
   const include = { getType: () => typeName, paths: nodePaths.map((path) => path.map((name) => ({ name }))) };
   return {
     args: pageArgs(),
@@ -152,12 +160,18 @@ export function relatedPage<Shape>(relation: string, typeName: string, sort: Sor
         _context: Context,
         nested: Nested,
         selected: SelectedNames,
-      ) => ({
-        select: {
-          [relation]: nested({ ...pageQuery(sort, args), select: cursorColumns(sort) }, include),
-          ...(selected().has('totalCount') ? { _count: { select: { [relation]: true } } } : {}),
-        },
-      }),
+      ) => {
+        const page = pageQuery(sort, args);
+        const narrowed = condition?.(args as never);
+        const where = narrowed === undefined ? page.where : { AND: [narrowed, page.where] };
+        const counted = narrowed === undefined ? true : { where: narrowed };
+        return {
+          select: {
+            [relation]: nested({ ...page, where, select: cursorColumns(sort) }, include),
+            ...(selected().has('totalCount') ? { _count: { select: { [relation]: counted } } } : {}),
+          },
+        };
+      },
     },
     resolve: (parent: object, args: PageArguments): Page<Shape> => {
       const { _count: counts, ...loaded } = parent as { _count?: Record<string, number> };

@@ -98,6 +98,52 @@ export const ConflictResolution = upperCase('ConflictResolution', 'A way out of 
   keep_ours: 'Book nothing and show our number everywhere.',
 });
 
+export const SyncPlanStatus = upperCase('SyncPlanStatus', 'How far a plan is.', {
+  planning: 'The channel is being read. Nothing is decided yet.',
+  ready: 'To be looked at, for a day; then it expires.',
+  applying: 'Being carried out, listing by listing. Can be stopped and taken back by an undo.',
+  applied: 'Every listing is decided; numbers go out as they do for any change.',
+  undoing: 'Being taken back.',
+  undone: 'Taken back: ledger, switches and channel are as they were, but for what was sold since.',
+  failed: 'Could not be made; `error` says why. Nothing was done.',
+  expired: 'Nobody applied it in time, or a newer one has taken its place. Nothing was done.',
+});
+
+export const SyncPlanWinner = upperCase('SyncPlanWinner', 'Whose number is right.', {
+  ledger: 'Ours: the channel is to show what the ledger and the rules give.',
+  channel: "The channel's: it stays as it is, and the ledger moves by the difference.",
+  skip: "Nobody's: neither is changed, and the listing is not written to.",
+});
+
+export const SyncPlanAction = upperCase('SyncPlanAction', "What our number would do to a listing's.", {
+  raise: 'It would show more.',
+  lower: 'It would show fewer, but some.',
+  zero: 'It would show nothing any more.',
+  unchanged: 'It shows the right number.',
+  left_out: 'Nothing can be done there; `reason` says why.',
+});
+
+export const SyncPlanReason = upperCase('SyncPlanReason', 'Why, for programs; `why` is for people.', {
+  in_step: 'It shows what it should.',
+  ledger_differs: 'The ledger has another number to sell.',
+  rule: 'A rule makes another number of what the ledger has to sell.',
+  paused: 'A rule pauses it: it should show nothing.',
+  nothing_left: 'The ledger has nothing left to sell.',
+  no_item: 'Nobody knows which item it sells.',
+  not_tracked: 'The channel does not count its stock.',
+  not_writable: 'The channel keeps the number itself (Amazon FBA).',
+  unreadable: 'The channel did not say what it shows.',
+});
+
+export const SyncPlanEntryState = upperCase('SyncPlanEntryState', 'How far an entry of a plan is.', {
+  pending: 'Not carried out.',
+  applied: 'Carried out.',
+  changed: 'Left as it is, because it is not what the plan was made of any more; `error` says how.',
+  undone: 'Taken back.',
+  failed: 'The channel refused the old number; `error` has its words.',
+  left_out: 'Nothing to carry out.',
+});
+
 export const AlertKind = upperCase('AlertKind', 'What an alert is about.', {
   oversell: 'More units are promised to buyers than are on hand.',
   oversell_risk: 'Nothing is left, and a channel is not confirmed at 0 yet.',

@@ -156,7 +156,7 @@ export function cursorOf(envelope: Envelope): string {
   return envelope.kind === 'gap' ? envelope.to : envelope.cursor;
 }
 
-function open(envelope: Envelope): EnvelopeShape {
+export function open(envelope: Envelope): EnvelopeShape {
   return envelope.kind === 'event' ? envelope.event : envelope;
 }
 
@@ -165,7 +165,7 @@ function resumeAfter(context: Context, after: string | null | undefined): string
   return context.lastEventId ?? after ?? null;
 }
 
-function stream(
+export function stream(
   context: Context,
   after: string | null | undefined,
   { topic, accepts, delivery = 'EVERY' }: Narrowing,
@@ -185,7 +185,7 @@ function stream(
  * Puts the present state before the live stream. The stream is opened first and the state read after its first word, so that a change in
  * between shows in one or in both, never in neither.
  */
-async function* withPresent(
+export async function* withPresent(
   live: AsyncGenerator<Envelope, void>,
   always: boolean,
   present: (cursor: string) => AsyncIterable<LogEvent>,

@@ -14,6 +14,8 @@ export const nodeTypes = {
   StockMovement: 'stock:read',
   SyncConflict: 'stock:read',
   SyncOperation: 'stock:read',
+  SyncPlan: 'stock:read',
+  SyncPlanEntry: 'stock:read',
 } as const satisfies Record<string, Scope | null>;
 export type NodeType = keyof typeof nodeTypes;
 

@@ -20,6 +20,10 @@ export const PlatformConnection = builder.prismaNode('Connection', {
     }),
     status: t.expose('status', { type: ConnectionStatus, description: 'Whether it can be used.' }),
     syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
+    awaitingPlan: t.exposeBoolean('awaitingPlan', {
+      description:
+        'True for a new connection until a plan of it is applied: what it offers is looked at, and nothing is written.',
+    }),
     ordersWatermark: t.expose('ordersWatermark', {
       type: 'DateTime',
       nullable: true,

@@ -56,6 +56,7 @@ const memberNames: Readonly<Record<EventTopic | Gap['kind'] | Heartbeat['kind'],
   alert: 'AlertEvent',
   conflict: 'ConflictEvent',
   job: 'JobEvent',
+  plan: 'SyncPlanEvent',
   gap: 'Gap',
   heartbeat: 'Heartbeat',
 };

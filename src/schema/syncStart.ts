@@ -1,4 +1,5 @@
 /** Bringing items in step on request: one now, or all of them as a job. */
+import { missingScope } from './apiError.ts';
 import { builder } from './builder.ts';
 import { Platform } from './enums.ts';
 import { idOf } from './globalId.ts';
@@ -85,12 +86,30 @@ const InventorySyncAllPayload = builder
     }),
   });
 
+const InventorySyncAllInput = builder.inputType('InventorySyncAllInput', {
+  description: 'How everything is brought in step.',
+  fields: (t) => ({
+    withoutPlan: t.boolean({
+      required: true,
+      defaultValue: false,
+      description:
+        'Also begins to write to connections that wait for their first plan, without one. Needs the scope connections:admin.',
+    }),
+  }),
+});
+
 builder.mutationField('inventorySyncAll', (t) =>
   t.field({
     type: InventorySyncAllPayload,
     description:
-      'Queues every item of the account to be brought in step. While such a job is open it is answered instead of a second one, so this may be repeated freely.',
+      'Queues every item of the account to be brought in step. While such a job is open it is answered instead of a second one, so this may be repeated freely. Connections that wait for their first plan are left alone unless the input says otherwise.',
     extensions: { scope: 'stock:write' },
-    resolve: async (_root, _args, context) => answered(null, await context.sync.syncAll(context.caller)),
+    args: { input: t.arg({ type: InventorySyncAllInput, description: 'What to do.' }) },
+    resolve: async (_root, { input }, context) => {
+      const withoutPlan = input?.withoutPlan ?? false;
+      if (withoutPlan && !context.session?.scopes.has('connections:admin'))
+        throw missingScope('connections:admin');
+      return answered(null, await context.sync.syncAll(context.caller, { withoutPlan }));
+    },
   }),
 );

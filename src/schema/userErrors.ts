@@ -17,6 +17,10 @@ const codes: Readonly<Record<ProblemCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with other input.',
   IN_PROGRESS: 'The first request with this idempotency key has not finished. Send the same request again.',
   CHANNEL_REJECTED: 'The marketplace refused.',
+  PLAN_STATUS: "The plan's status does not allow it.",
+  PLAN_EXPIRED: 'The plan is too old to be believed. Make a new one.',
+  PLAN_TOO_LARGE: "The plan passes its connection's limits, and nobody has said that they have seen it.",
+  CHANNEL_CANNOT_WIN: "The channel's number cannot be made the right one there.",
 };
 
 const UserErrorCode = builder.enumType('UserErrorCode', {
@@ -52,6 +56,10 @@ const members: Readonly<Record<ProblemCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: 'IdempotencyError',
   IN_PROGRESS: 'IdempotencyError',
   CHANNEL_REJECTED: 'ChannelRejectedError',
+  PLAN_STATUS: 'PlanStatusError',
+  PLAN_EXPIRED: 'PlanStatusError',
+  PLAN_TOO_LARGE: 'PlanTooLargeError',
+  CHANNEL_CANNOT_WIN: 'ChannelCannotWinError',
 };
 
 builder.objectRef<Problem>('NotFoundError').implement({

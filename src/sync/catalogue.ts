@@ -15,10 +15,12 @@ WITH entry AS (
     currency text, quantity int, writable boolean)
 ), imported AS (
   INSERT INTO listings AS current (account_id, connection_id, item_id, platform, unit_id, variant_id, sku, title, listing_url, quantity, quantity_at,
-                                   price_minor, currency, writable)
+                                   price_minor, currency, writable, sync_enabled)
   SELECT $1, $2, coalesce((SELECT id FROM inventory_items WHERE account_id = $1 AND sku = entry.sku),
                           (SELECT item_id FROM sku_aliases WHERE account_id = $1 AND sku = entry.sku)),
-         $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable
+         $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable,
+         -- Before its first plan a connection is only looked at.
+         NOT (SELECT awaiting_plan FROM connections WHERE id = $2)
     FROM entry
   ON CONFLICT (connection_id, unit_id, variant_id) DO UPDATE
      SET sku = excluded.sku, title = excluded.title, listing_url = excluded.listing_url,
@@ -34,9 +36,11 @@ SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int
 
 type ImportedRow = CatalogueImport & { readonly item_ids: readonly string[] | null };
 
+/** Listings that are new are written to from now on, unless the connection waits for its first plan. `onPage` is called after each page. */
 export async function importCatalogue(
   pool: Pool,
   { connection, connector }: ConnectedChannel,
+  onPage: () => Promise<void> = async () => undefined,
 ): Promise<CatalogueImport> {
   let listings = 0;
   let unmatched = 0;
@@ -52,6 +56,7 @@ export async function importCatalogue(
     listings += imported?.listings ?? 0;
     unmatched += imported?.unmatched ?? 0;
     await checkShownPrices(pool, accountId, imported?.item_ids ?? []);
+    await onPage();
   }
   return { listings, unmatched };
 }

@@ -28,6 +28,8 @@ export type NewConnection = {
   readonly externalAccountId: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly credentials: Credentials;
+  /** True to only look at a new connection until a plan of it is applied. Says nothing about one that was connected before. */
+  readonly awaitPlan?: boolean;
   /** Where they are known better than the marketplace's defaults, in milliseconds. */
   readonly bounds?: ChannelBounds;
 };
@@ -123,8 +125,8 @@ export function createConnections(options: ConnectionsOptions): Connections {
       const sealed = secretBox.seal(JSON.stringify(credentials), sealedFor(connection));
       const { rows } = await db.query<{ id: string }>(
         `INSERT INTO connections AS current (account_id, platform, name, external_account_id, settings, secrets, stale_max_ms, settle_max_ms,
-                                             index_lag_ms, clock_skew_max_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                             index_lag_ms, clock_skew_max_ms, awaiting_plan)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (account_id, platform, external_account_id) DO UPDATE
             SET name = excluded.name, settings = excluded.settings, secrets = excluded.secrets,
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
@@ -143,6 +145,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
           bounds?.settleMaxMs ?? null,
           bounds?.indexLagMs ?? null,
           bounds?.clockSkewMaxMs ?? null,
+          connection.awaitPlan ?? false,
         ],
       );
       const [row] = rows;

@@ -31,6 +31,10 @@ import {
   syncItem,
 } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
+import { setPlanEntries } from './planEntries.ts';
+import type { PlanOptions } from './planSql.ts';
+import { applyPlan, createPlan, expirePlans, undoPlan } from './plans.ts';
+import { workOnPlan } from './planWork.ts';
 import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
 import { setItemPrice } from './prices.ts';
 import { resumeEscrow, setProtection } from './protection.ts';
@@ -108,6 +112,15 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
   const mapping = { pool, onApplied: onMoved, onMapped: wakeUps.push, batchMax: 1_000 };
   const ending = new AbortController();
+  const plans: PlanOptions = {
+    ...options,
+    onEvents,
+    batchMax: limits.pushBatchMax,
+    leaseMs: limits.leaseMs,
+    backoffMaxMs: limits.backoffMaxMs,
+    attemptsMax: limits.deliveryAttemptsMax,
+    signal: ending.signal,
+  };
   const inbox: InboxOptions = {
     signal: ending.signal,
     db: pool,
@@ -139,7 +152,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
       setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
       syncItem: (caller, input) => syncItem(operations, caller, input),
-      syncAll: (caller) => syncAll(operations, caller),
+      syncAll: (caller, input) => syncAll(operations, caller, input),
+      createPlan: (caller, input) => createPlan(plans, caller, input),
+      setPlanEntries: (caller, input) => setPlanEntries(plans, caller, input),
+      applyPlan: (caller, input) => applyPlan(plans, caller, input),
+      undoPlan: (caller, planId) => undoPlan(plans, caller, planId),
       updateOrderStatus: (caller, input) => updateOrderStatus(statuses, caller, input),
       async acknowledgeAlert(caller, alertId) {
         const outcome = await acknowledgeAlert(pool, caller, alertId);
@@ -166,10 +183,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       events: tail,
     },
     readNew: (connectionId) => readNew(readOptions(options), connectionId),
-    tasks: createTasks(options, operations, inbox, ending.signal),
+    tasks: createTasks(options, operations, inbox, plans, ending.signal),
     ...createWork(options, inbox, ending, async () => {
       await applyWaiting(mapping, null);
       await sweepOperations(operations);
+      await expirePlans(pool);
     }),
   };
 }
@@ -184,6 +202,7 @@ function createTasks(
   options: SyncEngineOptions,
   operations: OperationsOptions,
   inbox: InboxOptions,
+  plans: PlanOptions,
   signal: AbortSignal,
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
@@ -215,6 +234,7 @@ function createTasks(
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: () => workOffInbox(inbox),
     job: ofSubject((id) => advanceJob(operations, id)),
+    plan: ofSubject((id) => workOnPlan(plans, id)),
   };
 }
 

@@ -1,13 +1,13 @@
 /** Resumable subscriptions over the event log: replay after a cursor, then live, with every gap made explicit. */
 
-export const eventTopics = ['stock', 'order', 'alert', 'conflict', 'job'] as const;
+export const eventTopics = ['stock', 'order', 'alert', 'conflict', 'job', 'plan'] as const;
 export type EventTopic = (typeof eventTopics)[number];
 
 /** One row of the log. The same object is given to every subscriber, so work done for it can be shared. */
 export type LogEvent = {
   readonly topic: EventTopic;
   readonly accountId: string;
-  /** The item, order, alert, conflict or job it is about. */
+  /** The item, order, alert, conflict, job or plan it is about. */
   readonly subjectId: string;
   /** The item's ledger seq, for stock events: within one item it only grows. */
   readonly itemSeq: number | null;

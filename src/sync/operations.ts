@@ -4,7 +4,7 @@ import { inTransaction, type Queryable } from '../db.ts';
 import { withRetry } from '../dbErrors.ts';
 import { once } from './idempotency.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
-import type { ItemSyncInput } from './sync.ts';
+import type { ItemSyncInput, SyncAllInput } from './sync.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 export type OperationsOptions = {
@@ -80,11 +80,20 @@ WITH open AS (
 )
 SELECT id FROM open UNION ALL SELECT id FROM added`;
 
+/** What waited for its first plan is written to from now on, although nobody has looked at one. */
+const beginSql = `
+WITH begun AS (
+  UPDATE connections SET awaiting_plan = false, updated_at = now() WHERE account_id = $1 AND awaiting_plan RETURNING id
+)
+UPDATE listings SET sync_enabled = true, updated_at = now() FROM begun WHERE listings.connection_id = begun.id AND NOT sync_enabled`;
+
 export async function syncAll(
   options: OperationsOptions,
   caller: Caller,
+  input: SyncAllInput = { withoutPlan: false },
 ): Promise<Outcome<{ jobId: string }>> {
   const { rows } = await inTransaction(options.pool, async (client) => {
+    if (input.withoutPlan) await client.query(beginSql, [caller.accountId]);
     // Requests of one account come one after the other, each with a snapshot that shows the job of the one before.
     await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('sync_all ' || $1, 0))`, [
       caller.accountId,

@@ -31,7 +31,15 @@ export type ProblemCode =
   /** The first request with this key has not finished. Safe to retry. */
   | 'IN_PROGRESS'
   /** The marketplace refused. `raw` carries its own words. */
-  | 'CHANNEL_REJECTED';
+  | 'CHANNEL_REJECTED'
+  /** The plan's status does not allow it. `current` carries the status. */
+  | 'PLAN_STATUS'
+  /** What the plan was made of is too old. */
+  | 'PLAN_EXPIRED'
+  /** The plan passes the limits of its connection, and nobody has said that they have seen it. `size` says by how much. */
+  | 'PLAN_TOO_LARGE'
+  /** The channel's number cannot be made the right one there. `listingIds` says where. */
+  | 'CHANNEL_CANNOT_WIN';
 
 /** A business error. `field` is the path in the caller's input, e.g. `['input', 'delta']`. */
 export type Problem = {
@@ -42,6 +50,8 @@ export type Problem = {
   readonly raw?: string;
   /** Plain ids of the objects that the caller should look at. */
   readonly related?: readonly string[];
+  readonly size?: { readonly listings: number; readonly zeroing: number; readonly changing: number };
+  readonly listingIds?: readonly string[];
 };
 
 export type Outcome<Value> =

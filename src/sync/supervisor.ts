@@ -32,7 +32,10 @@ SELECT 'inbox', NULL WHERE EXISTS (
   SELECT FROM webhook_deliveries WHERE status = 'pending' AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
 UNION ALL
 SELECT 'job', id FROM jobs WHERE status IN ('pending', 'processing')
-   AND (NOT fully_queued OR NOT EXISTS (SELECT FROM sync_operations WHERE job_id = jobs.id AND status IN ('pending', 'processing')))`;
+   AND (NOT fully_queued OR NOT EXISTS (SELECT FROM sync_operations WHERE job_id = jobs.id AND status IN ('pending', 'processing')))
+UNION ALL
+SELECT 'plan', id FROM sync_plans WHERE status IN ('planning', 'applying', 'undoing') AND not_before <= now()
+   AND (leased_until IS NULL OR leased_until < now())`;
 
 /** Wakes everything that is due now. Answers what was woken. */
 export async function lookForWork(options: Pick<SupervisorOptions, 'db' | 'wakeUps'>): Promise<number> {
@@ -42,8 +45,9 @@ export async function lookForWork(options: Pick<SupervisorOptions, 'db' | 'wakeU
   });
   for (const { task, subject } of rows) {
     if (task === 'inbox') options.wakeUps.inbox();
-    else if (subject !== null && task === 'job') options.wakeUps.job(subject);
-    else if (subject !== null && task !== 'job') options.wakeUps[task]([subject]);
+    else if (subject === null) continue;
+    else if (task === 'job' || task === 'plan') options.wakeUps[task](subject);
+    else options.wakeUps[task]([subject]);
   }
   return rows.length;
 }
@@ -57,6 +61,8 @@ const history: readonly (readonly [string, string])[] = [
   ['listing_writes', 'settled_at < $1'],
   ['sync_operations', 'completed_at < $1'],
   ['jobs', 'completed_at < $1'],
+  // One that is applied can still be undone.
+  ['sync_plans', `status IN ('undone', 'failed', 'expired') AND updated_at < $1`],
 ];
 const prunedAtOnce = 10_000;
 

@@ -3,6 +3,8 @@ import type { OrderStatus, Platform } from '../connectors/connector.ts';
 import type { Price, Resolution } from './core/conflicts.ts';
 import type { EventStream } from './eventStream.ts';
 import type { Caller, Outcome } from './outcome.ts';
+import type { PlanEntriesInput } from './planEntries.ts';
+import type { PlanApplyInput, PlanCreateInput, PlanRef } from './plans.ts';
 import type { ProtectionInput } from './protection.ts';
 
 export type StockReason =
@@ -45,6 +47,11 @@ export type ItemSyncInput = {
   readonly idempotencyKey: string | null;
 };
 
+export type SyncAllInput = {
+  /** Also begins to write to connections that wait for their first plan, without one. */
+  readonly withoutPlan: boolean;
+};
+
 export type OrderStatusInput = {
   readonly orderId: string;
   readonly status: OrderStatus;
@@ -85,7 +92,17 @@ export type Sync = {
   /** Queues one operation that reads and, where needed, writes the item's listings. */
   syncItem(caller: Caller, input: ItemSyncInput): Promise<Outcome<{ readonly operationId: string }>>;
   /** Queues every item of the account, once: while such a job is open it is answered instead of a second one. */
-  syncAll(caller: Caller): Promise<Outcome<{ readonly jobId: string }>>;
+  syncAll(caller: Caller, input?: SyncAllInput): Promise<Outcome<{ readonly jobId: string }>>;
+  /** Begins a plan of a connection; while one is open it is answered instead of a second one. Nothing is written to the channel or the ledger. */
+  createPlan(caller: Caller, input: PlanCreateInput): Promise<Outcome<PlanRef>>;
+  /** Says who wins on some listings of a plan that is ready. */
+  setPlanEntries(
+    caller: Caller,
+    input: PlanEntriesInput,
+  ): Promise<Outcome<PlanRef & { readonly entries: number }>>;
+  applyPlan(caller: Caller, input: PlanApplyInput): Promise<Outcome<PlanRef>>;
+  /** Reverses an applied plan, or stops one that is being applied and reverses what it has done. */
+  undoPlan(caller: Caller, planId: string): Promise<Outcome<PlanRef>>;
   /** Shipped and delivered and cancelled only move forward; shipped tells the channel. */
   updateOrderStatus(caller: Caller, input: OrderStatusInput): Promise<Outcome<{ readonly orderId: string }>>;
   acknowledgeAlert(caller: Caller, alertId: string): Promise<Outcome<{ readonly alertId: string }>>;

@@ -12,11 +12,13 @@ export type WakeUps = {
   inbox(): void;
   /** A job over many items has work to queue. */
   job(jobId: string): void;
+  /** A plan has work to do. */
+  plan(planId: string): void;
   /** Resolves when everything told so far has been handed over. */
   flush(): Promise<void>;
 };
 
-export const taskNames = ['push', 'read', 'poll', 'inbox', 'job'] as const;
+export const taskNames = ['push', 'read', 'poll', 'inbox', 'job', 'plan'] as const;
 export type TaskName = (typeof taskNames)[number];
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
@@ -61,6 +63,7 @@ export function createWakeUps(
     poll: (ids) => ids.forEach((id) => want('poll', id)),
     inbox: () => want('inbox', null),
     job: (id) => want('job', id),
+    plan: (id) => want('plan', id),
     async flush() {
       // Wake-ups told while we wait are sent by the same loop.
       await sending;

@@ -21,6 +21,7 @@ import {
   stockAdjust,
   stockEvents,
 } from './operations.ts';
+import { syncPlanProgress } from './planOperations.ts';
 import { insertEverything, insertShop } from './rows.ts';
 
 /** An API with a full shop of another account, seen by a session of an account that owns nothing. */
@@ -39,6 +40,8 @@ async function openForeign() {
       ['Alert', ids.alert],
       ['Job', ids.job],
       ['SyncOperation', ids.operation],
+      ['SyncPlan', ids.plan],
+      ['SyncPlanEntry', ids.planEntry],
       ['PlatformConnection', ids.connection],
     ] satisfies [NodeType, string][]
   ).map(([type, id]) => encodeId(type, id));
@@ -132,6 +135,8 @@ test('no stream carries events of another account, and no job of another account
   }
   const id = encodeId('Job', ids.job);
   await expect(api.open(jobProgress, { id }, visitor)).rejects.toThrow('NOT_FOUND');
+  const plan = { id: encodeId('SyncPlan', ids.plan) };
+  await expect(api.open(syncPlanProgress, plan, visitor)).rejects.toThrow('NOT_FOUND');
 });
 
 function payloadOf(topic: EventTopic, itemId: string) {

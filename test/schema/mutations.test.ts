@@ -72,7 +72,7 @@ test('each mutation calls one verb of sync, once, with plain ids and the account
       input: { ...change, changeFrom: null, reason: 'other', idempotencyKey: 'k3' },
     },
     { verb: 'syncItem', accountId, input: { itemId: ids.item, platforms: ['etsy'], idempotencyKey: null } },
-    { verb: 'syncAll', accountId, input: undefined },
+    { verb: 'syncAll', accountId, input: { withoutPlan: false } },
     {
       verb: 'updateOrderStatus',
       accountId,

@@ -63,6 +63,7 @@ export const everyList = graphql(`
     connections(first: 10) { nodes { name listings(first: 10) { nodes { platformId } } } totalCount }
     movements(first: 10) { nodes { item { sku } seq actor { kind id } } totalCount }
     unmatchedSkus(first: 10) { nodes { sku lineCount reserved } totalCount }
+    syncPlans(first: 10) { nodes { id connection { name } entries(first: 10) { nodes { item { sku } listing { platformId } } } } totalCount }
     viewer { account { name } scopes }
     oldestCursor
   }
@@ -112,7 +113,7 @@ export const inventoryItemSync = graphql(`
 `);
 
 export const inventorySyncAll = graphql(`
-  mutation InventorySyncAll { inventorySyncAll { job { id } userErrors { code } } }
+  mutation InventorySyncAll($input: InventorySyncAllInput) { inventorySyncAll(input: $input) { job { id } userErrors { code } } }
 `);
 
 export const orderStatusUpdate = graphql(`

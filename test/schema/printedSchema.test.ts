@@ -44,7 +44,7 @@ test('every mutation takes one input at most and answers with userErrors', () =>
     const payload = getNamedType(mutation.type);
     const errors = isObjectType(payload) ? payload.getFields()['userErrors'] : undefined;
     expect(String(errors?.type)).toBe('[UserError!]!');
-    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(/:(write|resolve)$/);
+    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(/:(write|resolve)$|connections:admin$/);
   }
 });
 
@@ -54,6 +54,7 @@ test('stock, order and conflict actions require an idempotency key', () => {
     'StockSetInput',
     'OrderStatusUpdateInput',
     'ConflictResolveInput',
+    'SyncPlanApplyInput',
   ]) {
     const input = schema.getType(name);
     const key = isInputObjectType(input) ? input.getFields()['idempotencyKey'] : undefined;

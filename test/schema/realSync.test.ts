@@ -55,6 +55,7 @@ function createEngine({ pool }: Database): SyncEngine {
       poll: nothing,
       inbox: nothing,
       job: nothing,
+      plan: nothing,
       flush: async () => undefined,
     },
     connections: { create: unused, open: unused } as never,

@@ -112,6 +112,39 @@ export async function insertLine(
   });
 }
 
+export async function insertPlan(db: Queryable, shop: Shop, more: Values = {}): Promise<string> {
+  return insert(db, 'sync_plans', {
+    account_id: shop.accountId,
+    connection_id: shop.connectionId,
+    status: 'ready',
+    actor_kind: 'system',
+    ...more,
+  });
+}
+
+export async function insertPlanEntry(
+  db: Queryable,
+  shop: Shop,
+  planId: string,
+  more: Values,
+): Promise<string> {
+  return insert(db, 'sync_plan_entries', {
+    account_id: shop.accountId,
+    plan_id: planId,
+    action: 'raise',
+    reason: 'ledger_differs',
+    why: 'It shows 3. Of 10 available it should show 10.',
+    shown: 3,
+    shown_from: '2026-11-22T10:00:00Z',
+    shown_until: '2026-11-22T10:00:01Z',
+    available: 10,
+    target: 10,
+    winner: 'ledger',
+    ledger_delta: -7,
+    ...more,
+  });
+}
+
 /** One row of every kind of object that has a global id. */
 export async function insertEverything(db: Queryable, shop: Shop, word: string) {
   const { accountId: account_id } = shop;
@@ -156,7 +189,11 @@ export async function insertEverything(db: Queryable, shop: Shop, word: string) 
     target_platforms: ['etsy'],
     actor_kind: 'system',
   });
+  const plan = await insertPlan(db, shop);
+  const planEntry = await insertPlanEntry(db, shop, plan, { listing_id: listing, item_id: item });
   return {
+    plan,
+    planEntry,
     item,
     listing,
     order,

@@ -7,6 +7,9 @@ export type LargeShop = { readonly accountId: string; readonly connectionId: str
 /** Rows that wait for work, however large the shop is. */
 export const backlog = 300;
 
+/** The one plan of the shop: some of its entries wait to be applied, the others are. */
+export const planId = '0000000a-0000-7000-8000-000000000001';
+
 const kinds = {
   item: 1,
   listing: 2,
@@ -98,5 +101,13 @@ const statements: readonly string[] = [
    SELECT test_id(9, n), $account, $connection, 'delivery ' || n, 'orders', '[]', (CASE WHEN n <= $backlog THEN 'pending' ELSE 'processed' END)::delivery_status,
           now() - interval '1 hour', CASE WHEN n > $backlog THEN now() END FROM $rows`,
   `INSERT INTO idempotency_keys (account_id, key, operation, input_hash, result) SELECT $account, 'key ' || n, 'stockAdjust', 'hash', '{}' FROM $rows`,
+  `INSERT INTO sync_plans (id, account_id, connection_id, status, imported_at, actor_kind)
+   VALUES ('${planId}', $account, $connection, 'applied', now(), 'system') ON CONFLICT DO NOTHING`,
+  `INSERT INTO sync_plan_entries (account_id, plan_id, listing_id, item_id, action, reason, why, shown, shown_from, shown_until, available, target, winner,
+                                  state, was_enabled, checked_shown, checked_from, checked_until, withdrawn_at)
+   SELECT $account, '${planId}', test_id(2, n), test_id(1, n / 2), 'raise', 'ledger_differs', '', 3, now(), now(), 10, 10, 'ledger', state::plan_entry_state, false,
+          CASE WHEN state = 'applied' THEN 3 END, CASE WHEN state = 'applied' THEN now() END, CASE WHEN state = 'applied' THEN now() END,
+          CASE WHEN state = 'applied' AND n < 6 * $backlog THEN now() - interval '1 hour' END
+     FROM $pairs, LATERAL (SELECT CASE WHEN n < 5 * $backlog THEN 'pending' ELSE 'applied' END AS state) entry WHERE n > $backlog`,
   `INSERT INTO sku_aliases (account_id, sku, item_id) SELECT $account, 'alias ' || n, test_id(1, n) FROM $rows WHERE n % 10 = 0`,
 ];

@@ -140,6 +140,29 @@ async function refuse(): Promise<Credentials> {
   throw new ChannelError('unauthorized', 'no');
 }
 
+test('a new connection waits for its first plan where that is asked for, and one that is there stays as it is', async () => {
+  const { connections } = startProcess();
+  const waiting = async (awaitPlan: boolean, externalAccountId: string): Promise<boolean | undefined> => {
+    const id = await connections.connect({
+      accountId,
+      platform: 'shopify',
+      name: 'My shop',
+      externalAccountId,
+      settings: {},
+      credentials: {},
+      awaitPlan,
+    });
+    const { rows } = await open.pool.query<{ awaiting_plan: boolean }>(
+      'SELECT awaiting_plan FROM connections WHERE id = $1',
+      [id],
+    );
+    return rows[0]?.awaiting_plan;
+  };
+  const [careful, old] = [fixtures.unique('shop'), fixtures.unique('shop')];
+  expect([await waiting(true, careful), await waiting(false, careful)]).toEqual([true, true]);
+  expect([await waiting(false, old), await waiting(true, old)]).toEqual([false, false]);
+});
+
 describe('a refresh', () => {
   test('happens once, although many callers in two processes find the token stale at the same moment', async () => {
     const clock = createManualClock();

@@ -35,6 +35,7 @@ const wakeUps: WakeUps = {
   poll: (ids) => void woken.push(...ids.map((id) => `poll ${id}`)),
   inbox: () => void woken.push('inbox'),
   job: (id) => void woken.push(`job ${id}`),
+  plan: (id) => void woken.push(`plan ${id}`),
   flush: async () => undefined,
 };
 

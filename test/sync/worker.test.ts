@@ -47,6 +47,7 @@ async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<voi
     poll: record('poll'),
     inbox: record('inbox'),
     job: record('job'),
+    plan: record('plan'),
     ...tasks,
   };
   const runner = await startWorker({ pool: open.pool, tasks: all, log, concurrency: 4 });

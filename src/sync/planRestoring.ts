@@ -1,0 +1,133 @@
+/** Shows the old numbers again after an undo: only once every order is known that could have lowered them, and never more than is left of them. */
+import type { StockReading, StockWrite, StockWriteResult } from '../connectors/connector.ts';
+import { pollSoon } from './planApplying.ts';
+import type { PlanReading, PlanSale } from './planDecision.ts';
+import { readChannelTime, salesSince } from './planEvidence.ts';
+import { type OpenRestore, type RestoreStep, restoreStep } from './planRestore.ts';
+import {
+  leaseListings,
+  openRestores,
+  recordRestores,
+  releaseListings,
+  settleRestores,
+} from './planRestoreSql.ts';
+import { keepPlan, type Pause, type PlanWork, underLease } from './planSql.ts';
+
+const fenceMs = 1_000;
+const pauseMaxMs = 30_000;
+
+/** Answers null when nothing is left to restore. */
+export async function restoreNumbers(work: PlanWork): Promise<Pause> {
+  const { options, plan } = work;
+  let after: readonly [string, string] = ['', ''];
+  let waiting = 0;
+  let oldest = options.clock.now();
+  for (;;) {
+    if (options.signal?.aborted === true) return 0;
+    const open = await openRestores(
+      options.pool,
+      plan.id,
+      after,
+      options.batchMax,
+      work.channel.connector.capabilities.settleMaxMs,
+    );
+    const last = open.at(-1);
+    if (last === undefined) break;
+    after = [last.unitId, last.variantId];
+    waiting += await restoreBatch(work, open);
+    oldest = Math.min(oldest, ...open.map(({ withdrawnAt }) => withdrawnAt));
+  }
+  if (waiting === 0) return null;
+  await pollSoon(work);
+  // The longer it takes, the less often the channel is asked.
+  return Math.min(pauseMaxMs, Math.max(fenceMs, (options.clock.now() - oldest) / 8));
+}
+
+/** Answers how many are still to be done. */
+async function restoreBatch(work: PlanWork, open: readonly OpenRestore[]): Promise<number> {
+  const { options, plan, owner } = work;
+  const time = await readChannelTime(options.pool, plan.connectionId);
+  // Until then an order may be under way that has lowered the number we would write over.
+  const due = open.filter((entry) => entry.withdrawnAt <= time.ordersKnownUntil && !entry.foreignWrite);
+  const leased = await leaseListings(options.pool, work, due);
+  try {
+    const steps = await decideBatch(work, leased, time.marginMs);
+    const over = steps.filter(({ step }) => step.kind === 'done' || step.kind === 'fail').length;
+    return open.length - over - (await send(work, steps));
+  } finally {
+    await releaseListings(options.pool, owner, leased);
+  }
+}
+
+type Decided = { readonly entry: OpenRestore; readonly step: RestoreStep };
+
+/** Reads the channel, then decides and records in one transaction what is sent right after. */
+async function decideBatch(
+  work: PlanWork,
+  leased: readonly OpenRestore[],
+  marginMs: number,
+): Promise<readonly Decided[]> {
+  if (leased.length === 0) return [];
+  const { options, plan, channel } = work;
+  const { connector } = channel;
+  const from = options.clock.now();
+  const readings = await connector.readStock(leased);
+  const until = options.clock.now();
+  return underLease(work, async (client) => {
+    const sales = await salesSince(client, plan.id, leased);
+    const decided = leased.map((entry, index) => ({
+      entry,
+      step: restoreStep({
+        entry,
+        reading: readingOf(readings[index], from, until),
+        sales: sales.get(entry.listingId) ?? ([] satisfies readonly PlanSale[]),
+        marginMs,
+        settleMaxMs: connector.capabilities.settleMaxMs,
+        newId: options.newId,
+      }),
+    }));
+    await recordRestores(client, work, decided, new Date(until));
+    await keepPlan(client, work, {
+      undone: decided.filter(({ step }) => step.kind === 'done').length,
+      failed: decided.filter(({ step }) => step.kind === 'fail').length,
+    });
+    return decided;
+  });
+}
+
+function readingOf(
+  reading: StockReading | undefined,
+  from: number,
+  until: number,
+): PlanReading | 'notTracked' | null {
+  if (reading?.kind === 'quantity') return { shown: reading.quantity, from, until };
+  return reading?.kind === 'notTracked' ? 'notTracked' : null;
+}
+
+/** Lowering first. Answers how many are over by the channel's answer. */
+async function send(work: PlanWork, decided: readonly Decided[]): Promise<number> {
+  const { channel } = work;
+  const { compareAndSet } = channel.connector.capabilities;
+  const sending = decided.flatMap(({ entry, step }) => (step.kind === 'write' ? [{ entry, step }] : []));
+  if (sending.length === 0) return 0;
+  const ordered = sending.toSorted((one, other) => Number(one.step.raises) - Number(other.step.raises));
+  const writes = ordered.map(
+    ({ entry, step }): StockWrite => ({
+      address: { unitId: entry.unitId, variantId: entry.variantId },
+      quantity: step.quantity,
+      expected: compareAndSet ? step.expected : null,
+      key: step.writeId,
+    }),
+  );
+  const results = await channel.connector.setStock(writes);
+  const unanswered: StockWriteResult = { kind: 'unknown', reason: 'the connector gave no result' };
+  return underLease(work, async (client) => {
+    const over = await settleRestores(
+      client,
+      work,
+      ordered.map(({ entry, step }, index) => ({ entry, step, result: results[index] ?? unanswered })),
+    );
+    await keepPlan(client, work, over);
+    return over.undone + over.failed;
+  });
+}
