@@ -13,6 +13,7 @@ export function syncLimits(config: Config): SyncLimits {
     lookIntervalMs: config.lookIntervalMs,
     verifyIntervalMs: config.verifyIntervalMs,
     housekeepingIntervalMs: 60_000,
+    alertIntervalMs: 10_000,
     pushBatchMax: config.pushBatchMax,
     inboxBatchMax: 20,
     inboxOwnMax: 50,

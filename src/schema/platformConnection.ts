@@ -1,6 +1,7 @@
 /** Marketplace accounts connected by the seller. Their secrets are never read here. */
 import { builder } from './builder.ts';
 import { byCreation, connectionOf, pageArgs, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
 import { ConnectionStatus, Platform } from './enums.ts';
 import { enumFilter, instant, member, text, where } from './where.ts';
 
@@ -81,3 +82,13 @@ builder.queryField('connections', (t) =>
       }),
   }),
 );
+
+/** One connected marketplace account of the caller's account. A null id is answered with null. */
+export async function readConnection(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.connection.findUnique({
+    ...selection,
+    where: { id_accountId: { id, accountId: context.accountId } },
+  });
+}

@@ -1,17 +1,17 @@
 /** Who is asking: the account and the key behind a request. */
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
-import type { Session } from './context.ts';
+import type { Context, Session } from './context.ts';
 import { encodeId } from './globalId.ts';
 import { type Scope, scopes } from './scopes.ts';
 
 const does: Readonly<Record<Scope, string>> = {
   'stock:read': 'Reads items, listings, movements, conflicts, alerts and jobs.',
-  'stock:write': 'Changes stock, starts syncs and acknowledges alerts.',
+  'stock:write': 'Changes stock, starts syncs, acknowledges alerts and says when to raise them.',
   'orders:read': 'Reads orders.',
   'orders:write': 'Changes the status of orders.',
   'conflicts:resolve': 'Decides conflicts.',
-  'listings:write': 'Says which item a listing or a SKU means.',
+  'listings:write': 'Says which item a listing or a SKU means, sets target rules, pauses and resumes.',
   'connections:admin': 'Connects and disconnects marketplace accounts.',
   'keys:admin': 'Creates and revokes keys.',
 };
@@ -26,7 +26,7 @@ const Scopes = builder.enumType('Scope', {
   ),
 });
 
-const Account = builder.prismaObject('Account', {
+export const Account = builder.prismaObject('Account', {
   select: { id: true },
   description: 'The owner of everything that a key can see.',
   fields: (t) => ({
@@ -64,3 +64,9 @@ builder.queryField('viewer', (t) =>
     },
   }),
 );
+
+/** The caller's own account. */
+export async function readAccount(query: object, context: Context) {
+  const selection = { ...query };
+  return context.prisma.account.findUniqueOrThrow({ ...selection, where: { id: context.accountId } });
+}

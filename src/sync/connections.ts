@@ -118,7 +118,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
          ON CONFLICT (account_id, platform, external_account_id) DO UPDATE
             SET name = excluded.name, settings = excluded.settings, secrets = excluded.secrets,
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
-                status = 'active', last_error = NULL, last_error_at = NULL, updated_at = now()
+                status = 'active', last_error = NULL, last_error_at = NULL, failing_since = NULL, updated_at = now()
          RETURNING id`,
         [accountId, platform, name, externalAccountId, JSON.stringify(settings), sealed],
       );
@@ -130,6 +130,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     async report(connectionId, error) {
       await db.query(
         `UPDATE connections SET last_error = $2, last_error_at = CASE WHEN $2::text IS NULL THEN NULL ELSE now() END, updated_at = now(),
+                failing_since = CASE WHEN $2::text IS NOT NULL THEN coalesce(failing_since, now()) END,
                 status = CASE WHEN $3 AND status = 'active' THEN 'needs_authorization'
                               WHEN $2::text IS NULL AND status = 'needs_authorization' THEN 'active' ELSE status END
           WHERE id = $1 AND (last_error IS DISTINCT FROM $2 OR $3)`,

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { acknowledgeAlert } from './alerts.ts';
+import { acknowledgeAlert, settleItemAlerts, sweepAlerts } from './alerts.ts';
 import type { Bus } from './bus.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
@@ -14,8 +14,10 @@ import {
   storeDelivery,
   workOffInbox,
 } from './inbox.ts';
+import { createInsights } from './insights.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
+import { measureSettled } from './measures.ts';
 import {
   advanceJob,
   type OperationsOptions,
@@ -41,6 +43,7 @@ export type SyncLimits = {
   readonly lookIntervalMs: number;
   readonly verifyIntervalMs: number;
   readonly housekeepingIntervalMs: number;
+  readonly alertIntervalMs: number;
   readonly pushBatchMax: number;
   readonly inboxBatchMax: number;
   /** Deliveries that the process which stored them works off itself at the same time. */
@@ -128,12 +131,18 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       },
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
+      ...createInsights(options),
       events: tail,
     },
     tasks: createTasks(options, operations, inbox, ending.signal),
-    ...createWork(options, inbox, ending, async () => {
-      await applyWaiting(mapping, null);
-      await sweepOperations(operations);
+    ...createWork(options, inbox, ending, {
+      async sweep() {
+        await applyWaiting(mapping, null);
+        await sweepOperations(operations);
+      },
+      async sweepAlerts() {
+        if ((await sweepAlerts(pool)) > 0) onEvents();
+      },
     }),
   };
 }
@@ -152,7 +161,11 @@ function createTasks(
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
   const { leaseMs, backoffMaxMs } = limits;
-  const onSettled = (itemIds: readonly string[]) => settleOperations(operations, itemIds);
+  const onSettled = async (itemIds: readonly string[]) => {
+    await settleOperations(operations, itemIds);
+    await measureSettled(db, itemIds);
+    if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
+  };
   const push = {
     signal,
     db,
@@ -189,7 +202,7 @@ function createWork(
   options: SyncEngineOptions,
   inbox: InboxOptions,
   ending: AbortController,
-  sweep: () => Promise<unknown>,
+  sweeps: { readonly sweep: () => Promise<unknown>; readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
   const own = new Set<Promise<void>>();
@@ -216,7 +229,8 @@ function createWork(
         db: options.pool,
         clock: options.clock,
         wakeUps,
-        sweep,
+        sweep: sweeps.sweep,
+        patrols: [{ intervalMs: limits.alertIntervalMs, work: sweeps.sweepAlerts }],
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },

@@ -101,6 +101,13 @@ export function createFakeSync(): FakeSync {
     acknowledgeAlert: verb('acknowledgeAlert', (alertId: string) => ({ alertId })),
     mapListing: verb('mapListing', ({ listingId }: { listingId: string }) => ({ listingId })),
     mapSku: verb('mapSku', () => ({ linesApplied: 2 })),
+    setRule: verb('setRule', () => ({ listings: 3 })),
+    switchSync: verb('switchSync', () => ({ listings: 1 })),
+    updateAccountSettings: verb('updateAccountSettings', () => null),
+    explain: async () => new Map(),
+    exposures: async () => new Map(),
+    connectionHealth: async () => new Map(),
+    syncHealth: async () => ({ health: 'ok', summary: '', reasons: [], openAlerts: [], connections: [] }),
     events: { subscribe, oldestCursor: async () => '0' },
   };
 }

@@ -68,6 +68,7 @@ function createEngine({ pool }: Database): SyncEngine {
       lookIntervalMs: 1_000,
       verifyIntervalMs: 60_000,
       housekeepingIntervalMs: 60_000,
+      alertIntervalMs: 60_000,
       pushBatchMax: 100,
       inboxBatchMax: 10,
       inboxOwnMax: 10,
