@@ -17,6 +17,7 @@ export function syncLimits(config: Config): SyncLimits {
     fenceMaxMs: config.fenceMaxMs,
     zeroAgainMs: 30_000,
     housekeepingIntervalMs: 60_000,
+    alertIntervalMs: 10_000,
     pushBatchMax: config.pushBatchMax,
     inboxBatchMax: 20,
     inboxOwnMax: 50,

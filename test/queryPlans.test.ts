@@ -24,6 +24,7 @@ import { lookForWork } from '../src/sync/supervisor.ts';
 import { type Api, openApi } from './schema/apiFixture.ts';
 import * as support from './support/channel.ts';
 import * as fixtures from './support/fixtures.ts';
+import { insightWorks } from './support/insightWorks.ts';
 import { backlog, fillShop, type LargeShop, rowId } from './support/largeShop.ts';
 import { stepOfPlan } from './support/planSteps.ts';
 import { provenEdit, storeEdit } from './support/provenEdits.ts';
@@ -109,6 +110,11 @@ const lists: Readonly<Record<string, string>> = {
   'orders of a platform': page('orders', ', where: {platform: {eq: SHOPIFY}}'),
   'listings without an item': page('listings', ', where: {hasItem: false}'),
   'open alerts': page('alerts', ', where: {status: {eq: OPEN}}'),
+  'alerts of some kinds': page(
+    'alerts',
+    ', where: {kind: {in: [OVERSELL_RISK, LOW_STOCK]}, status: {eq: OPEN}}',
+  ),
+  'changed settings': page('settingChanges'),
   'open conflicts': page('conflicts', ', where: {status: {eq: OPEN}}'),
   'items with their listings': page('inventoryItems', '', 'id listings(first: 5) { nodes { id quantity } }'),
   'orders with their lines': page('orders', '', 'id items(first: 5) { nodes { id item { sku } } }'),
@@ -209,6 +215,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       idempotencyKey: fixtures.unique('key'),
     }),
   'an alert is acknowledged': () => acknowledgeAlert(api.database.pool, caller, rowId('alert', 10)),
+  ...insightWorks(() => ({ pool: api.database.pool, shop, caller })),
   'the push claims, loads, records and settles': async () => {
     for (let n = 2_100; n < 2_110; n += 1)
       await support.markDirty(api.database.pool, rowId('listing', n), true);
@@ -314,6 +321,7 @@ beforeAll(async () => {
   api = await openApi();
   shop = api.shop;
   await api.database.pool.query(`UPDATE connections SET platform = 'shopify'`);
+  await api.database.pool.query('UPDATE accounts SET low_stock_units = 3');
   caller = { accountId: shop.accountId, actor: systemActor, correlationId: 'test' };
   channel = support.createChannel();
   channel.onRead = () => ({ kind: 'quantity', quantity: 3 });

@@ -27,14 +27,17 @@ export const Alert = builder.prismaNode('Alert', {
       nullable: true,
       description: 'The marketplace account concerned; null when it is about an item.',
     }),
-    message: t.exposeString('message', {
+    message: t.string({
       nullable: true,
-      description: 'What is wrong and the way out, in plain words; null where the kind says it all.',
+      description: 'What is wrong and the way out, in plain words; null where nothing is left to say.',
+      select: { kind: true, units: true, message: true },
+      resolve: messageOf,
     }),
     kind: t.expose('kind', { type: AlertKind, description: 'What it is about.' }),
     status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
     units: t.exposeInt('units', {
-      description: 'Units promised beyond what is on hand when it last changed, 0 or more.',
+      description:
+        'When it last changed, 0 or more. OVERSELL: units promised beyond what is on hand. OVERSELL_RISK and STILL_ON_SALE: units that channels may still show. LOW_STOCK: units left to sell. 0 for the others.',
     }),
     orders: t.field({
       type: [Order],
@@ -89,6 +92,7 @@ const order = orderOf('AlertOrderBy', 'alerts', {
 
 const alertWhere = where('AlertWhere', 'alerts', {
   itemId: reference('itemId', 'InventoryItem', 'The item concerned.'),
+  connectionId: reference('connectionId', 'PlatformConnection', 'The marketplace account concerned.'),
   kind: member('kind', enumFilter('AlertKindFilter', AlertKind), 'What it is about.'),
   status: member(
     'status',
@@ -127,6 +131,17 @@ export async function readAlert(query: object, context: Context, id: string | nu
     ...selection,
     where: { id_accountId: { id, accountId: context.accountId } },
   });
+}
+
+/** An oversell is raised where stock moves, without words; they follow from its numbers. */
+export function messageOf(alert: {
+  readonly kind: string;
+  readonly units: number;
+  readonly message?: string | null;
+}): string | null {
+  if (alert.kind !== 'oversell' || alert.units === 0) return alert.message ?? null;
+  const units = alert.units === 1 ? '1 unit more is' : `${alert.units} units more are`;
+  return `${units} promised to buyers than there are. Restock it, or cancel one of the orders named here; every channel is being brought to 0.`;
 }
 
 function bounded(first: number): number {

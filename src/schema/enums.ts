@@ -167,6 +167,23 @@ export const AlertStatus = upperCase('AlertStatus', 'Whether somebody has dealt 
   resolved: 'No longer true.',
 });
 
+export const WriteState = upperCase('WriteState', 'What became of a number sent to a channel.', {
+  sent: 'Sent, no answer yet.',
+  accepted: 'Taken in by the channel; takes effect later.',
+  effective: 'Came into force.',
+  unknown: 'No answer came: it may or may not have happened.',
+  rejected: 'Refused; nothing changed.',
+  stale: 'Not done, because the channel showed another number than expected.',
+  superseded: 'Overtaken by a newer number.',
+});
+
+export const SettingKind = upperCase('SettingKind', 'A setting with a history.', {
+  rule: 'A target rule.',
+  sync_enabled: 'Whether numbers are written.',
+  low_stock_units: 'From how many units on an item is low on stock.',
+  still_on_sale_after_s: 'After how many seconds a sold-out item that is still shown is told.',
+});
+
 function upperCase<const Value extends string>(
   name: string,
   description: string,

@@ -1,8 +1,9 @@
 /** The events of each topic in its own words, each with the whole object as it is now. */
 import type { OrderStatus as OrderStatusName, Platform as PlatformName } from '../connectors/connector.ts';
+import type { AlertKind as AlertKindName } from '../sync/alerts.ts';
 import type { LogEvent } from '../sync/eventStream.ts';
 import type { StockReason as Reason } from '../sync/sync.ts';
-import { Alert, readAlert } from './alert.ts';
+import { Alert, messageOf, readAlert } from './alert.ts';
 import { builder } from './builder.ts';
 import {
   AlertKind,
@@ -132,11 +133,22 @@ const AlertEvent = builder.objectRef<LogEvent>('AlertEvent').implement({
       resolve: (event) => alertOf(event).status,
     }),
     itemId: t.id({
-      description: 'The item concerned.',
-      resolve: (event) => encodeId('InventoryItem', alertOf(event).itemId),
+      nullable: true,
+      description: 'The item concerned; null when it is about a connection.',
+      resolve: (event) => idIn(event, 'itemId', 'InventoryItem'),
+    }),
+    connectionId: t.id({
+      nullable: true,
+      description: 'The marketplace account concerned; null when it is about an item.',
+      resolve: (event) => idIn(event, 'connectionId', 'PlatformConnection'),
+    }),
+    message: t.string({
+      nullable: true,
+      description: 'What is wrong and the way out, in plain words; null where nothing is left to say.',
+      resolve: (event) => messageOf(alertOf(event)),
     }),
     units: t.int({
-      description: 'Units promised beyond what is on hand, 0 or more.',
+      description: 'What it is about in units, as in `Alert.units`, 0 or more.',
       resolve: (event) => alertOf(event).units,
     }),
     orderIds: t.idList({
@@ -221,9 +233,9 @@ function orderOf({ payload }: LogEvent): OrderPayload {
 }
 
 type AlertPayload = {
-  readonly kind: 'oversell';
+  readonly kind: AlertKindName;
   readonly status: 'open' | 'acknowledged' | 'resolved';
-  readonly itemId: string;
+  readonly message?: string | null;
   readonly units: number;
   readonly orderIds: readonly string[];
 };

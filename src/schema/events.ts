@@ -4,6 +4,7 @@ import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
 import { ConflictEventEnvelope } from './conflictEvent.ts';
 import type { Context } from './context.ts';
+import { presentAlerts } from './currentAlerts.ts';
 import { AlertStatus } from './enums.ts';
 import {
   AlertEventEnvelope,
@@ -12,12 +13,10 @@ import {
   StockEventEnvelope,
 } from './eventTypes.ts';
 import { requireId } from './globalId.ts';
-import { pageSizeMax } from './paging.ts';
 import type { EnvelopeShape } from './stream.ts';
 
 const listMax = 100;
 
-type AlertStatusName = 'open' | 'acknowledged' | 'resolved';
 type Narrowing = Pick<Subscription, 'topic' | 'accepts'> & { readonly delivery?: Subscription['delivery'] };
 
 const StreamDelivery = builder.enumType('StreamDelivery', {
@@ -36,7 +35,7 @@ const StockEventsWhere = builder.inputType('StockEventsWhere', {
   }),
 });
 
-const afterDescription =
+export const afterDescription =
   'Resume after this cursor. Left out: from now on. Over SSE, a `Last-Event-ID` header takes its place when a browser reconnects.';
 
 builder.subscriptionField('stockEvents', (t) =>
@@ -96,7 +95,7 @@ builder.subscriptionField('oversellAlerts', (t) =>
         (wanted === null || wanted.some((each) => each === payload['status']));
       const live = stream(context, after, { topic: 'alert', accepts });
       return withPresent(live, resumeAfter(context, after) === null, (cursor) =>
-        presentAlerts(context, wanted, cursor),
+        presentAlerts(context, ['oversell'], wanted, cursor),
       );
     },
     resolve: open,
@@ -161,7 +160,7 @@ export function open(envelope: Envelope): EnvelopeShape {
 }
 
 /** A browser's EventSource reconnects to the same address, with the `after` it began with; the header is the newer word. */
-function resumeAfter(context: Context, after: string | null | undefined): string | null {
+export function resumeAfter(context: Context, after: string | null | undefined): string | null {
   return context.lastEventId ?? after ?? null;
 }
 
@@ -210,57 +209,6 @@ async function* untilEnded(envelopes: AsyncGenerator<Envelope, void>): AsyncGene
     if (status === 'completed' || status === 'failed') return;
   }
 }
-
-async function* presentAlerts(
-  context: Context,
-  wanted: readonly AlertStatusName[] | null,
-  cursor: string,
-): AsyncGenerator<LogEvent, void> {
-  const { accountId, prisma } = context;
-  const status = { in: (wanted ?? ['open', 'acknowledged']).filter((each) => each !== 'resolved') };
-  let last: string | null = null;
-  for (;;) {
-    const alerts: PresentAlert[] = await prisma.alert.findMany({
-      where: { accountId, kind: 'oversell', status, ...(last === null ? {} : { id: { gt: last } }) },
-      select: {
-        id: true,
-        kind: true,
-        status: true,
-        itemId: true,
-        units: true,
-        updatedAt: true,
-        orders: { select: { orderId: true } },
-      },
-      orderBy: { id: 'asc' },
-      take: pageSizeMax,
-    });
-    for (const { id, orders, updatedAt, ...alert } of alerts) {
-      const payload = { alertId: id, ...alert, orderIds: orders.map(({ orderId }) => orderId) };
-      yield {
-        topic: 'alert',
-        accountId,
-        subjectId: id,
-        itemSeq: null,
-        payload,
-        createdAt: updatedAt,
-        xid: 0n,
-        cursor,
-      };
-    }
-    last = alerts.at(-1)?.id ?? null;
-    if (last === null || alerts.length < pageSizeMax) return;
-  }
-}
-
-type PresentAlert = {
-  readonly id: string;
-  readonly kind: string;
-  readonly status: AlertStatusName;
-  readonly itemId: string | null;
-  readonly units: number;
-  readonly updatedAt: Date;
-  readonly orders: readonly { readonly orderId: string }[];
-};
 
 async function presentJob(
   { accountId, prisma }: Context,

@@ -17,7 +17,7 @@ const violations = {
   A4: 'somebody else raised the number',
 } as const;
 
-const EscrowRights = builder.objectRef<Rights>('EscrowRights').implement({
+const EscrowShare = builder.objectRef<Rights>('EscrowShare').implement({
   description: 'The rights to sell that one listing holds. Units.',
   extensions: { scope: 'stock:read' },
   fields: (t) => ({
@@ -53,7 +53,7 @@ const Escrow = builder.objectRef<EscrowState>('Escrow').implement({
       description: 'Units that were taken from the stock while they were granted, to be drained; 0 or more.',
     }),
     rights: t.field({
-      type: [EscrowRights],
+      type: [EscrowShare],
       description: 'What each listing holds.',
       resolve: ({ units }) => Object.entries(units).map(([listingId, unit]) => ({ ...unit, listingId })),
     }),

@@ -1,17 +1,18 @@
 /** Who is asking: the account and the key behind a request. */
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
-import type { Session } from './context.ts';
+import type { Context, Session } from './context.ts';
 import { encodeId } from './globalId.ts';
 import { type Scope, scopes } from './scopes.ts';
 
 const does: Readonly<Record<Scope, string>> = {
   'stock:read': 'Reads items, listings, movements, conflicts, alerts and jobs.',
-  'stock:write': 'Changes stock, starts syncs and acknowledges alerts.',
+  'stock:write': 'Changes stock, starts syncs, acknowledges alerts and says when to raise them.',
   'orders:read': 'Reads orders.',
   'orders:write': 'Changes the status of orders.',
   'conflicts:resolve': 'Decides conflicts, and how they are decided without asking.',
-  'listings:write': 'Says which item a listing or a SKU means, and what an item should cost.',
+  'listings:write':
+    'Says which item a listing or a SKU means and what an item should cost, sets target rules, pauses and resumes.',
   'connections:admin': 'Connects and disconnects marketplace accounts.',
   'keys:admin': 'Creates and revokes keys.',
 };
@@ -64,3 +65,9 @@ builder.queryField('viewer', (t) =>
     },
   }),
 );
+
+/** The caller's own account. */
+export async function readAccount(query: object, context: Context) {
+  const selection = { ...query };
+  return context.prisma.account.findUniqueOrThrow({ ...selection, where: { id: context.accountId } });
+}

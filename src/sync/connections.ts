@@ -132,7 +132,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
                 stale_max_ms = excluded.stale_max_ms, settle_max_ms = excluded.settle_max_ms, index_lag_ms = excluded.index_lag_ms,
                 clock_skew_max_ms = excluded.clock_skew_max_ms,
-                status = 'active', last_error = NULL, last_error_at = NULL, updated_at = now()
+                status = 'active', last_error = NULL, last_error_at = NULL, failing_since = NULL, updated_at = now()
          RETURNING id`,
         [
           accountId,
@@ -156,6 +156,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     async report(connectionId, error) {
       await db.query(
         `UPDATE connections SET last_error = $2, last_error_at = CASE WHEN $2::text IS NULL THEN NULL ELSE now() END, updated_at = now(),
+                failing_since = CASE WHEN $2::text IS NOT NULL THEN coalesce(failing_since, now()) END,
                 status = CASE WHEN $3 AND status = 'active' THEN 'needs_authorization'
                               WHEN $2::text IS NULL AND status = 'needs_authorization' THEN 'active' ELSE status END
           WHERE id = $1 AND (last_error IS DISTINCT FROM $2 OR $3)`,

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { acknowledgeAlert } from './alerts.ts';
+import { acknowledgeAlert, settleItemAlerts, sweepAlerts } from './alerts.ts';
 import { approveBlast } from './blast.ts';
 import type { Bus } from './bus.ts';
 import { ordersConsidered } from './conflictEvidence.ts';
@@ -20,8 +20,10 @@ import {
   storeDelivery,
   workOffInbox,
 } from './inbox.ts';
+import { createInsights } from './insights.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
+import { measureSettled } from './measures.ts';
 import {
   advanceJob,
   type OperationsOptions,
@@ -60,6 +62,7 @@ export type SyncLimits = {
   readonly fenceMaxMs: number;
   readonly zeroAgainMs: number;
   readonly housekeepingIntervalMs: number;
+  readonly alertIntervalMs: number;
   readonly pushBatchMax: number;
   readonly inboxBatchMax: number;
   /** Deliveries that the process which stored them works off itself at the same time. */
@@ -180,14 +183,20 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       },
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
+      ...createInsights(options),
       events: tail,
     },
     readNew: (connectionId) => readNew(readOptions(options), connectionId),
     tasks: createTasks(options, operations, inbox, plans, ending.signal),
-    ...createWork(options, inbox, ending, async () => {
-      await applyWaiting(mapping, null);
-      await sweepOperations(operations);
-      await expirePlans(pool);
+    ...createWork(options, inbox, ending, {
+      async sweep() {
+        await applyWaiting(mapping, null);
+        await sweepOperations(operations);
+        await expirePlans(pool);
+      },
+      async sweepAlerts() {
+        if ((await sweepAlerts(pool)) > 0) onEvents();
+      },
     }),
   };
 }
@@ -207,7 +216,11 @@ function createTasks(
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
   const { leaseMs } = limits;
-  const onSettled = (itemIds: readonly string[]) => settleOperations(operations, itemIds);
+  const onSettled = async (itemIds: readonly string[]) => {
+    await settleOperations(operations, itemIds);
+    await measureSettled(db, itemIds);
+    if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
+  };
   const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
   const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied: inbox.onApplied };
   const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
@@ -293,7 +306,7 @@ function createWork(
   options: SyncEngineOptions,
   inbox: InboxOptions,
   ending: AbortController,
-  sweep: () => Promise<unknown>,
+  sweeps: { readonly sweep: () => Promise<unknown>; readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
   const own = new Set<Promise<void>>();
@@ -320,7 +333,8 @@ function createWork(
         db: options.pool,
         clock: options.clock,
         wakeUps,
-        sweep,
+        sweep: sweeps.sweep,
+        patrols: [{ intervalMs: limits.alertIntervalMs, work: sweeps.sweepAlerts }],
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },

@@ -10,6 +10,8 @@ export type SupervisorOptions = {
   readonly wakeUps: WakeUps;
   readonly lookIntervalMs: number;
   readonly housekeepingIntervalMs: number;
+  /** More looks, each with its own pause between two. */
+  readonly patrols?: readonly { readonly intervalMs: number; readonly work: () => Promise<unknown> }[];
   readonly eventRetentionMs: number;
   /** How long answered deliveries, settled writes and idempotency keys are kept. At least 24 h: the promise of a safe retry. */
   readonly recordRetentionMs: number;
@@ -95,6 +97,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   const running = Promise.all([
     every(options.lookIntervalMs, () => lookForWork(options)),
     every(options.housekeepingIntervalMs, () => keepHouse(options)),
+    ...(options.patrols ?? []).map(({ intervalMs, work }) => every(intervalMs, work)),
   ]);
   return {
     async stop() {

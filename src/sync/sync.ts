@@ -2,10 +2,15 @@
 import type { OrderStatus, Platform } from '../connectors/connector.ts';
 import type { Price, Resolution } from './core/conflicts.ts';
 import type { EventStream } from './eventStream.ts';
+import type { Explanation } from './explanation.ts';
+import type { ItemExposure } from './exposures.ts';
+import type { ConnectionHealth, SyncHealth } from './health.ts';
 import type { Caller, Outcome } from './outcome.ts';
 import type { PlanEntriesInput } from './planEntries.ts';
 import type { PlanApplyInput, PlanCreateInput, PlanRef } from './plans.ts';
 import type { ProtectionInput } from './protection.ts';
+import type { AccountSettings, RulePlace, SettingChange } from './rules.ts';
+import type { StoredRule } from './targets.ts';
 
 export type StockReason =
   | 'received'
@@ -131,5 +136,26 @@ export type Sync = {
     caller: Caller,
     input: { readonly sku: string; readonly itemId: string },
   ): Promise<Outcome<{ readonly linesApplied: number }>>;
+  /** Replaces one level's whole rule; listings that may show another number because of it become dirty. */
+  setRule(
+    caller: Caller,
+    input: { readonly place: RulePlace; readonly rule: StoredRule },
+  ): Promise<Outcome<SettingChange>>;
+  /** Switches the writing of numbers to a listing or a connection on or off. */
+  switchSync(
+    caller: Caller,
+    input: { readonly place: RulePlace & { readonly id: string }; readonly enabled: boolean },
+  ): Promise<Outcome<SettingChange>>;
+  updateAccountSettings(caller: Caller, settings: AccountSettings): Promise<Outcome<null>>;
+  /** Why listings show what they show, by listing id. Ids of another account are left out, here and below. */
+  explain(accountId: string, listingIds: readonly string[]): Promise<ReadonlyMap<string, Explanation>>;
+  /** What can be oversold now, by item id. */
+  exposures(accountId: string, itemIds: readonly string[]): Promise<ReadonlyMap<string, ItemExposure>>;
+  /** How well each of these connections works, by connection id. */
+  connectionHealth(
+    accountId: string,
+    connectionIds: readonly string[],
+  ): Promise<ReadonlyMap<string, ConnectionHealth>>;
+  syncHealth(accountId: string): Promise<SyncHealth>;
   readonly events: EventStream;
 };

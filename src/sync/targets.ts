@@ -87,8 +87,11 @@ function toTarget(row: TargetRow, channelMax: number): ListingTarget {
   const levels = [row.listing_rule, row.connection_rule, row.account_rule].map((rule) =>
     storedRule.parse(rule),
   );
-  const [listing, connection, account] = levels;
-  const epsilon = levels.find((rule) => rule.automaticBuffer !== undefined)?.automaticBuffer;
+  // `buffer` and `automaticBuffer` are one setting: the nearest level that names either decides.
+  const deciding = levels.find((rule) => rule.buffer !== undefined || rule.automaticBuffer !== undefined);
+  const epsilon = deciding?.buffer === undefined ? deciding?.automaticBuffer : undefined;
+  const [listing, connection, account] =
+    epsilon === undefined ? levels : levels.map(({ buffer: _replaced, ...rule }) => rule);
   const rules = { listing, connection, account } as RuleLevels;
   const input: TargetInput = {
     available: row.available,

@@ -118,6 +118,13 @@ export function createFakeSync(): FakeSync {
     approveBlast: verb('approveBlast', (connectionId: string) => ({ connectionId })),
     mapListing: verb('mapListing', ({ listingId }: { listingId: string }) => ({ listingId })),
     mapSku: verb('mapSku', () => ({ linesApplied: 2 })),
+    setRule: verb('setRule', () => ({ listings: 3 })),
+    switchSync: verb('switchSync', () => ({ listings: 1 })),
+    updateAccountSettings: verb('updateAccountSettings', () => null),
+    explain: async () => new Map(),
+    exposures: async () => new Map(),
+    connectionHealth: async () => new Map(),
+    syncHealth: async () => ({ health: 'ok', summary: '', reasons: [], openAlerts: [], connections: [] }),
     events: { subscribe, oldestCursor: async () => '0' },
   };
 }

@@ -62,6 +62,7 @@ export const everyList = graphql(`
     jobs(first: 10) { nodes { id operations(first: 10) { nodes { item { sku } } } } totalCount }
     connections(first: 10) { nodes { name listings(first: 10) { nodes { platformId } } } totalCount }
     movements(first: 10) { nodes { item { sku } seq actor { kind id } } totalCount }
+    settingChanges(first: 10) { nodes { setting after listing { platformId } } totalCount }
     unmatchedSkus(first: 10) { nodes { sku lineCount reserved } totalCount }
     syncPlans(first: 10) { nodes { id connection { name } entries(first: 10) { nodes { item { sku } listing { platformId } } } } totalCount }
     viewer { account { name } scopes }

@@ -44,7 +44,9 @@ test('every mutation takes one input at most and answers with userErrors', () =>
     const payload = getNamedType(mutation.type);
     const errors = isObjectType(payload) ? payload.getFields()['userErrors'] : undefined;
     expect(String(errors?.type)).toBe('[UserError!]!');
-    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(/:(write|resolve)$|connections:admin$/);
+    expect(`${mutation.name} ${declaredScope(mutation.extensions)}`).toMatch(
+      /:(write|resolve)$|connections:admin$/,
+    );
   }
 });
 

@@ -73,6 +73,7 @@ function createEngine({ pool }: Database): SyncEngine {
       fenceMaxMs: 15_000,
       zeroAgainMs: 30_000,
       housekeepingIntervalMs: 60_000,
+      alertIntervalMs: 60_000,
       pushBatchMax: 100,
       inboxBatchMax: 10,
       inboxOwnMax: 10,

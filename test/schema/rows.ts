@@ -180,6 +180,14 @@ export async function insertEverything(db: Queryable, shop: Shop, word: string) 
     order,
     account_id,
   ]);
+  await insert(db, 'setting_changes', {
+    account_id,
+    listing_id: listing,
+    setting: 'rule',
+    before: {},
+    after: { buffer: 1 },
+    actor_kind: 'system',
+  });
   const job = await insert(db, 'jobs', { account_id, kind: 'sync_all', actor_kind: 'system' });
   const operation = await insert(db, 'sync_operations', {
     account_id,

@@ -29,7 +29,7 @@ export function rowId(kind: keyof typeof kinds, n: number): string {
 
 /**
  * Adds items `from` to `to`, each with two listings, a settled write per listing, three movements, an order of one line, an operation, a delivery and
- * two events; a tenth has had an alert and a conflict. The backlog is made of the first rows. Statistics are brought up to date.
+ * two events, shadows and changed settings; a tenth has had an alert and a conflict. The backlog is made of the first rows. Statistics are brought up to date.
  */
 export async function fillShop(db: Queryable, shop: LargeShop, from: number, to: number): Promise<void> {
   await db.query(`CREATE OR REPLACE FUNCTION test_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
@@ -68,6 +68,12 @@ const statements: readonly string[] = [
   `INSERT INTO listings (id, account_id, connection_id, item_id, platform, unit_id, sku, title, quantity, target, target_seq, updated_at)
    SELECT test_id(2, n), $account, $connection, CASE WHEN n > $backlog THEN test_id(1, n / 2) END, 'shopify', 'unit ' || n,
           'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, ${ago('second')} FROM $pairs`,
+  // What is sold out does not grow with the shop.
+  `UPDATE inventory_items SET quantity = 0 FROM (SELECT test_id(1, n) AS sold_out FROM $rows WHERE n BETWEEN 1000 AND 1100) item WHERE id = sold_out`,
+  `INSERT INTO shadows (listing_id, account_id, connection_id, item_id, state, shown_min, shown_max)
+   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), '{}', 10, 10 FROM $pairs WHERE n > $backlog`,
+  `INSERT INTO setting_changes (account_id, listing_id, setting, before, after, actor_kind) SELECT $account, test_id(2, n), 'rule', '{}', '{}', 'system' FROM $rows`,
+  `INSERT INTO measured_sales (item_id, account_id, seq) SELECT test_id(1, n), $account, 2 FROM $rows`,
   `INSERT INTO dirty_listings (listing_id, account_id, connection_id)
    SELECT test_id(2, n), $account, $connection FROM $pairs WHERE n BETWEEN 2 * $backlog AND 3 * $backlog`,
   `INSERT INTO listing_writes (id, account_id, connection_id, listing_id, quantity, target_seq, state, sent_at, settled_at)

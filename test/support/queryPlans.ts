@@ -92,6 +92,9 @@ const grows = new Set([
   'webhook_deliveries',
   'idempotency_keys',
   'sku_aliases',
+  'shadows',
+  'setting_changes',
+  'measured_sales',
 ]);
 
 function* nodesOf(plan: Plan): Iterable<Plan> {

@@ -57,6 +57,8 @@ test('acknowledging records who it was and tells subscribers which orders it is 
     kind: 'oversell',
     status: 'acknowledged',
     itemId: item.id,
+    connectionId: null,
+    message: null,
     units: 2,
     orderIds: [orderId],
   });

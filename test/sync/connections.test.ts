@@ -340,6 +340,26 @@ describe('reporting', () => {
     expect(await row(id)).toMatchObject({ status: 'active', last_error: null });
   });
 
+  test('remembers since when nothing but errors came, whatever they say, until one answer is good', async () => {
+    const process = startProcess();
+    const id = await connect(process);
+    const failing = async () => {
+      const { rows } = await open.pool.query<{ since: Date | null }>(
+        'SELECT failing_since AS since FROM connections WHERE id = $1',
+        [id],
+      );
+      return rows[0]?.since ?? null;
+    };
+    expect(await failing()).toBeNull();
+    await process.connections.report(id, new ChannelError('unavailable', 'maintenance'));
+    const since = await failing();
+    expect(since).toBeInstanceOf(Date);
+    await process.connections.report(id, new ChannelError('timeout', 'slow'));
+    expect(await failing()).toEqual(since);
+    await process.connections.report(id, null);
+    expect(await failing()).toBeNull();
+  });
+
   test.each(['paused', 'disconnected'] as const)(
     'never changes what the seller decided: %s',
     async (status) => {

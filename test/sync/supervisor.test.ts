@@ -170,6 +170,20 @@ describe('the supervisor', () => {
     expect(woken).toHaveLength(2);
   });
 
+  test('patrols at intervals of their own, beside everything else', async () => {
+    let patrolled = 0;
+    const clock = createManualClock();
+    const patrols = [{ intervalMs: 5_000, work: async () => void (patrolled += 1) }];
+    const supervisor = startSupervisor(options(clock, { patrols }));
+    await waitFor(() => clock.waiting() === 3);
+    clock.advance(4_999);
+    await waitFor(() => clock.waiting() === 3);
+    expect(patrolled).toBe(1);
+    clock.advance(1);
+    await waitFor(() => patrolled === 2);
+    await supervisor.stop();
+  });
+
   test('reports a look that failed and looks again', async () => {
     const errors: unknown[] = [];
     let fails = true;

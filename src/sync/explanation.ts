@@ -1,0 +1,231 @@
+/** Why a listing shows the number it shows: every row that decides it, every step of the rule, what is unconfirmed, and the same in plain words. Pure. */
+import type { Platform } from '../connectors/connector.ts';
+import type { Escrow } from './core/escrow.ts';
+import { deficitOf, inForce, type Range, rangeNow } from './core/range.ts';
+import type { Candidate, CandidateState, Shadow } from './core/shadow.ts';
+import { type RuleLevel, type Target, type TargetStep, targetOf } from './core/targets.ts';
+import { platformNames, stepWords, summaryOf } from './explanationWords.ts';
+import type { ListingTarget, StoredRule } from './targets.ts';
+
+export type Mode = 'shared' | 'escrow' | 'paused' | 'observe_only';
+export type ConnectionStatus = 'active' | 'paused' | 'needs_authorization' | 'disconnected';
+
+/** What was loaded, in one snapshot. */
+export type ExplanationRows = {
+  readonly listing: {
+    readonly id: string;
+    readonly platform: Platform;
+    readonly syncEnabled: boolean;
+    readonly writable: boolean;
+    /** What we believe is shown, where there is no shadow yet; null when unknown. */
+    readonly quantity: number | null;
+    readonly waitingSince: Date | null;
+  };
+  readonly connection: {
+    readonly name: string;
+    readonly status: ConnectionStatus;
+    readonly syncEnabled: boolean;
+  };
+  readonly item: { readonly id: string; readonly onHand: number; readonly reserved: number } | null;
+  /** Null when the listing sells no known item. */
+  readonly target: ListingTarget | null;
+  readonly rules: Readonly<Record<RuleLevel, StoredRule>>;
+  readonly shadow: Shadow | null;
+  /** The listings of the item that withhold units. */
+  readonly holding: readonly {
+    readonly listingId: string;
+    readonly platform: Platform;
+    readonly connectionName: string;
+    readonly units: number;
+    readonly shadow: Shadow | null;
+  }[];
+  readonly conflicts: readonly OpenConflict[];
+  readonly push: Push | null;
+  readonly ordersSince: { readonly orders: number; readonly units: number } | null;
+  readonly escrow: Escrow | null;
+};
+
+export type OpenConflict = {
+  readonly conflictId: string;
+  readonly listingId: string | null;
+  readonly platform: Platform | null;
+  readonly type: 'quantity_mismatch' | 'price_mismatch' | 'sold_out';
+  readonly delta: number;
+  readonly since: Date;
+};
+
+export type WriteState = 'sent' | 'accepted' | 'effective' | 'unknown' | 'rejected' | 'stale' | 'superseded';
+export type Push = {
+  readonly key: string;
+  readonly quantity: number;
+  readonly state: WriteState;
+  readonly targetSeq: number;
+  readonly error: string | null;
+  readonly sentAt: Date;
+  readonly settledAt: Date | null;
+};
+
+export type Hold = {
+  readonly listingId: string;
+  readonly platform: Platform;
+  readonly connectionName: string;
+  readonly units: number;
+  /** When the first reading came that is too low; null when the shadow does not say. */
+  readonly since: Date | null;
+};
+
+export type ExplainedStep = TargetStep & { readonly text: string };
+
+export type ExplainedCandidate = {
+  readonly key: string;
+  readonly value: number;
+  readonly state: CandidateState;
+  readonly sentAt: Date;
+  readonly settledAt: Date | null;
+};
+
+export type Rights = {
+  readonly cur: number;
+  readonly old: number;
+  readonly new: number;
+  readonly free: number;
+};
+
+export type Explanation = {
+  readonly listingId: string;
+  readonly mode: Mode;
+  /** Why nothing is written, or why it is kept at zero; null in the modes that write. */
+  readonly modeReason: string | null;
+  readonly ledger: {
+    readonly onHand: number;
+    readonly reserved: number;
+    readonly available: number;
+    readonly seq: number;
+  } | null;
+  readonly holds: readonly Hold[];
+  readonly conflicts: readonly OpenConflict[];
+  readonly conflictDelta: number;
+  readonly raisesStopped: boolean;
+  readonly steps: readonly ExplainedStep[];
+  readonly target: number | null;
+  readonly shown: Range | null;
+  readonly candidates: readonly ExplainedCandidate[];
+  readonly push: Push | null;
+  readonly ordersSince: { readonly orders: number; readonly units: number } | null;
+  readonly rights: Rights | null;
+  readonly waitingSince: Date | null;
+  readonly summary: string;
+};
+
+/** `now` in milliseconds. */
+export function explanationOf(rows: ExplanationRows, now: number): Explanation {
+  const { listing, item, shadow, target, escrow } = rows;
+  const computed: Target | null = target === null ? null : targetOf(target.input);
+  const { mode, reason } = modeOf(rows);
+  const unit = escrow?.units[listing.id];
+  const holds = rows.holding.map(holdOf);
+  const explained = {
+    listingId: listing.id,
+    mode,
+    modeReason: reason,
+    ledger:
+      item === null || target === null
+        ? null
+        : {
+            onHand: item.onHand,
+            reserved: item.reserved,
+            available: target.input.available,
+            seq: target.targetSeq,
+          },
+    holds,
+    conflicts: rows.conflicts,
+    conflictDelta: target?.input.conflictDelta ?? 0,
+    raisesStopped: target?.raisesAllowed === false,
+    steps: (computed?.steps ?? []).map((step) => explainedStep(step, rows, holds)),
+    target: computed?.target ?? null,
+    shown: shownOf(rows, now),
+    candidates: (shadow?.candidates ?? [])
+      .filter((candidate) => inForce(candidate, { from: now, until: now }))
+      .map(candidateOf),
+    push: rows.push,
+    ordersSince: rows.ordersSince,
+    rights:
+      escrow === null || unit === undefined
+        ? null
+        : { cur: unit.cur, old: unit.old, new: unit.new, free: escrow.free },
+    waitingSince: listing.waitingSince,
+  };
+  return { ...explained, summary: summaryOf(explained, listing.platform) };
+}
+
+function explainedStep(
+  step: TargetStep,
+  { rules, conflicts }: ExplanationRows,
+  holds: readonly Hold[],
+): ExplainedStep {
+  const explained = { ...step, level: levelOf(step, rules) };
+  return { ...explained, text: stepWords(explained, holds, conflicts) };
+}
+
+/** The automatic buffer is a rule too, at the level that asks for it. */
+function levelOf(step: TargetStep, rules: ExplanationRows['rules']): RuleLevel | null {
+  if (step.step !== 'automaticBuffer') return step.level;
+  const levels = ['listing', 'connection', 'account'] as const;
+  return levels.find((level) => rules[level].automaticBuffer !== undefined) ?? null;
+}
+
+function holdOf({ shadow, ...holding }: ExplanationRows['holding'][number]): Hold {
+  const first = shadow?.readings.find((reading) => deficitOf(shadow, reading) > 0);
+  return { ...holding, since: first === undefined ? null : new Date(first.until) };
+}
+
+function shownOf({ shadow, listing }: ExplanationRows, now: number): Range | null {
+  if (shadow !== null) return rangeNow(shadow, now);
+  return listing.quantity === null ? null : { low: listing.quantity, high: listing.quantity };
+}
+
+function candidateOf({ key, value, state, sentAt, settledAt }: Candidate): ExplainedCandidate {
+  return {
+    key,
+    value,
+    state,
+    sentAt: new Date(sentAt),
+    settledAt: settledAt === null ? null : new Date(settledAt),
+  };
+}
+
+type ReasonedMode = { readonly mode: Mode; readonly reason: string | null };
+
+function observe(reason: string): ReasonedMode {
+  return { mode: 'observe_only', reason };
+}
+
+function modeOf(rows: ExplanationRows): ReasonedMode {
+  const { listing, connection, shadow, escrow, item } = rows;
+  const name = platformNames[listing.platform];
+  if (item === null) return observe('It is not known which item it sells.');
+  if (!listing.writable) return observe(`${name} owns this number.`);
+  if (!listing.syncEnabled) return observe('Sync is switched off for this listing.');
+  if (!connection.syncEnabled) return observe(`Sync is switched off for ${connection.name}.`);
+  if (connection.status !== 'active') return observe(`${connection.name} ${statusWords[connection.status]}.`);
+  if (shadow?.mode === 'observe') return observe('Numbers are computed and not written.');
+  const broken = escrow?.units[listing.id]?.paused ?? null;
+  if (broken !== null || shadow?.mode === 'paused') {
+    const reason = broken === null ? 'It is kept at zero.' : `It is kept at zero: ${assumptions[broken]}.`;
+    return { mode: 'paused', reason };
+  }
+  return { mode: escrow === null ? 'shared' : 'escrow', reason: null };
+}
+
+const statusWords: Readonly<Record<Exclude<ConnectionStatus, 'active'>, string>> = {
+  paused: 'is paused',
+  needs_authorization: 'must be authorised again',
+  disconnected: 'is disconnected',
+};
+
+const assumptions = {
+  A1: 'the channel has sold beyond its number (A1)',
+  A2: 'a write took effect later than the channel promises (A2)',
+  A3: 'an order became visible later than the channel promises (A3)',
+  A4: 'somebody else has raised the number (A4)',
+} as const;
