@@ -6,14 +6,9 @@ import { acknowledgeAlert } from './alerts.ts';
 import type { Bus } from './bus.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
-import {
-  type Delivery,
-  type InboxOptions,
-  type NewDelivery,
-  processDelivery,
-  storeDelivery,
-  workOffInbox,
-} from './inbox.ts';
+import { type InboxOptions, type NewDelivery, openInbox } from './inbox.ts';
+import { createIntake, type Intake } from './intake.ts';
+import type { Lanes } from './lanes.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
 import {
@@ -30,6 +25,7 @@ import { pushConnection } from './push.ts';
 import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
+import { loggedSync } from './syncLog.ts';
 import { verifyConnection } from './verify.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
@@ -42,7 +38,10 @@ export type SyncLimits = {
   readonly verifyIntervalMs: number;
   readonly housekeepingIntervalMs: number;
   readonly pushBatchMax: number;
+  /** Deliveries that one process carries out at once. */
   readonly inboxBatchMax: number;
+  /** Of those, deliveries of one connection. */
+  readonly inboxConnectionMax: number;
   /** Deliveries that the process which stored them works off itself at the same time. */
   readonly inboxOwnMax: number;
   readonly deliveryAttemptsMax: number;
@@ -57,6 +56,8 @@ export type SyncLimits = {
 
 export type SyncEngineOptions = {
   readonly pool: pg.Pool;
+  /** Connections of their own for what is delivered: see `Database.intake`. */
+  readonly intake: pg.Pool;
   readonly bus: Bus;
   readonly wakeUps: WakeUps;
   readonly connections: Connections;
@@ -98,11 +99,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     clock,
     log,
     batchMax: limits.inboxBatchMax,
+    connectionMax: limits.inboxConnectionMax,
     leaseMs: limits.leaseMs,
     attemptsMax: limits.deliveryAttemptsMax,
     backoffMaxMs: limits.backoffMaxMs,
     onApplied: onMoved,
   };
+  const lanes = openInbox(inbox);
   const tail = createEventTail({
     db: pool,
     bus,
@@ -115,7 +118,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const statuses = { pool, connections, clock, leaseMs: limits.leaseMs, onApplied: onMoved };
   return {
     tail,
-    sync: {
+    sync: loggedSync(log, {
       adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
       setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
       syncItem: (caller, input) => syncItem(operations, caller, input),
@@ -129,9 +132,9 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       events: tail,
-    },
-    tasks: createTasks(options, operations, inbox, ending.signal),
-    ...createWork(options, inbox, ending, async () => {
+    }),
+    tasks: createTasks(options, operations, inbox.onApplied, lanes, ending.signal),
+    ...createWork(options, openIntake(options, inbox, tail), lanes, ending, async () => {
       await applyWaiting(mapping, null);
       await sweepOperations(operations);
     }),
@@ -147,7 +150,8 @@ function ofSubject(work: (subject: string) => Promise<unknown>): Task {
 function createTasks(
   options: SyncEngineOptions,
   operations: OperationsOptions,
-  inbox: InboxOptions,
+  onApplied: InboxOptions['onApplied'],
+  inbox: Lanes,
   signal: AbortSignal,
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, newId } = options;
@@ -173,43 +177,49 @@ function createTasks(
     batchMax: limits.pushBatchMax,
   };
   const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
-  const poll = { db, connections, clock, log, intervalMs, overlapMs, leaseMs, onApplied: inbox.onApplied };
+  const poll = { db, connections, clock, log, intervalMs, overlapMs, leaseMs, onApplied };
   return {
     push: ofSubject((id) => pushConnection(push, id)),
     verify: ofSubject(async (id) => {
       if ((await verifyConnection(verify, id)) > 0) options.wakeUps.push([id]);
     }),
     poll: ofSubject((id) => pollConnection(poll, id)),
-    inbox: () => workOffInbox(inbox),
+    inbox: inbox.look,
     job: ofSubject((id) => advanceJob(operations, id)),
   };
 }
 
+function openIntake(options: SyncEngineOptions, inbox: InboxOptions, tail: EventTail): Intake {
+  const { bus, intake, limits, log, wakeUps } = options;
+  return createIntake({
+    connections: intake,
+    // One may wait for a connection behind another's moment; more would let a marketplace wait.
+    atOnceMax: intake.options.max * 2,
+    ownMax: limits.inboxOwnMax,
+    inbox,
+    tail,
+    log,
+    onApplied(effect) {
+      bus.publishToOthers('log');
+      wakeUps.push(effect.connectionIds);
+    },
+    onUntold: () => bus.publish('log'),
+    onWaiting: wakeUps.inbox,
+  });
+}
+
 function createWork(
   options: SyncEngineOptions,
-  inbox: InboxOptions,
+  intake: Intake,
+  inbox: Lanes,
   ending: AbortController,
   sweep: () => Promise<unknown>,
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
-  const own = new Set<Promise<void>>();
   let supervisor: { stop(): Promise<void> } | undefined;
 
-  function carryOut(delivery: Delivery, channel: ConnectedChannel): void {
-    const work = processDelivery(inbox, delivery, channel)
-      .catch((error: unknown) => log.error({ error, eventId: delivery.id }, 'delivery not processed'))
-      .finally(() => own.delete(work));
-    own.add(work);
-  }
-
   return {
-    async receive(delivery, channel) {
-      const keeps = supervisor !== undefined && own.size < limits.inboxOwnMax;
-      const stored = await storeDelivery(options.pool, delivery, keeps ? limits.leaseMs : null);
-      if (stored === null) return;
-      if (keeps) carryOut(stored, channel);
-      else wakeUps.inbox();
-    },
+    receive: (delivery, channel) => intake.receive(delivery, channel, supervisor !== undefined),
     startWork() {
       supervisor ??= startSupervisor({
         ...limits,
@@ -225,7 +235,7 @@ function createWork(
       supervisor = undefined;
       ending.abort();
       await stopping?.stop();
-      await Promise.all(own);
+      await Promise.all([intake.idle(), inbox.idle()]);
     },
   };
 }

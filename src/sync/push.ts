@@ -16,6 +16,7 @@ import {
   settle,
   type WriteNumber,
 } from './pushSql.ts';
+import { connectionErrors } from './writeErrors.ts';
 
 export type PushOptions = {
   /** Ends the work after the listings under way. */
@@ -98,7 +99,7 @@ async function pushBatch(
     const calls = callsOf(connector, part).values();
     const lane = async (): Promise<void> => {
       for (const call of calls) {
-        const written = await writeCall(options, connector, call, owner);
+        const written = await writeCall(options, connector, call, owner, errors);
         answered ||= written.some(({ write }) => write !== null && answers.has(write.state));
         await settle(options.db, owner, written);
       }
@@ -202,6 +203,7 @@ async function writeCall(
   connector: Connector,
   part: readonly Planned[],
   owner: string,
+  errors: ChannelError[],
 ): Promise<readonly PushOutcome[]> {
   const allowed = await recordWrites(
     options.db,
@@ -224,6 +226,7 @@ async function writeCall(
     key,
   }));
   const results = writes.length === 0 ? [] : await connector.setStock(writes);
+  errors.push(...connectionErrors(results));
   return part.map((planned) => {
     const index = sendable.indexOf(planned);
     // A newer number has been sent meanwhile: ours is obsolete, and the newer claim answers for the listing.

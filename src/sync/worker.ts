@@ -25,7 +25,7 @@ export type WorkerOptions = {
  * Runs of one task on one subject at the same time. A marketplace that does not answer then keeps only these from the others, and still a
  * lowering write can pass a slow one.
  */
-const runsMax: Readonly<Record<TaskName, number>> = { push: 2, verify: 1, poll: 1, inbox: 3, job: 1 };
+const runsMax: Readonly<Record<TaskName, number>> = { push: 2, verify: 1, poll: 1, inbox: 1, job: 1 };
 
 /** A wake-up that comes while all runs are taken is kept: one of them then looks once more. */
 function createRuns(): (name: TaskName, subject: string | null, work: () => Promise<void>) => Promise<void> {
