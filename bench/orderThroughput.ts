@@ -111,6 +111,7 @@ async function openProduct(database: Database, connection: ShopConnection): Prom
     clock: systemClock,
     log,
     batchMax: 20,
+    connectionMax: 20,
     leaseMs: 60_000,
     attemptsMax: 20,
     backoffMaxMs: 300_000,

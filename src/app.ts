@@ -117,6 +117,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   });
   const engine = createSyncEngine({
     pool: database.pool,
+    intake: database.intake,
     bus,
     wakeUps,
     connections,

@@ -13,7 +13,7 @@ export const limits = {
     'connections',
     20,
     [4, 500],
-    'Connections of one process to PostgreSQL, beside up to ten for the job queue.',
+    'Connections of one process to PostgreSQL, beside up to ten for the job queue and eight for webhooks.',
   ),
   databaseConnectionTimeoutMs: integer(
     'DATABASE_CONNECTION_TIMEOUT_MS',

@@ -1,6 +1,6 @@
 /** The doors to PostgreSQL: a pool for SQL (all writes, hot reads), Prisma for the API's reads on the same connections, and a few for the job queue. */
 import { PrismaPg } from '@prisma/adapter-pg';
-import { Pool, type PoolClient } from 'pg';
+import { Pool, type PoolClient, type PoolConfig } from 'pg';
 import { PrismaClient } from '../.generated/prisma/client.ts';
 import { withRetry } from './dbErrors.ts';
 
@@ -12,6 +12,11 @@ export type Database = {
    * PostgreSQL costs a moment, and every order is spared waiting behind commits that mean nothing by themselves.
    */
   readonly queue: Pool;
+  /**
+   * For what a marketplace has just delivered. No statement waits long for a lock here, statements are sent one behind the other without waiting for
+   * answers, and their plans are made once a connection.
+   */
+  readonly intake: Pool;
   close(): Promise<void>;
 };
 
@@ -32,24 +37,42 @@ export type DatabaseOptions = {
 const queueConnectionsMax = 10;
 /** The queue's library treats a connection that comes late as a fault of its own and gives up; it had better wait. */
 const noTimeout = 0;
+/** Orders applied as they come in; what comes beyond is stored for the inbox. */
+export const intakeConnectionsMax = 8;
+/** A marketplace waits for the answer meanwhile, and gives up after seconds. */
+const intakeLockTimeoutMs = 250;
+/** A shop that sells once in a while should not pay for a new connection, with its plans still to be made, at every sale. */
+const intakeIdleMs = 600_000;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options, options.poolMax, '');
   const queueOptions = { ...options, connectionTimeoutMs: noTimeout };
   const queue = openPool(queueOptions, queueConnectionsMax, ' -c synchronous_commit=off');
+  const intake = openPool(
+    options,
+    intakeConnectionsMax,
+    ` -c lock_timeout=${intakeLockTimeoutMs} -c plan_cache_mode=force_generic_plan`,
+    { pipeline: true, idleTimeoutMillis: intakeIdleMs },
+  );
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
     pool,
     prisma,
     queue,
+    intake,
     async close() {
       await prisma.$disconnect();
-      await Promise.all([pool.end(), queue.end()]);
+      await Promise.all([pool.end(), queue.end(), intake.end()]);
     },
   };
 }
 
-function openPool(options: DatabaseOptions, max: number, settings: string): Pool {
+function openPool(
+  options: DatabaseOptions,
+  max: number,
+  settings: string,
+  more: Pick<PoolConfig, 'pipeline' | 'idleTimeoutMillis'> = {},
+): Pool {
   const pool = new Pool({
     connectionString: options.url,
     max,
@@ -58,6 +81,7 @@ function openPool(options: DatabaseOptions, max: number, settings: string): Pool
     idle_in_transaction_session_timeout: options.statementTimeoutMs,
     application_name: options.applicationName,
     options: `-c timezone=UTC${settings}`,
+    ...more,
   });
   // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
   const onError = (error: Error & { client?: unknown }): void => {

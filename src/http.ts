@@ -14,7 +14,11 @@ export type HttpOptions = Omit<GraphqlHandlerOptions, 'path'> & {
   /** Longest run of all checks, in milliseconds. */
   readonly checkTimeoutMs: number;
   /** Answers everything below `/webhooks/`. */
-  readonly webhooks: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly webhooks: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    correlationId: string,
+  ) => Promise<void>;
   /** Longest wait for all headers of a request, in milliseconds. */
   readonly headersTimeoutMs: number;
   /** Longest wait for a whole request to arrive, in milliseconds. */
@@ -98,7 +102,7 @@ export function createHttpServer(options: HttpOptions): HttpServer {
   ): Promise<void> {
     const [path = '/'] = (request.url ?? '/').split('?');
     if (path === graphqlPath) return graphql(request, response, correlationId);
-    if (path.startsWith('/webhooks/')) return options.webhooks(request, response);
+    if (path.startsWith('/webhooks/')) return options.webhooks(request, response, correlationId);
     const page = pages.get(path);
     if (!page) return send(response, 404, 'text/plain', 'There is nothing here.\n');
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -9,11 +9,13 @@ export type LogLevel = (typeof logLevels)[number];
 /** The ids that let one sale be followed from the webhook to the last channel write. */
 export type Correlation = {
   readonly accountId?: string;
+  readonly alertId?: string;
   readonly connectionId?: string;
   readonly eventId?: string;
   readonly itemId?: string;
   readonly jobId?: string;
   readonly listingId?: string;
+  readonly movementId?: string | null;
   readonly operationId?: string;
   readonly orderId?: string;
   readonly requestId?: string;

@@ -26,7 +26,7 @@ const believedMs = 1_000;
 
 export function createWebhookHandler(options: WebhookOptions) {
   const open = believingOpen(options.connections);
-  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  return async (request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
     const url = new URL(request.url ?? '/', options.publicUrl);
     const [, platform, connectionId] = pathShape.exec(url.pathname) ?? [];
     if (connectionId === undefined || !platforms.some((known) => known === platform))
@@ -55,12 +55,12 @@ export function createWebhookHandler(options: WebhookOptions) {
       case 'challenge':
         return answer(response, 200, receipt.contentType, receipt.body);
       case 'refused':
-        options.log.warn({ connectionId, platform, reason: receipt.reason }, 'webhook refused');
+        options.log.warn({ requestId, connectionId, platform, reason: receipt.reason }, 'webhook refused');
         return answer(response, receipt.status);
       case 'verified': {
         const { deliveryId, topic } = receipt;
-        const delivery = { accountId: connection.accountId, connectionId, deliveryId, topic, body };
-        await options.receive(delivery, channel);
+        const { accountId } = connection;
+        await options.receive({ accountId, connectionId, deliveryId, topic, body, requestId }, channel);
         return answer(response, 204);
       }
     }

@@ -247,6 +247,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       clock: systemClock,
       log: silentLog(),
       batchMax: 50,
+      connectionMax: 50,
       leaseMs: 60_000,
       attemptsMax: 5,
       backoffMaxMs: 1_000,

@@ -88,9 +88,10 @@ export type StockWriteResult =
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }
   /** No answer: the write may or may not have happened. Both numbers stay possible until read back. */
-  | { readonly kind: 'unknown'; readonly reason: string }
-  /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. */
-  | { readonly kind: 'deferred'; readonly reason: string; readonly retryAfterMs: number };
+  | { readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode }
+  /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. `error`, here and above: the failure behind it. */
+  | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
+type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };
 
 /** One row of a channel's catalogue, as found by a full scan. */
 export type CatalogueEntry = {
@@ -266,7 +267,6 @@ export type ChannelErrorCode =
   | 'unavailable'
   /** No answer within the deadline. */
   | 'timeout'
-  /** The connection failed. */
   | 'network'
   /** The channel refused the request as wrong. */
   | 'rejected'

@@ -130,15 +130,15 @@ export async function precedingCall<T>(call: Promise<T>): Promise<T> {
 /** What a failed call means for one stock write. Anything that may have been applied is `unknown`, never `deferred`. */
 export function stockWriteFailure(error: unknown): StockWriteResult {
   if (!(error instanceof ChannelError)) throw error;
-  if (error.maybeApplied) return { kind: 'unknown', reason: error.message };
+  const why = { reason: error.message, error: error.code };
+  if (error.maybeApplied) return { kind: 'unknown', ...why };
   // The channel took the request and answered what nobody can read: it may have done it.
-  if (error.code === 'invalid_response' && !error.neverSent)
-    return { kind: 'unknown', reason: error.message };
+  if (error.code === 'invalid_response' && !error.neverSent) return { kind: 'unknown', ...why };
   if (refusals.has(error.code)) {
     return { kind: 'rejected', code: error.code, message: error.message, raw: error.raw };
   }
   const retryAfterMs = error.retryAfterMs ?? (slowToMend.has(error.code) ? 60_000 : 1_000);
-  return { kind: 'deferred', reason: error.message, retryAfterMs };
+  return { kind: 'deferred', ...why, retryAfterMs };
 }
 
 const refusals = new Set<ChannelErrorCode>(['rejected', 'forbidden', 'not_found']);

@@ -6,6 +6,8 @@ export type WakeUp = 'log';
 
 export interface Bus {
   publish(wakeUp: WakeUp): void;
+  /** For whoever has brought this process up to date by itself. */
+  publishToOthers(wakeUp: WakeUp): void;
   /** Answers the function that ends the subscription. */
   subscribe(wakeUp: WakeUp, listener: () => void): () => void;
   close(): Promise<void>;
@@ -17,6 +19,7 @@ export function createLocalBus(): Bus {
     publish(wakeUp) {
       for (const listener of listeners.get(wakeUp) ?? []) listener();
     },
+    publishToOthers: () => undefined,
     subscribe(wakeUp, listener) {
       const set = listeners.get(wakeUp) ?? new Set();
       listeners.set(wakeUp, set.add(listener));
@@ -38,12 +41,16 @@ export function createRedisBus(redis: Redis, onError: (error: Error) => void): B
   });
   // On every connection anew: a subscription asked for while Redis was away is given up after some attempts.
   subscriber.on('ready', () => void subscriber.subscribe(`${channel}log`).catch(onError));
+  const publishToOthers = (wakeUp: WakeUp): void => {
+    // While Redis is away nothing is queued: the other processes find out by their own look.
+    if (redis.status === 'ready') redis.publish(channel + wakeUp, origin).catch(onError);
+  };
   return {
     publish(wakeUp) {
       local.publish(wakeUp);
-      // While Redis is away nothing is queued: the other processes find out by their own look.
-      if (redis.status === 'ready') redis.publish(channel + wakeUp, origin).catch(onError);
+      publishToOthers(wakeUp);
     },
+    publishToOthers,
     subscribe: local.subscribe,
     close() {
       subscriber.disconnect();

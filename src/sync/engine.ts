@@ -2,51 +2,32 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { acknowledgeAlert, settleItemAlerts, sweepAlerts } from './alerts.ts';
+import { acknowledgeAlert, sweepAlerts } from './alerts.ts';
 import { approveBlast } from './blast.ts';
 import type { Bus } from './bus.ts';
-import { ordersConsidered } from './conflictEvidence.ts';
 import { setConflictPolicy } from './conflictPolicy.ts';
 import { resolveConflicts } from './conflictResolution.ts';
-import { storeConflict } from './conflicts.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
-import { quantityConflict } from './core/conflicts.ts';
+import { createTasks, readOptions } from './engineTasks.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
-import {
-  type Delivery,
-  type InboxOptions,
-  type NewDelivery,
-  processDelivery,
-  storeDelivery,
-  workOffInbox,
-} from './inbox.ts';
+import { type InboxOptions, type NewDelivery, openInbox } from './inbox.ts';
 import { createInsights } from './insights.ts';
+import { createIntake, type Intake } from './intake.ts';
+import type { Lanes } from './lanes.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
-import { measureSettled } from './measures.ts';
-import {
-  advanceJob,
-  type OperationsOptions,
-  settleOperations,
-  sweepOperations,
-  syncAll,
-  syncItem,
-} from './operations.ts';
+import { type OperationsOptions, sweepOperations, syncAll, syncItem } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
 import { setPlanEntries } from './planEntries.ts';
 import type { PlanOptions } from './planSql.ts';
 import { applyPlan, createPlan, expirePlans, undoPlan } from './plans.ts';
-import { workOnPlan } from './planWork.ts';
-import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
 import { setItemPrice } from './prices.ts';
 import { resumeEscrow, setProtection } from './protection.ts';
-import { type PushOptions, pushConnection } from './push.ts';
-import { decisionOptions } from './pushRun.ts';
-import type { ReadingOptions } from './readings.ts';
-import { type ReadOptions, readConnection, readNew, takeShown } from './reads.ts';
+import { readNew, takeShown } from './reads.ts';
 import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
+import { loggedSync } from './syncLog.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
 export type SyncLimits = {
@@ -64,7 +45,10 @@ export type SyncLimits = {
   readonly housekeepingIntervalMs: number;
   readonly alertIntervalMs: number;
   readonly pushBatchMax: number;
+  /** Deliveries that one process carries out at once. */
   readonly inboxBatchMax: number;
+  /** Of those, deliveries of one connection. */
+  readonly inboxConnectionMax: number;
   /** Deliveries that the process which stored them works off itself at the same time. */
   readonly inboxOwnMax: number;
   readonly deliveryAttemptsMax: number;
@@ -79,6 +63,8 @@ export type SyncLimits = {
 
 export type SyncEngineOptions = {
   readonly pool: pg.Pool;
+  /** Connections of their own for what is delivered: see `Database.intake`. */
+  readonly intake: pg.Pool;
   readonly bus: Bus;
   readonly wakeUps: WakeUps;
   readonly connections: Connections;
@@ -131,6 +117,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     clock,
     log,
     batchMax: limits.inboxBatchMax,
+    connectionMax: limits.inboxConnectionMax,
     leaseMs: limits.leaseMs,
     attemptsMax: limits.deliveryAttemptsMax,
     backoffMaxMs: limits.backoffMaxMs,
@@ -139,6 +126,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       if ((await takeShown(readOptions(options), channel, shown)) > 0) wakeUps.push([channel.connection.id]);
     },
   };
+  const lanes = openInbox(inbox);
   const tail = createEventTail({
     db: pool,
     bus,
@@ -151,7 +139,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const statuses = { pool, connections, clock, leaseMs: limits.leaseMs, onApplied: onMoved };
   return {
     tail,
-    sync: {
+    sync: loggedSync(log, {
       adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
       setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
       syncItem: (caller, input) => syncItem(operations, caller, input),
@@ -185,10 +173,16 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       mapSku: (caller, input) => mapSku(mapping, caller, input),
       ...createInsights(options),
       events: tail,
-    },
+    }),
     readNew: (connectionId) => readNew(readOptions(options), connectionId),
-    tasks: createTasks(options, operations, inbox, plans, ending.signal),
-    ...createWork(options, inbox, ending, {
+    tasks: createTasks(options, {
+      operations,
+      onApplied: onMoved,
+      inbox: lanes,
+      plans,
+      signal: ending.signal,
+    }),
+    ...createWork(options, openIntake(options, inbox, tail), lanes, ending, {
       async sweep() {
         await applyWaiting(mapping, null);
         await sweepOperations(operations);
@@ -201,132 +195,37 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   };
 }
 
-function ofSubject(work: (subject: string) => Promise<unknown>): Task {
-  return async (subject) => {
-    if (subject !== null) await work(subject);
-  };
-}
-
-function createTasks(
-  options: SyncEngineOptions,
-  operations: OperationsOptions,
-  inbox: InboxOptions,
-  plans: PlanOptions,
-  signal: AbortSignal,
-): Readonly<Record<TaskName, Task>> {
-  const { pool: db, clock, connections, limits, log, newId } = options;
-  const { leaseMs } = limits;
-  const onSettled = async (itemIds: readonly string[]) => {
-    await settleOperations(operations, itemIds);
-    await measureSettled(db, itemIds);
-    if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
-  };
-  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
-  const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied: inbox.onApplied };
-  const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
-  const push: PushOptions = {
-    ...limits,
-    signal,
-    db,
-    connections,
-    clock,
-    newId,
+function openIntake(options: SyncEngineOptions, inbox: InboxOptions, tail: EventTail): Intake {
+  const { bus, intake, limits, log, wakeUps } = options;
+  return createIntake({
+    connections: intake,
+    // One may wait for a connection behind another's moment; more would let a marketplace wait.
+    atOnceMax: intake.options.max * 2,
+    ownMax: limits.inboxOwnMax,
+    inbox,
+    tail,
     log,
-    batchMax: limits.pushBatchMax,
-    readings,
-    fetching,
-    onSettled,
-  };
-  const read = readOptions(options);
-  const poll = { ...fetching, connections, intervalMs };
-  return {
-    push: ofSubject((id) => pushConnection(push, id)),
-    read: ofSubject(async (id) => {
-      if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
-    }),
-    poll: ofSubject((id) => pollConnection(poll, id)),
-    inbox: () => workOffInbox(inbox),
-    job: ofSubject((id) => advanceJob(operations, id)),
-    plan: ofSubject((id) => workOnPlan(plans, id)),
-  };
-}
-
-function readOptions(options: SyncEngineOptions): ReadOptions {
-  const { pool: db, connections, limits, newId } = options;
-  return {
-    db,
-    connections,
-    batchMax: limits.pushBatchMax,
-    intervalMs: limits.verifyIntervalMs,
-    readings: (channel) => readingOptions(options, channel),
-    decisions: (channel) => decisionOptions({ ...limits, newId }, channel),
-  };
-}
-
-function readingOptions(
-  options: SyncEngineOptions,
-  { connection, connector }: ConnectedChannel,
-): ReadingOptions {
-  const { pool: db, bus, clock, limits, wakeUps } = options;
-  return {
-    context: {
-      db,
-      now: clock.now,
-      connectionId: connection.id,
-      capabilities: connector.capabilities,
-      callMaxMs: limits.callMaxMs,
-      pace: limits,
-      async onProven(client, { listing, before, proof }, now) {
-        const { accountId, itemId, listingId } = listing;
-        if (itemId === null) return [];
-        const conflict = quantityConflict(before, proof, now);
-        const stored = await storeConflict(client, {
-          accountId,
-          itemId,
-          listingId,
-          conflict,
-          ordersConsidered: ordersConsidered(before),
-        });
-        return stored.effect.connectionIds;
-      },
+    onApplied(effect) {
+      bus.publishToOthers('log');
+      wakeUps.push(effect.connectionIds);
     },
-    async onUnexplained() {
-      await askForOrders(db, connection.id);
-      wakeUps.poll([connection.id]);
-    },
-    onConcerned(connectionIds) {
-      if (connectionIds.length === 0) return;
-      wakeUps.push(connectionIds);
-      bus.publish('log');
-    },
-  };
+    onUntold: () => bus.publish('log'),
+    onWaiting: wakeUps.inbox,
+  });
 }
 
 function createWork(
   options: SyncEngineOptions,
-  inbox: InboxOptions,
+  intake: Intake,
+  inbox: Lanes,
   ending: AbortController,
   sweeps: { readonly sweep: () => Promise<unknown>; readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
-  const own = new Set<Promise<void>>();
   let supervisor: { stop(): Promise<void> } | undefined;
 
-  function carryOut(delivery: Delivery, channel: ConnectedChannel): void {
-    const work = processDelivery(inbox, delivery, channel)
-      .catch((error: unknown) => log.error({ error, eventId: delivery.id }, 'delivery not processed'))
-      .finally(() => own.delete(work));
-    own.add(work);
-  }
-
   return {
-    async receive(delivery, channel) {
-      const keeps = supervisor !== undefined && own.size < limits.inboxOwnMax;
-      const stored = await storeDelivery(options.pool, delivery, keeps ? limits.leaseMs : null);
-      if (stored === null) return;
-      if (keeps) carryOut(stored, channel);
-      else wakeUps.inbox();
-    },
+    receive: (delivery, channel) => intake.receive(delivery, channel, supervisor !== undefined),
     startWork() {
       supervisor ??= startSupervisor({
         ...limits,
@@ -343,7 +242,7 @@ function createWork(
       supervisor = undefined;
       ending.abort();
       await stopping?.stop();
-      await Promise.all(own);
+      await Promise.all([intake.idle(), inbox.idle()]);
     },
   };
 }

@@ -46,6 +46,27 @@ export async function logState(db: Queryable): Promise<LogState> {
 const columns = 'id, xid::text, account_id, topic, subject_id, item_seq, payload, created_at';
 
 /**
+ * What became visible is found by `xid`: there is little of it, however long the log. Planned without the numbers, the planner must not hope to meet
+ * it on the way through the log in the order of `id`, hence the fence, and must know that it is little, hence the second bound, which every visible
+ * transaction is within. Further pages begin where the last one ended, and go on in that order.
+ */
+function pageSql(first: boolean, scope: LogScope): string {
+  const upTo = 'coalesce($2::pg_snapshot, pg_current_snapshot())';
+  return `
+      WITH bounds AS MATERIALIZED (SELECT ${upTo} AS up_to, pruned FROM event_log)
+      SELECT bounds.up_to::text, bounds.pruned, page.* FROM bounds LEFT JOIN LATERAL (
+        SELECT ${columns} FROM (
+          SELECT * FROM events
+           WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND xid < pg_snapshot_xmax(${upTo})
+             AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot) AND pg_visible_in_snapshot(xid, bounds.up_to) AND id > $3
+             ${scope === null ? '' : 'AND account_id = $5 AND topic = $6::event_topic'}
+           ${first ? 'OFFSET 0' : ''}
+        ) fresh
+         ORDER BY id LIMIT $4
+      ) page ON true`;
+}
+
+/**
  * The next page after `from`, at most `limit` events. One statement: what it sees, the snapshot it reports and how far retention has removed
  * are of the same moment.
  */
@@ -55,17 +76,10 @@ export async function readLog(
   scope: LogScope,
   limit: number,
 ): Promise<LogPage> {
+  const first = from.id === 0n;
   const { rows } = await db.query<EventRow & { up_to: string; pruned: string | null; id: string | null }>({
-    name: scope === null ? 'log-read-all' : 'log-read-topic',
-    text: `
-      WITH bounds AS MATERIALIZED (SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS up_to, pruned FROM event_log)
-      SELECT bounds.up_to::text, bounds.pruned, page.* FROM bounds LEFT JOIN LATERAL (
-        SELECT ${columns} FROM events
-         WHERE xid >= pg_snapshot_xmin($1::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::pg_snapshot)
-           AND pg_visible_in_snapshot(xid, bounds.up_to) AND id > $3
-           ${scope === null ? '' : 'AND account_id = $5 AND topic = $6::event_topic'}
-         ORDER BY id LIMIT $4
-      ) page ON true`,
+    name: `log-${first ? 'read' : 'read-on'}-${scope === null ? 'all' : 'topic'}`,
+    text: pageSql(first, scope),
     values: [
       from.base.text,
       from.upTo?.text ?? null,

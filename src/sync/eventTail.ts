@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db.ts';
 import type { Bus } from './bus.ts';
 import { decodeCursor, encodeCursor, includes, isVisible, type Position, positionAt } from './eventCursor.ts';
-import { adoptRestoredLog, logState, readLog } from './eventLog.ts';
+import { adoptRestoredLog, type LogPage, logState, readLog } from './eventLog.ts';
 import { createMailbox, type Mailbox } from './eventMailbox.ts';
 import {
   type Envelope,
@@ -30,9 +30,16 @@ export type EventTail = EventStream & {
   /** Resolves when the tail stands at the present end of the log. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /**
+   * Reads on over this connection, right behind what was sent on it before, which spares whoever has just written a second way there and back. True
+   * when everything committed by then has been told; false leaves it to the next wake-up. Never throws.
+   */
+  lookOver(connection: Queryable): Promise<boolean>;
 };
 
 const pageMax = 500;
+/** Looks over others' connections at the same time; in a rush one reading of the tail's own serves many. */
+const looksMax = 4;
 
 export function createEventTail(options: EventTailOptions): EventTail {
   const { db, bus, clock } = options;
@@ -41,22 +48,52 @@ export function createEventTail(options: EventTailOptions): EventTail {
   const news = createSignal();
   let position: Position | undefined;
   let running: Promise<void> = Promise.resolve();
+  let looks = 0;
 
   async function follow(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        const page = await readLog(db, at(), null, pageMax);
-        // Retention has overtaken this process: each subscriber finds out in the log what that means for it.
-        if (page.lost !== null) everybodyFallsBehind();
-        dispatch(page.events);
-        position = page.next;
-        if (page.atEnd) await news.wait(clock, options.lookIntervalMs);
+        const from = at();
+        const page = await readLog(db, from, null, pageMax);
+        if (accept(from, page)) await news.wait(clock, options.lookIntervalMs);
       } catch (error) {
         if (stopping.signal.aborted) return;
         options.onError(error);
         await clock.sleep(options.lookIntervalMs, stopping.signal);
       }
     }
+  }
+
+  async function lookOver(connection: Queryable): Promise<boolean> {
+    if (position === undefined || position.upTo !== null || looks >= looksMax) return false;
+    looks += 1;
+    const from = position;
+    // Its writer has an answer of its own; what went wrong with the reading shows at the tail's own.
+    const page = await readLog(connection, from, null, pageMax).catch(() => null);
+    looks -= 1;
+    return page !== null && !stopping.signal.aborted && accept(from, page);
+  }
+
+  /**
+   * Tells a page and moves on to its end. Several readings may be under way at once: what another has told meanwhile is left out, and a page that
+   * is older than what has been told is of no use. True when everything that the page's moment could see has been told.
+   */
+  function accept(from: Position, page: LogPage): boolean {
+    // Retention has overtaken this process: each subscriber finds out in the log what that means for it.
+    if (page.lost !== null) everybodyFallsBehind();
+    const live = at();
+    if (live === from) {
+      dispatch(page.events);
+      position = page.next;
+      return page.atEnd;
+    }
+    if (!page.atEnd || live.upTo !== null) return false;
+    if (!includes(page.next.base, live.base)) return true;
+    dispatch(
+      page.events.filter(({ xid }) => !isVisible(live.base, xid)).map((event) => onto(live.base, event)),
+    );
+    position = page.next;
+    return true;
   }
 
   function dispatch(events: readonly LogEvent[]): void {
@@ -177,6 +214,7 @@ export function createEventTail(options: EventTailOptions): EventTail {
 
   return {
     subscribe,
+    lookOver,
     async oldestCursor() {
       const { epoch, pruned, now } = await logState(db);
       return encodeCursor(
@@ -196,6 +234,11 @@ export function createEventTail(options: EventTailOptions): EventTail {
       await running;
     },
   };
+}
+
+/** Resuming after it must not tell again what lies between where its page began and `base`. */
+function onto(base: Position['base'], event: LogEvent): LogEvent {
+  return { ...event, cursor: encodeCursor({ ...decodeCursor(event.cursor), base }) };
 }
 
 type Opening = { readonly position: Position; readonly replay: boolean; readonly gap: Envelope | null };

@@ -4,6 +4,7 @@ import { ChannelError, type ChannelMessage, type Order } from '../connectors/con
 import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
+import { createLanes, type Lanes } from './lanes.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type InboxOptions = {
@@ -13,7 +14,10 @@ export type InboxOptions = {
   readonly connections: Connections;
   readonly clock: Clock;
   readonly log: Log;
+  /** Deliveries carried out at once by one process. */
   readonly batchMax: number;
+  /** Of those, deliveries of one connection: a channel that does not answer holds up no more. */
+  readonly connectionMax: number;
   /** Longer than the longest channel call; after it another worker may take the delivery. */
   readonly leaseMs: number;
   /** After so many attempts a delivery is set aside as failed, for a person to look at and replay. */
@@ -32,6 +36,8 @@ export type Delivery = {
   readonly topic: string;
   readonly body: Buffer;
   readonly attempts: number;
+  /** Of the request that brought it, where this process has taken it in. */
+  readonly requestId?: string | undefined;
 };
 
 export type NewDelivery = {
@@ -40,6 +46,8 @@ export type NewDelivery = {
   readonly deliveryId: string;
   readonly topic: string;
   readonly body: Buffer;
+  /** For the log lines of what follows from it. */
+  readonly requestId?: string | undefined;
 };
 
 /**
@@ -67,34 +75,59 @@ export async function storeDelivery(
   });
   const [row] = rows;
   if (row === undefined) return null;
-  const { connectionId, topic, body } = delivery;
-  return { id: row.id, connectionId, topic, body, attempts: 1 };
+  const { connectionId, topic, body, requestId } = delivery;
+  return { id: row.id, connectionId, topic, body, attempts: 1, requestId };
 }
 
+/**
+ * Each connection's oldest, never more of one than leaves it within its share; where there is no room for all, those go first whose connection has
+ * least under way.
+ */
 const claimSql = `
-WITH picked AS (
-  SELECT id FROM webhook_deliveries
-   WHERE status = 'pending' AND not_before <= now() AND (leased_until IS NULL OR leased_until < now())
-   ORDER BY not_before, id LIMIT $1 FOR UPDATE SKIP LOCKED
+WITH RECURSIVE shop AS (
+  (SELECT connection_id FROM webhook_deliveries WHERE status = 'pending' ORDER BY connection_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT connection_id FROM webhook_deliveries WHERE status = 'pending' AND connection_id > shop.connection_id ORDER BY connection_id LIMIT 1)
+    FROM shop WHERE shop.connection_id IS NOT NULL
+),
+picked AS (
+  SELECT waiting.id
+    FROM shop
+    LEFT JOIN unnest($3::uuid[], $4::int[]) AS held (connection_id, deliveries) ON held.connection_id = shop.connection_id
+   CROSS JOIN LATERAL (
+     SELECT id, not_before FROM webhook_deliveries
+      WHERE connection_id = shop.connection_id AND status = 'pending' AND not_before <= now() AND (leased_until IS NULL OR leased_until < now())
+      ORDER BY not_before, id LIMIT greatest(least($5 - coalesce(held.deliveries, 0), $1), 0) FOR UPDATE SKIP LOCKED
+   ) waiting
+   ORDER BY coalesce(held.deliveries, 0) + row_number() OVER (PARTITION BY shop.connection_id ORDER BY waiting.not_before, waiting.id),
+            waiting.not_before, waiting.id
+   LIMIT $1
 )
 UPDATE webhook_deliveries delivery SET leased_until = now() + $2 * interval '1 ms', attempts = attempts + 1
   FROM picked WHERE delivery.id = picked.id
 RETURNING delivery.id, delivery.connection_id AS "connectionId", delivery.topic, delivery.body, delivery.attempts`;
 
-/** Works off everything that is due. Safe to run any number of times at once, in any number of processes. */
+/** The inbox of one process. Any number of processes may work on one inbox at once. */
+export function openInbox(options: InboxOptions): Lanes {
+  return createLanes<Delivery>({
+    signal: options.signal,
+    max: options.batchMax,
+    async claim(limit, underWay) {
+      const held = [[...underWay.keys()], [...underWay.values()]];
+      const values = [limit, options.leaseMs, ...held, options.connectionMax];
+      return (await options.db.query<Delivery>({ name: 'inbox-claim', text: claimSql, values })).rows;
+    },
+    subjectOf: ({ connectionId }) => connectionId,
+    carryOut: (delivery) => processDelivery(options, delivery),
+    onError: (error) => options.log.error({ error }, 'the inbox could not be worked off'),
+  });
+}
+
+/** Works off everything that is due and waits for the end of it. */
 export async function workOffInbox(options: InboxOptions): Promise<void> {
-  const claim = async (limit: number): Promise<readonly Delivery[]> => {
-    if (options.signal?.aborted === true) return [];
-    const values = [limit, options.leaseMs];
-    return (await options.db.query<Delivery>({ name: 'inbox-claim', text: claimSql, values })).rows;
-  };
-  // Each lane goes on by itself: a channel that does not answer holds up its own deliveries and no others.
-  const lane = async (first: Delivery): Promise<void> => {
-    for (let next: Delivery | undefined = first; next !== undefined; [next] = await claim(1)) {
-      await processDelivery(options, next);
-    }
-  };
-  await Promise.all((await claim(options.batchMax)).map(lane));
+  const inbox = openInbox(options);
+  await inbox.look();
+  await inbox.idle();
 }
 
 /**
@@ -114,7 +147,7 @@ export async function processDelivery(
     for (const [index, message] of messages.entries()) {
       // The statement that applies the last order also closes the delivery: both happen or neither.
       const closes = index === messages.length - 1;
-      const result = await carryOut(options, channel, closes ? delivery.id : null, message);
+      const result = await carryOut(options, channel, delivery, closes, message);
       if (result.closed) return;
       if (result.note !== null) notes.push(result.note);
     }
@@ -129,10 +162,12 @@ type Carried = { readonly closed: boolean; readonly note: string | null };
 async function carryOut(
   options: InboxOptions,
   channel: ConnectedChannel,
-  deliveryId: string | null,
+  delivery: Delivery,
+  closes: boolean,
   message: ChannelMessage,
 ): Promise<Carried> {
   const { connection, connector } = channel;
+  const deliveryId = closes ? delivery.id : null;
   const apply = async (order: Order, observedAt: Date): Promise<Carried> => {
     const { accountId, id: connectionId, platform } = connection;
     const effect = await applyOrder(
@@ -142,10 +177,7 @@ async function carryOut(
     );
     if (effect.changed) {
       options.onApplied(effect);
-      options.log.info(
-        { orderId: effect.orderId, eventId: deliveryId, unmatched: effect.unmatchedLines },
-        'order applied',
-      );
+      logApplied(options.log, effect, delivery.id, delivery.requestId);
     }
     return { closed: deliveryId !== null, note: null };
   };
@@ -174,6 +206,15 @@ async function carryOut(
   }
 }
 
+export function logApplied(
+  log: Log,
+  { orderId, unmatchedLines }: OrderEffect,
+  eventId: string,
+  requestId: string | undefined,
+): void {
+  log.info({ requestId, orderId, eventId, unmatched: unmatchedLines }, 'order applied');
+}
+
 async function closeDelivery(options: InboxOptions, delivery: Delivery, note: string | null): Promise<void> {
   await options.db.query({
     name: 'inbox-close',
@@ -188,7 +229,7 @@ async function postpone(options: InboxOptions, delivery: Delivery, error: unknow
   const givenUp = delivery.attempts >= options.attemptsMax;
   const text = error instanceof ChannelError ? `${error.code}: ${error.message}` : String(error);
   options.log.warn(
-    { eventId: delivery.id, attempts: delivery.attempts, givenUp, error },
+    { requestId: delivery.requestId, eventId: delivery.id, attempts: delivery.attempts, givenUp, error },
     'delivery not processed',
   );
   if (error instanceof ChannelError) await options.connections.report(delivery.connectionId, error);

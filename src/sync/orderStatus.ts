@@ -129,6 +129,8 @@ async function tellChannel(
     return null;
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
+    // The seller is to see it where the connection is shown, too.
+    if (error.code === 'unauthorized') await options.connections.report(order.connection_id, error);
     return {
       ...refusal,
       message: `The channel did not take the shipment: ${error.message}`,

@@ -80,18 +80,22 @@ order_event AS (
   RETURNING 1
 ),`;
 
-const answerSql = `
+export const answerSql = `
 SELECT placed.id AS order_id, placed.revision, (SELECT count(*)::int FROM target WHERE item_id IS NULL) AS unmatched, effect.*,
        (SELECT count(*) FROM guard)
   FROM effect LEFT JOIN placed ON true`;
 
-const applySql = `
+/** Of a snapshot that a stored delivery brought, or none: the delivery is closed with it. */
+const closesDelivery = `
+  UPDATE webhook_deliveries SET status = 'processed', processed_at = now(), leased_until = NULL, error = NULL
+   WHERE id = $15 AND connection_id = $2`;
+
+/** The statement up to its answer. `delivery` changes one row of the inbox or none; `applies` says whether the snapshot is to be applied at all. */
+export const snapshotSql = (delivery: string, applies: string): string => `
 WITH seen AS (
   SELECT id, revision, content_hash FROM orders WHERE connection_id = $2 AND platform_order_id = $4
 ),
-delivery AS (
-  UPDATE webhook_deliveries SET status = 'processed', processed_at = now(), leased_until = NULL, error = NULL
-   WHERE id = $15 AND connection_id = $2
+delivery AS (${delivery}
   RETURNING id
 ),
 placed AS (
@@ -100,7 +104,7 @@ placed AS (
   SELECT $1, $2, $3::platform, $4, $5::order_status, $5::order_status, $6, $7::bigint, $8,
          (SELECT coalesce(sum(ordered), 0)::int FROM incoming_lines($9::jsonb)),
          $10::jsonb, $11::timestamptz, $12::timestamptz, $13::timestamptz, $14
-   WHERE NOT EXISTS (SELECT FROM seen WHERE content_hash = $14)
+   WHERE NOT EXISTS (SELECT FROM seen WHERE content_hash = $14) AND ${applies}
   ON CONFLICT (connection_id, platform_order_id) DO UPDATE
      SET channel_status = excluded.channel_status, status = greatest(excluded.channel_status, current.local_status),
          customer_name = coalesce(excluded.customer_name, current.customer_name), total_minor = excluded.total_minor,
@@ -127,7 +131,9 @@ wanted AS (
     FROM placed CROSS JOIN (
            incoming_lines($9::jsonb) line FULL JOIN (SELECT * FROM order_lines WHERE order_id = (SELECT id FROM seen)) held ON held.platform_line_id = line.id)
 ),${linesSql}${ledgerSql}
-${answerSql}`;
+`;
+
+const applySql = snapshotSql(closesDelivery, 'true') + answerSql;
 
 /** Applies what is stored once more: after the seller's own word on the status, or when an unmatched SKU became known. */
 const reapplySql = `
@@ -150,7 +156,7 @@ wanted AS (
 ),${linesSql}${ledgerSql}
 ${answerSql}`;
 
-type AnswerRow = EffectRow & { order_id: string | null; revision: string | null; unmatched: number };
+export type AnswerRow = EffectRow & { order_id: string | null; revision: string | null; unmatched: number };
 
 /** `changed` is false when the snapshot was already known or is older than the one stored. */
 export type OrderEffect = StockEffect & {
@@ -203,7 +209,7 @@ export async function reapplyOrder(db: Queryable, reapplication: Reapplication):
   return orderEffect(rows[0]);
 }
 
-function orderEffect(row: AnswerRow | undefined): OrderEffect {
+export function orderEffect(row: AnswerRow | undefined): OrderEffect {
   return {
     ...stockEffect(row),
     changed: typeof row?.order_id === 'string',
@@ -212,7 +218,7 @@ function orderEffect(row: AnswerRow | undefined): OrderEffect {
   };
 }
 
-function orderValues(source: OrderSource, order: Order): unknown[] {
+export function orderValues(source: OrderSource, order: Order): unknown[] {
   const customerName = order.customerName === null ? null : storableText(order.customerName);
   const lines = JSON.stringify(
     order.lines.map((line, position) => ({

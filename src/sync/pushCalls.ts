@@ -6,6 +6,7 @@ import { grantRefused } from './escrows.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
 import { type ClaimOutcome, recordAnswers, settleClaims } from './pushSql.ts';
 import { type KeptListing, withShadows } from './shadows.ts';
+import { connectionErrors } from './writeErrors.ts';
 
 /** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */
 const callsMax = 4;
@@ -57,6 +58,7 @@ async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pe
       key,
     })),
   );
+  run.errors.push(...connectionErrors(results));
   const answered = call.map((one, index) => ({
     ...one,
     result: results[index] ?? ({ kind: 'unknown', reason: 'the connector gave no result' } as const),

@@ -29,7 +29,7 @@ const runsMax: Readonly<Record<TaskName, number>> = {
   push: 2,
   read: 1,
   poll: 1,
-  inbox: 3,
+  inbox: 1,
   job: 1,
   plan: 1,
 };

@@ -45,9 +45,10 @@ async function openReal() {
 const nothing = () => undefined;
 const unused = () => Promise.reject(new Error('no channel is called here'));
 
-function createEngine({ pool }: Database): SyncEngine {
+function createEngine({ pool, intake }: Database): SyncEngine {
   return createSyncEngine({
     pool,
+    intake,
     bus: createLocalBus(),
     wakeUps: {
       push: nothing,
@@ -76,6 +77,7 @@ function createEngine({ pool }: Database): SyncEngine {
       alertIntervalMs: 60_000,
       pushBatchMax: 100,
       inboxBatchMax: 10,
+      inboxConnectionMax: 10,
       inboxOwnMax: 10,
       deliveryAttemptsMax: 3,
       backoffMaxMs: 60_000,

@@ -52,6 +52,8 @@ export type ProductOptions = {
   readonly sandbox?: SandboxOptions;
   /** Environment variables over the quick ones. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where the product's log goes. Default: `testLog()`. */
+  readonly log?: Log;
 };
 
 export type Stock = {
@@ -101,7 +103,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     const secretsKey = randomBytes(32);
     const config = testConfig(database.url, secretsKey, options.environment);
     const app = down.adopt(
-      await startApp({ config, databaseUrl: database.url, secretsKey, log: testLog() }),
+      await startApp({ config, databaseUrl: database.url, secretsKey, log: options.log ?? testLog() }),
       (it) => it.stop(),
     );
     const db = app.database.pool;

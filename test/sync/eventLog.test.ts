@@ -251,3 +251,37 @@ describe('a log that was restored into another cluster', () => {
     expect((await readLog(own.pool, everything, null, 10)).events).toEqual([]);
   });
 });
+
+test('costs the same however long the log is, also when its statements are planned once for all positions', async () => {
+  const accountId = randomUUID();
+  await open.pool.query(
+    `INSERT INTO events (account_id, topic, subject_id, payload) SELECT $1, 'stock', uuid_v7(), '{}' FROM generate_series(1, 20000)`,
+    [accountId],
+  );
+  await open.pool.query('ANALYZE events');
+  const from = await endOfLog();
+  await append(open.pool, ...numbered(accountId, 0, 3));
+  const client = await open.pool.connect();
+  try {
+    await client.query('SET plan_cache_mode = force_generic_plan');
+    for (const scope of [null, { accountId, topic: 'stock' }] as const) {
+      const before = await pagesRead(client);
+      const page = await readLog(client, from, scope, 500);
+      const pages = (await pagesRead(client)) - before;
+      expect(page.events.filter((event) => event.accountId === accountId)).toHaveLength(3);
+      expect(pages).toBeLessThan(100);
+    }
+  } finally {
+    await client.query('RESET plan_cache_mode');
+    client.release();
+  }
+});
+
+/** Pages of the log and its indexes that this connection has looked at so far in this transaction or before. */
+async function pagesRead(client: pg.PoolClient): Promise<number> {
+  const { rows } = await client.query<{ pages: number }>(
+    `SELECT (pg_stat_force_next_flush() IS NOT NULL OR true)::int * sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read)::int AS pages
+       FROM pg_statio_user_tables WHERE relname = 'events'`,
+  );
+  return rows[0]?.pages ?? 0;
+}

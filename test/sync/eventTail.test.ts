@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import * as fc from 'fast-check';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Queryable } from '../../src/db.ts';
 import { type Bus, createLocalBus } from '../../src/sync/bus.ts';
 import type { Envelope, LogEvent } from '../../src/sync/eventStream.ts';
+import type { EventTail } from '../../src/sync/eventTail.ts';
 import { adjust } from '../../src/sync/ledger.ts';
 import { systemActor } from '../../src/sync/outcome.ts';
 import {
@@ -18,7 +20,7 @@ import {
   subscribe,
 } from '../support/eventStreams.ts';
 import * as fixtures from '../support/fixtures.ts';
-import { waitFor } from '../support/waiting.ts';
+import { createGate, waitFor } from '../support/waiting.ts';
 
 let open: fixtures.TestPool;
 /** For transactions that stay open while others work: those others never wait for one of these connections. */
@@ -49,11 +51,12 @@ function createLossyBus(losses: readonly boolean[]): Bus {
   };
 }
 
-/** Moves the stock of one item; `early` takes its transaction number first and commits only after `meanwhile`. */
+/** Moves the stock of one item; `early` takes its transaction number first and commits only after `meanwhile`. A `looker` reads on right behind. */
 async function moveStock(
   item: fixtures.TestItem,
   early: boolean,
   meanwhile: () => Promise<unknown>,
+  looker?: EventTail,
 ): Promise<void> {
   const change = {
     accountId: item.accountId,
@@ -66,7 +69,12 @@ async function moveStock(
     actor: systemActor,
   } as const;
   if (!early) {
-    await adjust(open.pool, change);
+    const writer = await open.pool.connect();
+    try {
+      await Promise.all([adjust(writer, change), looker?.lookOver(writer)]);
+    } finally {
+      writer.release();
+    }
     return;
   }
   const client = await longOpen.connect();
@@ -83,7 +91,7 @@ async function moveStock(
 
 describe('under concurrent writers, long transactions and lost wake-ups', () => {
   const runs = fc.record({
-    moves: fc.array(fc.record({ item: fc.nat({ max: 2 }), early: fc.boolean() }), {
+    moves: fc.array(fc.record({ item: fc.nat({ max: 2 }), early: fc.boolean(), looks: fc.nat({ max: 2 }) }), {
       minLength: 10,
       maxLength: 60,
     }),
@@ -105,10 +113,11 @@ describe('under concurrent writers, long transactions and lost wake-ups', () => 
         await using live = subscribe(first.tail, accountId, { after: beginning });
         await using other = subscribe(second.tail, accountId, { after: beginning });
 
-        const work = moves.map(async ({ item, early }) => {
+        const work = moves.map(async ({ item, early, looks }) => {
           const moved = items[item];
           if (moved === undefined) return;
-          await moveStock(moved, early, () => append(open.pool, { accountId: randomUUID() }));
+          const looker = [undefined, first.tail, second.tail][looks];
+          await moveStock(moved, early, () => append(open.pool, { accountId: randomUUID() }), looker);
           bus.publish('log');
         });
         const halfway = subscribe(second.tail, accountId, { after: beginning });
@@ -160,6 +169,72 @@ async function expectRestFromEveryCursor(
     }),
   );
 }
+
+describe('a look over the connection of whoever has written', () => {
+  test('tells what was written, and what others had written before, although nobody has woken the tail', async () => {
+    const accountId = randomUUID();
+    await using running = await startTail(open.pool);
+    await using subscriber = subscribe(running.tail, accountId);
+    await append(open.pool, ...numbered(accountId, 0, 1));
+    const writer = await open.pool.connect();
+    await append(writer, ...numbered(accountId, 1, 2));
+    expect(await running.tail.lookOver(writer)).toBe(true);
+    writer.release();
+    await subscriber.hears(2);
+    expect(subscriber.numbers()).toEqual([0, 1]);
+    await using resumed = subscribe(running.tail, accountId, {
+      after: cursorOf(subscriber.told[0] ?? { kind: 'heartbeat', cursor: '' }),
+    });
+    await resumed.hears(1);
+    expect(resumed.numbers()).toEqual([1]);
+  });
+
+  test('that was overtaken by another tells nothing twice, and each cursor still resumes after its own event', async () => {
+    const accountId = randomUUID();
+    await using running = await startTail(open.pool);
+    await using subscriber = subscribe(running.tail, accountId);
+    const answers: (() => void)[] = [];
+    // Both readings begin where the tail stands; their answers come in the order that the test chooses.
+    const slowly: Queryable = {
+      query: (async (...statement: Parameters<pg.Pool['query']>) => {
+        const result = await (open.pool.query(...statement) as unknown as Promise<unknown>);
+        await new Promise<void>((resolve) => answers.push(resolve));
+        return result;
+      }) as unknown as pg.Pool['query'],
+    };
+    await append(open.pool, ...numbered(accountId, 0, 1));
+    const first = running.tail.lookOver(slowly);
+    await waitFor(() => answers.length === 1);
+    await append(open.pool, ...numbered(accountId, 1, 3));
+    const second = running.tail.lookOver(slowly);
+    await waitFor(() => answers.length === 2);
+    await append(open.pool, ...numbered(accountId, 3, 4));
+    const third = running.tail.lookOver(slowly);
+    await waitFor(() => answers.length === 3);
+    for (const [index, look] of [second, first, third].entries()) {
+      answers[[1, 0, 2][index] ?? 0]?.();
+      expect(await look).toBe(true);
+    }
+    await subscriber.hears(4);
+    expect(subscriber.numbers()).toEqual([0, 1, 2, 3]);
+    await expectRestFromEveryCursor(running.tail, accountId, subscriber.told);
+  });
+
+  test('that fails, or comes when several are under way, says so', async () => {
+    await using running = await startTail(open.pool);
+    const broken: Queryable = { query: () => Promise.reject(new Error('the connection broke')) };
+    expect(await running.tail.lookOver(broken)).toBe(false);
+    const gate = createGate();
+    const stuck: Queryable = {
+      query: (() => gate.opened.then(() => Promise.reject(new Error('late')))) as never,
+    };
+    const looks = Array.from({ length: 4 }, async () => running.tail.lookOver(stuck));
+    expect(await running.tail.lookOver(open.pool)).toBe(false);
+    gate.open();
+    expect(await Promise.all(looks)).toEqual([false, false, false, false]);
+    expect(await running.tail.lookOver(open.pool)).toBe(true);
+  });
+});
 
 describe('a transaction that takes its number early and commits late', () => {
   test('holds up nobody, and its own events come when it commits', async () => {

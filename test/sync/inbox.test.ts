@@ -7,6 +7,7 @@ import type { Connections } from '../../src/sync/connections.ts';
 import {
   type Delivery,
   type InboxOptions,
+  openInbox,
   processDelivery,
   type ShownStock,
   storeDelivery,
@@ -16,7 +17,7 @@ import type { OrderEffect } from '../../src/sync/orders.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { availableDeltas, ledgerBreaches, readStock } from '../support/ledgerState.ts';
-import { createGate } from '../support/waiting.ts';
+import { createGate, waitFor } from '../support/waiting.ts';
 
 let open: fixtures.TestPool;
 let connection: fixtures.TestConnection;
@@ -45,6 +46,7 @@ const options = (more: Partial<InboxOptions> = {}): InboxOptions => ({
   clock: systemClock,
   log: silentLog(),
   batchMax: 5,
+  connectionMax: 5,
   leaseMs,
   attemptsMax: 4,
   backoffMaxMs: 3_000,
@@ -304,6 +306,63 @@ test('a hint about stock is handed over as knowledge of the channel, and moves n
   expect(told).toEqual([{ kind: 'stockChanged', address, quantity: 3, at }]);
   expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 10, reserved: 0, seq: 1 });
   expect(await readDeliveries()).toMatchObject([{ status: 'processed' }]);
+});
+
+describe('a channel that does not answer', () => {
+  const silentThen = createGate<Order | null>();
+
+  test("holds up its own deliveries and nobody else's, however many of them wait", async () => {
+    const silent = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
+    const silentChannel = support.createChannel('etsy');
+    const asked: string[] = [];
+    silentChannel.onOrder = (orderId) => {
+      asked.push(orderId);
+      return silentThen.opened;
+    };
+    const connected = support.connectTo(open.pool, { shopify: channel, etsy: silentChannel });
+    for (let n = 0; n < 40; n += 1) {
+      const body = support.deliveryBody({ kind: 'orderChanged', orderId: `silent-${n}` });
+      await storeDelivery(
+        open.pool,
+        { accountId: silent.accountId, connectionId: silent.id, deliveryId: `${n}`, topic: 'orders', body },
+        null,
+      );
+    }
+    await storeMessages({ kind: 'order', order: sold() });
+    const inbox = openInbox(options({ connections: connected, batchMax: 10, connectionMax: 3 }));
+    await inbox.look();
+    await waitFor(async () => (await readDeliveries()).every(({ status }) => status === 'processed'));
+    expect(await availableDeltas(open.pool, item.id)).toEqual([-2]);
+    expect(asked).toHaveLength(3);
+
+    // Also what comes later finds room.
+    await storeMessages({ kind: 'order', order: sold() });
+    await inbox.look();
+    await waitFor(async () => (await readDeliveries()).every(({ status }) => status === 'processed'));
+    expect(asked).toHaveLength(3);
+    silentThen.open(null);
+    await inbox.idle();
+    expect(new Set(asked).size).toBe(40);
+  });
+
+  test('leaves the first places to the connections that have nothing under way', async () => {
+    const busy = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
+    const bodies = Array.from({ length: 6 }, (_, n) => [busy, `b${n}`] as const);
+    for (const [{ accountId, id: connectionId }, deliveryId] of [...bodies, [connection, 'quiet'] as const]) {
+      const body = support.deliveryBody({ kind: 'ignored', reason: deliveryId });
+      await storeDelivery(open.pool, { accountId, connectionId, deliveryId, topic: 'orders', body }, null);
+    }
+    const order: string[] = [];
+    const read = support.createChannel();
+    read.onParse = (_topic, body) => {
+      order.push(body.toString().match(/"(b\d|quiet)"/)?.[1] ?? '');
+      return [];
+    };
+    const connected = support.connectTo(open.pool, { shopify: read, etsy: read });
+    await workOffInbox(options({ connections: connected, batchMax: 2, connectionMax: 2 }));
+    expect(order.slice(0, 2).toSorted()).toEqual(['b0', 'quiet']);
+    expect(order).toHaveLength(7);
+  });
 });
 
 test('a revoked access marks the connection for the seller', async () => {

@@ -138,6 +138,19 @@ describe('shipping', () => {
     expect(effects).toHaveLength(1);
   });
 
+  test('that meets a refused access is reported at once', async () => {
+    const orderId = await receive(sold());
+    channel.onShip = () => {
+      throw new ChannelError('unauthorized', 'the token is refused');
+    };
+    expect(await update(orderId, 'shipped')).toMatchObject({ ok: false });
+    const { rows } = await open.pool.query<{ status: string }>(
+      'SELECT status::text FROM connections WHERE id = (SELECT connection_id FROM orders WHERE id = $1)',
+      [orderId],
+    );
+    expect(rows).toEqual([{ status: 'needs_authorization' }]);
+  });
+
   test('that the channel refuses leaves everything as it was, and the key may be used again', async () => {
     const orderId = await receive(sold());
     channel.onShip = () => {

@@ -321,3 +321,37 @@ describe('what an answer leaves behind', () => {
     expect(await support.readDirty(open.pool, listingId)).toMatchObject({ attempts: 1, leased: false });
   });
 });
+
+describe('a write that is answered with a refused access', () => {
+  const refusal = {
+    kind: 'deferred',
+    reason: 'the token is refused',
+    retryAfterMs: 0,
+    error: 'unauthorized',
+  } as const;
+
+  test('is reported at once: the seller need not wait for the next poll, and nothing more is sent', async () => {
+    await listed(1, 9);
+    channel.onWrite = () => refusal;
+    await push();
+    const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [
+      connection.id,
+    ]);
+    expect(rows).toEqual([
+      { status: 'needs_authorization', last_error: 'unauthorized: the token is refused' },
+    ]);
+    await listed(1, 9);
+    await push();
+    expect(channel.writes).toHaveLength(1);
+  });
+
+  test('a failure that mends itself says nothing about the connection', async () => {
+    await listed(1, 9);
+    channel.onWrite = () => ({ ...refusal, error: 'rate_limited' });
+    await push();
+    const { rows } = await open.pool.query('SELECT status::text, last_error FROM connections WHERE id = $1', [
+      connection.id,
+    ]);
+    expect(rows).toEqual([{ status: 'active', last_error: null }]);
+  });
+});

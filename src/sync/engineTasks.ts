@@ -1,0 +1,125 @@
+/** What the job queue runs: each task looks at one connection or one job, and what it finds there is in the tables. */
+import { settleItemAlerts } from './alerts.ts';
+import { ordersConsidered } from './conflictEvidence.ts';
+import { storeConflict } from './conflicts.ts';
+import type { ConnectedChannel } from './connections.ts';
+import { quantityConflict } from './core/conflicts.ts';
+import type { SyncEngineOptions, Task } from './engine.ts';
+import type { InboxOptions } from './inbox.ts';
+import type { Lanes } from './lanes.ts';
+import { measureSettled } from './measures.ts';
+import { advanceJob, type OperationsOptions, settleOperations } from './operations.ts';
+import type { PlanOptions } from './planSql.ts';
+import { workOnPlan } from './planWork.ts';
+import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
+import { type PushOptions, pushConnection } from './push.ts';
+import { decisionOptions } from './pushRun.ts';
+import type { ReadingOptions } from './readings.ts';
+import { type ReadOptions, readConnection } from './reads.ts';
+import type { TaskName } from './wakeUps.ts';
+
+export type TaskParts = {
+  readonly operations: OperationsOptions;
+  readonly onApplied: InboxOptions['onApplied'];
+  readonly inbox: Lanes;
+  readonly plans: PlanOptions;
+  readonly signal: AbortSignal;
+};
+
+function ofSubject(work: (subject: string) => Promise<unknown>): Task {
+  return async (subject) => {
+    if (subject !== null) await work(subject);
+  };
+}
+
+export function createTasks(
+  options: SyncEngineOptions,
+  { operations, onApplied, inbox, plans, signal }: TaskParts,
+): Readonly<Record<TaskName, Task>> {
+  const { pool: db, clock, connections, limits, log, newId } = options;
+  const { leaseMs } = limits;
+  const onSettled = async (itemIds: readonly string[]) => {
+    await settleOperations(operations, itemIds);
+    await measureSettled(db, itemIds);
+    if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
+  };
+  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
+  const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied };
+  const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
+  const push: PushOptions = {
+    ...limits,
+    signal,
+    db,
+    connections,
+    clock,
+    newId,
+    log,
+    batchMax: limits.pushBatchMax,
+    readings,
+    fetching,
+    onSettled,
+  };
+  const read = readOptions(options);
+  const poll = { ...fetching, connections, intervalMs };
+  return {
+    push: ofSubject((id) => pushConnection(push, id)),
+    read: ofSubject(async (id) => {
+      if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
+    }),
+    poll: ofSubject((id) => pollConnection(poll, id)),
+    inbox: inbox.look,
+    job: ofSubject((id) => advanceJob(operations, id)),
+    plan: ofSubject((id) => workOnPlan(plans, id)),
+  };
+}
+
+export function readOptions(options: SyncEngineOptions): ReadOptions {
+  const { pool: db, connections, limits, newId } = options;
+  return {
+    db,
+    connections,
+    batchMax: limits.pushBatchMax,
+    intervalMs: limits.verifyIntervalMs,
+    readings: (channel) => readingOptions(options, channel),
+    decisions: (channel) => decisionOptions({ ...limits, newId }, channel),
+  };
+}
+
+function readingOptions(
+  options: SyncEngineOptions,
+  { connection, connector }: ConnectedChannel,
+): ReadingOptions {
+  const { pool: db, bus, clock, limits, wakeUps } = options;
+  return {
+    context: {
+      db,
+      now: clock.now,
+      connectionId: connection.id,
+      capabilities: connector.capabilities,
+      callMaxMs: limits.callMaxMs,
+      pace: limits,
+      async onProven(client, { listing, before, proof }, now) {
+        const { accountId, itemId, listingId } = listing;
+        if (itemId === null) return [];
+        const conflict = quantityConflict(before, proof, now);
+        const stored = await storeConflict(client, {
+          accountId,
+          itemId,
+          listingId,
+          conflict,
+          ordersConsidered: ordersConsidered(before),
+        });
+        return stored.effect.connectionIds;
+      },
+    },
+    async onUnexplained() {
+      await askForOrders(db, connection.id);
+      wakeUps.poll([connection.id]);
+    },
+    onConcerned(connectionIds) {
+      if (connectionIds.length === 0) return;
+      wakeUps.push(connectionIds);
+      bus.publish('log');
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** What a channel's answers to stock writes say about the connection itself: nobody should wait for the next poll to hear that a key is refused. */
+import { ChannelError, type ChannelErrorCode, type StockWriteResult } from '../connectors/connector.ts';
+
+/** A person has to act; everything else mends itself or concerns one listing. */
+const needPeople = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured']);
+
+/** At most one per reason, in the order of the results. */
+export function connectionErrors(results: readonly StockWriteResult[]): readonly ChannelError[] {
+  const found = new Map<ChannelErrorCode, ChannelError>();
+  for (const result of results) {
+    if (result.kind !== 'deferred' && result.kind !== 'unknown') continue;
+    const { error, reason } = result;
+    if (error !== undefined && needPeople.has(error) && !found.has(error))
+      found.set(error, new ChannelError(error, reason));
+  }
+  return [...found.values()];
+}
