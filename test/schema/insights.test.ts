@@ -120,7 +120,7 @@ test('a listing explains its number: ledger, holds, rule, push, orders since, an
     ],
     shown: { min: 3, max: 5 },
     candidates: [
-      { key: 'start', value: 5, state: 'EFFECTIVE', settledAt: new Date(now - 60_000).toISOString() },
+      { key: 'reading', value: 5, state: 'EFFECTIVE', settledAt: new Date(now - 60_000).toISOString() },
       {
         key: 'w1',
         value: 3,
@@ -235,7 +235,7 @@ test('the health of a connection is counted from its rows', async () => {
     suggested_resolution: 'use_lowest',
   };
   await insert(pool, 'sync_conflicts', { ...conflict, conflict_type: 'quantity_mismatch' });
-  await insert(pool, 'sync_conflicts', { ...conflict, conflict_type: 'sold_out' });
+  await insert(pool, 'sync_conflicts', { ...conflict, listing_id: two, conflict_type: 'sold_out' });
   await pool.query(
     `INSERT INTO dirty_listings (listing_id, account_id, connection_id, since) VALUES ($1, $2, $3, now() - interval '5 minutes')`,
     [one, account_id, connection_id],

@@ -166,7 +166,7 @@ describe('what is unconfirmed', () => {
     );
     expect(explained.candidates).toEqual([
       {
-        key: 'start',
+        key: 'reading',
         value: 5,
         state: 'EFFECTIVE',
         sentAt: new Date(at(-600)),

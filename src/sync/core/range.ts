@@ -16,12 +16,17 @@ export function latestOf({ until, knownAt }: Change, skew: number): number {
   return Math.min(until + skew, knownAt ?? Number.POSITIVE_INFINITY);
 }
 
+/** The first such instant: what is known has happened, however far ahead the channel's clock is. */
+function earliestOf({ from, knownAt }: Change, skew: number): number {
+  return Math.min(from - skew, knownAt ?? Number.POSITIVE_INFINITY);
+}
+
 function possiblyWithin(change: Change, after: number, until: number, skew: number): boolean {
-  return latestOf(change, skew) >= after && change.from - skew <= until;
+  return latestOf(change, skew) >= after && earliestOf(change, skew) <= until;
 }
 
 function certainlyWithin(change: Change, after: number, until: number, skew: number): boolean {
-  return change.from - skew > after && latestOf(change, skew) < until;
+  return earliestOf(change, skew) > after && latestOf(change, skew) < until;
 }
 
 /** True when the candidate can be what the channel showed at some instant of the window. */
