@@ -1,9 +1,7 @@
-/** Every limit and timeout that can be configured, with its unit, range, default and meaning. */
-import { z } from 'zod';
-import { integer, optional } from './configKinds.ts';
+/** Every limit and timeout of requests, streams and storage, with its unit, range, default and meaning. */
+import { integer } from './configKinds.ts';
 
 const minute = 60_000;
-const hour = 60 * minute;
 const mebibyte = 1_048_576;
 
 export const limits = {
@@ -207,94 +205,6 @@ export const limits = {
     'How long results of idempotency keys, processed webhooks and settled channel writes are kept.',
   ),
 
-  // Synchronisation
-  workerConcurrency: integer(
-    'WORKER_CONCURRENCY',
-    'jobs',
-    8,
-    [1, 200],
-    'Jobs that one worker process runs at once.',
-  ),
-  pollIntervalMs: optional(
-    'POLL_INTERVAL_MS',
-    'ms, 100 to 86400000',
-    z
-      .string()
-      .regex(/^\d+$/, 'must be a whole number')
-      .transform(Number)
-      .pipe(
-        z
-          .number()
-          .min(100, 'must be at least 100')
-          .max(24 * hour, 'must be at most 86400000'),
-      ),
-    { description: 'Pause between two order polls of a connection.', inWords: "each marketplace's own" },
-  ),
-  pollOverlapMs: integer(
-    'POLL_OVERLAP_MS',
-    'ms',
-    5 * minute,
-    [0, 24 * hour],
-    'How far each order poll looks back before the last one, for orders that the marketplace indexed late.',
-  ),
-  lookIntervalMs: integer(
-    'LOOK_INTERVAL_MS',
-    'ms',
-    1_000,
-    [50, minute],
-    'Pause between two looks for work and events; what a lost wake-up can cost.',
-  ),
-  verifyIntervalMs: integer(
-    'VERIFY_INTERVAL_MS',
-    'ms',
-    15_000,
-    [100, hour],
-    'Pause between two looks at a channel write that is not yet proved.',
-  ),
-  reconcileIntervalMs: integer(
-    'RECONCILE_INTERVAL_MS',
-    'ms',
-    30 * minute,
-    [100, 24 * hour],
-    'Pause between two looks at a listing that is in step; what an outside edit can go unnoticed.',
-  ),
-  fenceMaxMs: integer(
-    'FENCE_MAX_MS',
-    'ms',
-    15_000,
-    [100, 10 * minute],
-    'How old the look at orders and stock may be when a raise is sent.',
-  ),
-  pushBatchMax: integer(
-    'PUSH_BATCH_MAX',
-    'listings',
-    50,
-    [1, 1_000],
-    'Listings of one connection that a worker takes at once.',
-  ),
-  deliveryAttemptsMax: integer(
-    'DELIVERY_ATTEMPTS_MAX',
-    'attempts',
-    20,
-    [1, 1_000],
-    'Attempts at one webhook before it is set aside as failed.',
-  ),
-  backoffMaxMs: integer(
-    'BACKOFF_MAX_MS',
-    'ms',
-    5 * minute,
-    [100, 24 * hour],
-    'Longest pause between two attempts at the same work.',
-  ),
-  channelDeadlineMs: integer(
-    'CHANNEL_DEADLINE_MS',
-    'ms',
-    30_000,
-    [100, 10 * minute],
-    'Longest run of one call to a marketplace; after it the outcome of a write is unknown.',
-  ),
-
-  // Operation
   shutdownDeadlineMs: integer(
     'SHUTDOWN_DEADLINE_MS',
     'ms',

@@ -14,6 +14,7 @@ import {
   word,
 } from './configKinds.ts';
 import { limits } from './configLimits.ts';
+import { workLimits } from './configWork.ts';
 import { logLevels } from './log.ts';
 
 export const variables = {
@@ -98,6 +99,7 @@ export const variables = {
   },
 
   ...limits,
+  ...workLimits,
 } as const satisfies Record<string, Variable<unknown>>;
 
 /** The same table for people and for checks, in the order of the documentation. */

@@ -55,7 +55,8 @@ const Escrow = builder.objectRef<EscrowState>('Escrow').implement({
     rights: t.field({
       type: [EscrowShare],
       description: 'What each listing holds.',
-      resolve: ({ units }) => Object.entries(units).map(([listingId, unit]) => ({ ...unit, listingId })),
+      resolve: ({ units }) =>
+        Object.entries(units).map(([listingId, unit]) => Object.assign({ listingId }, unit)),
     }),
   }),
 });

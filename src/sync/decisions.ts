@@ -7,8 +7,9 @@ import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
 import { type Direction, decideWrite, type WriteDecision, type WritingLimits } from './core/writing.ts';
 import { decideEscrow } from './escrowDecisions.ts';
 import { grantsOf } from './escrows.ts';
+import type { KeptListing } from './keptListing.ts';
 import { type Claim, markOutOfStep, recordWrites } from './pushSql.ts';
-import type { Kept, KeptListing } from './shadows.ts';
+import type { Kept } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
 export type PlannedWrite = {
@@ -36,6 +37,8 @@ export type Decided = { readonly claim: Claim; readonly listing: KeptListing } &
 /** By listing id, what was looked at in this very run: null when it was read, else why it could not be. */
 export type Looks = ReadonlyMap<string, string | null>;
 
+export type Question = { readonly claims: readonly Claim[]; readonly kept: Kept; readonly looks: Looks };
+
 export type DecisionOptions = {
   readonly capabilities: ConnectorCapabilities;
   readonly connectionId: string;
@@ -51,9 +54,7 @@ export type DecisionOptions = {
 export async function decide(
   client: pg.PoolClient,
   options: DecisionOptions,
-  claims: readonly Claim[],
-  kept: Kept,
-  looks: Looks,
+  { claims, kept, looks }: Question,
   now: number,
 ): Promise<readonly Decided[]> {
   const targets = await targetsOf(client, kept);
@@ -192,10 +193,8 @@ const unread = 'unread';
 /** Anything from nothing to the most the channel can show. */
 function unreadShadow({ listingId, bounds }: KeptListing, most: number, now: number): Shadow {
   const shadow = newShadow(listingId, bounds, { value: most, at: now, targetSeq: 0 });
-  return {
-    ...shadow,
-    candidates: shadow.candidates.map((candidate) => ({ ...candidate, key: unread, spread: most })),
-  };
+  const [start] = shadow.candidates;
+  return start === undefined ? shadow : { ...shadow, candidates: [{ ...start, key: unread, spread: most }] };
 }
 
 export function limitsOf(options: DecisionOptions, { shadow }: KeptListing): WritingLimits {

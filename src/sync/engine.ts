@@ -2,32 +2,24 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import { acknowledgeAlert, sweepAlerts } from './alerts.ts';
-import { approveBlast } from './blast.ts';
+import { sweepAlerts } from './alerts.ts';
 import type { Bus } from './bus.ts';
-import { setConflictPolicy } from './conflictPolicy.ts';
-import { resolveConflicts } from './conflictResolution.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createTasks, readOptions } from './engineTasks.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import { type InboxOptions, type NewDelivery, openInbox } from './inbox.ts';
-import { createInsights } from './insights.ts';
 import { createIntake, type Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { StockEffect } from './ledger.ts';
-import { applyWaiting, mapListing, mapSku } from './mapping.ts';
-import { type OperationsOptions, sweepOperations, syncAll, syncItem } from './operations.ts';
-import { updateOrderStatus } from './orderStatus.ts';
-import { setPlanEntries } from './planEntries.ts';
+import { applyWaiting } from './mapping.ts';
+import { type OperationsOptions, sweepOperations } from './operations.ts';
 import type { PlanOptions } from './planSql.ts';
-import { applyPlan, createPlan, expirePlans, undoPlan } from './plans.ts';
-import { setItemPrice } from './prices.ts';
-import { resumeEscrow, setProtection } from './protection.ts';
+import { expirePlans } from './plans.ts';
 import { readNew, takeShown } from './reads.ts';
-import { adjustStock, setStock } from './stock.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
 import { loggedSync } from './syncLog.ts';
+import { createVerbs } from './verbs.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
 export type SyncLimits = {
@@ -136,44 +128,12 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     lookIntervalMs: limits.lookIntervalMs,
     onError: (error) => log.error({ error }, 'the event log could not be read'),
   });
-  const statuses = { pool, connections, clock, leaseMs: limits.leaseMs, onApplied: onMoved };
   return {
     tail,
-    sync: loggedSync(log, {
-      adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
-      setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
-      syncItem: (caller, input) => syncItem(operations, caller, input),
-      syncAll: (caller, input) => syncAll(operations, caller, input),
-      createPlan: (caller, input) => createPlan(plans, caller, input),
-      setPlanEntries: (caller, input) => setPlanEntries(plans, caller, input),
-      applyPlan: (caller, input) => applyPlan(plans, caller, input),
-      undoPlan: (caller, planId) => undoPlan(plans, caller, planId),
-      updateOrderStatus: (caller, input) => updateOrderStatus(statuses, caller, input),
-      async acknowledgeAlert(caller, alertId) {
-        const outcome = await acknowledgeAlert(pool, caller, alertId);
-        onEvents();
-        return outcome;
-      },
-      resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved }, caller, input),
-      setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
-      setItemPrice: (caller, input) => setItemPrice({ pool, onEvents }, caller, input),
-      async setProtection(caller, input) {
-        const { outcome, connectionIds } = await setProtection(pool, caller, input);
-        wakeUps.push(connectionIds);
-        return outcome;
-      },
-      resumeEscrow: (caller, listingId) => resumeEscrow(pool, caller, listingId, clock.now()),
-      async approveBlast(caller, connectionId) {
-        const outcome = await approveBlast(pool, caller, connectionId);
-        if (outcome.ok) wakeUps.push([connectionId]);
-        onEvents();
-        return outcome;
-      },
-      mapListing: (caller, input) => mapListing(mapping, caller, input),
-      mapSku: (caller, input) => mapSku(mapping, caller, input),
-      ...createInsights(options),
-      events: tail,
-    }),
+    sync: loggedSync(
+      log,
+      createVerbs(options, { operations, plans, mapping, onMoved, onEvents, events: tail }),
+    ),
     readNew: (connectionId) => readNew(readOptions(options), connectionId),
     tasks: createTasks(options, {
       operations,

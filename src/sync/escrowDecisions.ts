@@ -6,7 +6,7 @@ import { type Shadow, targetSet } from './core/shadow.ts';
 import type { Direction } from './core/writing.ts';
 import type { Meaning, PlannedWrite } from './decisions.ts';
 import { grantsOf, type KeptEscrow } from './escrows.ts';
-import type { KeptListing } from './shadows.ts';
+import type { KeptListing } from './keptListing.ts';
 
 export type EscrowQuestion = {
   readonly held: KeptEscrow;

@@ -15,7 +15,7 @@ import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
 import { protectionOf } from './core/exposure.ts';
 import { sellableMax } from './core/range.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
-import { demandLimits, type KeptListing } from './shadows.ts';
+import { demandLimits, type KeptListing } from './keptListing.ts';
 
 export type KeptEscrow = {
   readonly itemId: string;

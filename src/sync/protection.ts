@@ -42,19 +42,22 @@ export async function setProtection(
   return inTransaction(pool, async (client) => {
     const { rows } = await client.query<ItemRow>(itemSql, [caller.accountId, itemId]);
     const [item] = rows;
-    const no = (outcome: Outcome<{ itemId: string }>) => ({ outcome, connectionIds: [] });
     if (item === undefined)
-      return no(
+      return withoutEffect(
         refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] }),
       );
     if (protection !== 'shared' && item.uncontrolled !== null) {
       const message = `Escrow needs every listing of the item to be written by this server; these are not: ${item.uncontrolled}.`;
-      return no(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));
+      return withoutEffect(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));
     }
     const dirty = await client.query<{ connection_id: string }>(setSql, [itemId, protection]);
     const connectionIds = [...new Set(dirty.rows.map(({ connection_id: id }) => id))];
     return { outcome: done({ itemId }), connectionIds };
   });
+}
+
+function withoutEffect(outcome: Outcome<never>) {
+  return { outcome, connectionIds: [] };
 }
 
 const pausedSql = `
@@ -97,7 +100,7 @@ export async function resumeEscrow(
         message: 'There is no such listing under escrow.',
         field: ['input', 'listingId'],
       });
-    if (row.escrow.units[listingId]?.paused == null) return done({ listingId });
+    if ((row.escrow.units[listingId]?.paused ?? null) === null) return done({ listingId });
     const escrow = resumed(row.escrow, listingId, sellableMax(row.shadow.shadow, now));
     await client.query(resumeSql, [row.item_id, JSON.stringify(escrow)]);
     return done({ listingId });

@@ -3,9 +3,10 @@ import type { StockWriteResult } from '../connectors/connector.ts';
 import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
 import type { PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
+import { type KeptListing } from './keptListing.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
 import { type ClaimOutcome, recordAnswers, settleClaims } from './pushSql.ts';
-import { type KeptListing, withShadows } from './shadows.ts';
+import { withShadows } from './shadows.ts';
 import { connectionErrors } from './writeErrors.ts';
 
 /** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */

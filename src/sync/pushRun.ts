@@ -107,7 +107,7 @@ export async function decideKept(
   kept: Kept,
   now: number,
 ): Promise<readonly Pending[]> {
-  const decided = await decide(client, run.decisions, claims, kept, run.looks, now);
+  const decided = await decide(client, run.decisions, { claims, kept, looks: run.looks }, now);
   for (const { listing } of decided) if (listing.itemId !== null) run.items.add(listing.itemId);
   const pending = decided.filter((one) => one.kind === 'write' || one.kind === 'look');
   await settleClaims(

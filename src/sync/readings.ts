@@ -4,14 +4,8 @@ import { ChannelError, type ListingAddress, type StockReading } from '../connect
 import type { ConnectedChannel } from './connections.ts';
 import { readingArrived, type Verdict } from './core/readings.ts';
 import { type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
-import {
-  type Kept,
-  type KeptListing,
-  learned,
-  type ShadowContext,
-  weighAll,
-  withShadows,
-} from './shadows.ts';
+import { type KeptListing } from './keptListing.ts';
+import { type Kept, learned, type ShadowContext, weighAll, withShadows } from './shadows.ts';
 
 /** A reading with the time in which it was true: given, or between the request (less what the channel may be behind) and the answer. */
 export type TakenReading = {

@@ -3,7 +3,7 @@ import type { PoolClient } from 'pg';
 import type { Platform } from '../connectors/connector.ts';
 import type { Demand } from './core/demand.ts';
 import type { Shadow } from './core/shadow.ts';
-import type { ChannelTraits } from './shadows.ts';
+import type { ChannelTraits } from './keptListing.ts';
 
 export type StoredState = {
   readonly shadow: Shadow;
@@ -96,13 +96,20 @@ export async function loadKept(
   listingIds: readonly string[],
 ): Promise<readonly KeptRow[]> {
   const { rows } = await client.query<KeptRow>({ name: 'shadows-load', text: loadSql, values: [listingIds] });
-  return rows.map((row) => (row.state === null ? row : { ...row, state: revived(row.state) }));
+  return rows.map(revivedRow);
+}
+
+function revivedRow(row: KeptRow): KeptRow {
+  return row.state === null ? row : { ...row, state: revived(row.state) };
+}
+
+function never(at: number | null): number {
+  return at ?? Number.NEGATIVE_INFINITY;
 }
 
 /** JSON has no infinity: what never happened is stored as null. */
 function revived(state: StoredState): StoredState {
   const { shadow } = state;
-  const never = (at: number | null): number => at ?? Number.NEGATIVE_INFINITY;
   return {
     ...state,
     shadow: {

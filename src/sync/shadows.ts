@@ -1,16 +1,15 @@
 /** Keeps one shadow per listing in the database: loaded under its lock with every sale it has not taken in yet, saved in the same transaction. */
 import type pg from 'pg';
-import type { ConnectorCapabilities, Platform } from '../connectors/connector.ts';
+import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
 import { settled } from './core/collapse.ts';
-import { type Demand, demandAged, demandSeen, newDemand, ratesPerMs } from './core/demand.ts';
+import { demandAged, demandSeen, newDemand, ratesPerMs } from './core/demand.ts';
 import { excessOf, rangeNow } from './core/range.ts';
 import { judge, type Proof } from './core/readings.ts';
 import {
   arrivedTooLate,
   type Bounds,
   type Candidate,
-  type Change,
   orderCancelled,
   orderSeen,
   type Shadow,
@@ -18,46 +17,8 @@ import {
   writeAnswered,
 } from './core/shadow.ts';
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
+import { type ChannelTraits, demandLimits, type KeptListing, type SaleFact } from './keptListing.ts';
 import { type KeptRow, loadKept, lockListings, saveKept } from './shadowSql.ts';
-
-/** What the channel can do, as far as it matters when it is looked at from another connection's work. */
-export type ChannelTraits = Pick<ConnectorCapabilities, 'compareAndSet' | 'quantityMax'> & {
-  readonly indexLagMs: number;
-  /** From sending a write until it is in force, as a rule. */
-  readonly landingMs: number;
-};
-
-/** Units sold on a listing, or come back there (below 0). */
-export type SaleFact = Change & {
-  readonly units: number;
-  /** True when it should have been known already: assumption A3 does not hold. */
-  readonly late: boolean;
-};
-
-/** A listing with its shadow, held under its lock for one transaction. */
-export type KeptListing = {
-  readonly listingId: string;
-  readonly accountId: string;
-  readonly connectionId: string;
-  readonly platform: Platform;
-  readonly itemId: string | null;
-  readonly unitId: string;
-  readonly variantId: string;
-  /** False when nothing of ours may be shown on it. */
-  readonly enabled: boolean;
-  /** The measured or default bounds of its channel, in milliseconds. */
-  readonly bounds: Bounds;
-  readonly traits: ChannelTraits;
-  /** Null while nothing is known of what it shows. */
-  shadow: Shadow | null;
-  demand: Demand;
-  /** Taken in by this very transaction. */
-  readonly sales: readonly SaleFact[];
-  /** Asked for once more at this time at the latest (milliseconds). */
-  readDueAt: number;
-  /** What stood in the database. */
-  readonly stored: KeptRow;
-};
 
 /** What one transaction holds under lock. */
 export type Kept = { readonly listings: readonly KeptListing[]; readonly escrows: readonly KeptEscrow[] };
@@ -89,12 +50,6 @@ export type ReadPace = {
   readonly reconcileIntervalMs: number;
 };
 
-export const demandLimits = {
-  halfLife: 6 * 3_600_000,
-  priorPerMs: 1 / 86_400_000,
-  priorUnits: 1,
-  shareUnits: 10,
-};
 const hourMs = 3_600_000;
 
 /** Nobody else changes these shadows meanwhile. `saved` names the connections whose listings must be looked at because of what was saved. */

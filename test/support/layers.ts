@@ -14,7 +14,11 @@ const transports = 'http|graphql|websocket|webhooks|sse|rest|dashboard|health|ap
 /** The first layer that holds a file is the file's layer. Foundations are everything at the top that knows nothing of the product. */
 export const layers: readonly Layer[] = [
   // The words of every marketplace, and money: whoever may import nothing else of `connectors` may still speak them.
-  { name: 'contract', holds: /^src\/connectors\/(connector|money)\.ts$/, mayImport: ['contract'] },
+  {
+    name: 'contract',
+    holds: /^src\/connectors\/(connector|channelError|money)\.ts$/,
+    mayImport: ['contract'],
+  },
   { name: 'printer', holds: /^src\/schema\/print\w*\.ts$/, mayImport: ['schema', 'foundation'] },
   {
     name: 'main',

@@ -65,7 +65,9 @@ async function escrow(): Promise<Escrow> {
   const { rows } = await open.pool.query<{ state: Escrow }>('SELECT state FROM escrows WHERE item_id = $1', [
     item.id,
   ]);
-  return rows[0]?.state ?? expect.fail('the item is not under escrow');
+  const [row] = rows;
+  if (row === undefined) throw new Error('the item is not under escrow');
+  return row.state;
 }
 
 let orderNumber = 0;
@@ -136,7 +138,7 @@ describe('an item that is put under escrow', () => {
     await knowOrders();
     await pushAll();
     const [shopify] = shops;
-    if (shopify === undefined) expect.fail('no shop');
+    if (shopify === undefined) throw new Error('there is no shop');
     support.show(shopify.channel, shopify.address, 9);
     await pass(1_800_001);
     await knowOrders();

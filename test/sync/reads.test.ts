@@ -34,14 +34,15 @@ const pass = (ms: number): Promise<void> => support.letTimePass(open.pool, conne
 const listed = (onHand: number, shows: number | null): Promise<support.Listed> =>
   support.insertListed(open.pool, { connection, channel }, onHand, shows);
 
+async function onProven(_client: unknown, edit: ProvenEdit): Promise<readonly string[]> {
+  proven.push(edit);
+  return [];
+}
+
 const readings: NonNullable<Parameters<typeof support.readOptions>[2]>['readings'] = (opened) => {
   const options = support.readingOptions(open.pool, opened, {
     onUnexplained: async () => void (asked += 1),
   });
-  const onProven = async (_client: unknown, edit: ProvenEdit): Promise<readonly string[]> => {
-    proven.push(edit);
-    return [];
-  };
   return { ...options, context: { ...options.context, onProven } };
 };
 const push = (): Promise<void> =>
@@ -64,7 +65,9 @@ async function shadowOf({ listingId }: support.Listed): Promise<ShadowColumns> {
     'SELECT hold, raises_stopped, shown_min, shown_max FROM shadows WHERE listing_id = $1',
     [listingId],
   );
-  return rows[0] ?? expect.fail('there is no shadow');
+  const [row] = rows;
+  if (row === undefined) throw new Error('there is no shadow');
+  return row;
 }
 
 /** A listing that showed 9, whose write of 5 the channel has accepted. */
@@ -217,7 +220,7 @@ test('T3 Echo: a channel’s word that our own write landed changes nothing, one
   await push();
   const told = async (quantity: number): Promise<void> => {
     const opened = await connections.open(connection.id);
-    if (opened === null) expect.fail('the connection is closed');
+    if (opened === null) throw new Error('the connection is closed');
     const at = new Date(support.clock.now());
     await takeShown(support.readOptions(open.pool, connections, { readings }), opened, {
       kind: 'stockChanged',
