@@ -1,6 +1,7 @@
 /** Every limit and timeout that can be configured, with its unit, range, default and meaning. */
 import { z } from 'zod';
 import { integer, optional } from './configKinds.ts';
+import { reservationLimits } from './configReservations.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -279,6 +280,7 @@ export const limits = {
     [100, 10 * minute],
     'Longest run of one call to a marketplace; after it the outcome of a write is unknown.',
   ),
+  ...reservationLimits,
 
   // Operation
   shutdownDeadlineMs: integer(

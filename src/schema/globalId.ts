@@ -11,6 +11,7 @@ export const nodeTypes = {
   Order: 'orders:read',
   OrderLine: 'orders:read',
   PlatformConnection: null,
+  Reservation: 'stock:read',
   StockMovement: 'stock:read',
   SyncConflict: 'stock:read',
   SyncOperation: 'stock:read',

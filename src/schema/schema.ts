@@ -2,10 +2,13 @@
 // oxlint-disable import/no-unassigned-import -- importing a file registers its types with the builder
 import './scalars.ts';
 import './alertAcknowledge.ts';
+import './bundle.ts';
 import './conflict.ts';
 import './events.ts';
 import './mapping.ts';
+import './orderReturn.ts';
 import './orderStatusUpdate.ts';
+import './reservationMutations.ts';
 import './stock.ts';
 import './syncStart.ts';
 import './unmatchedSku.ts';

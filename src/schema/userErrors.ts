@@ -10,6 +10,12 @@ const codes: Readonly<Record<ProblemCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with other input.',
   IN_PROGRESS: 'The first request with this idempotency key has not finished. Send the same request again.',
   CHANNEL_REJECTED: 'The marketplace refused.',
+  NESTED_BUNDLE: 'A bundle cannot be part of another bundle, nor of itself.',
+  ITEM_HAS_STOCK: 'The item has stock of its own, which a bundle cannot have. Bring it to 0 first.',
+  ITEM_IS_BUNDLE: 'A bundle has no stock of its own. Change that of its components.',
+  INSUFFICIENT_STOCK: 'Less is available than asked for. Nothing was reserved.',
+  RESERVATION_ENDED: 'The reservation was committed, released or has expired.',
+  EXCEEDS_SHIPPED: 'More than can still come back: units shipped less units returned.',
 };
 
 const UserErrorCode = builder.enumType('UserErrorCode', {
@@ -41,6 +47,12 @@ const members: Readonly<Record<ProblemCode, string>> = {
   IDEMPOTENCY_KEY_REUSED: 'IdempotencyError',
   IN_PROGRESS: 'IdempotencyError',
   CHANNEL_REJECTED: 'ChannelRejectedError',
+  NESTED_BUNDLE: 'BundleError',
+  ITEM_HAS_STOCK: 'BundleError',
+  ITEM_IS_BUNDLE: 'BundleError',
+  INSUFFICIENT_STOCK: 'InsufficientStockError',
+  RESERVATION_ENDED: 'ReservationEndedError',
+  EXCEEDS_SHIPPED: 'ExceedsShippedError',
 };
 
 builder.objectRef<Problem>('NotFoundError').implement({

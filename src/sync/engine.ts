@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { acknowledgeAlert } from './alerts.ts';
+import { setBundle } from './bundles.ts';
 import type { Bus } from './bus.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
@@ -27,8 +28,16 @@ import {
 import { updateOrderStatus } from './orderStatus.ts';
 import { pollConnection } from './poll.ts';
 import { pushConnection } from './push.ts';
+import {
+  commitReservation,
+  createReservation,
+  expireReservations,
+  extendReservation,
+  releaseReservation,
+} from './reservations.ts';
+import { returnOrder } from './returns.ts';
 import { adjustStock, setStock } from './stock.ts';
-import { startSupervisor } from './supervisor.ts';
+import { type SupervisorOptions, startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
 import { verifyConnection } from './verify.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
@@ -53,6 +62,8 @@ export type SyncLimits = {
   readonly heartbeatIntervalMs: number;
   readonly eventRetentionMs: number;
   readonly recordRetentionMs: number;
+  readonly reservationDefaultMs: number;
+  readonly reservationMaxMs: number;
 };
 
 export type SyncEngineOptions = {
@@ -90,6 +101,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   };
   const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
   const mapping = { pool, onApplied: onMoved, onMapped: wakeUps.push, batchMax: 1_000 };
+  const reservations = { ...limits, pool, onMoved };
+  const onRecipe = (connectionIds: readonly string[]) => {
+    onEvents();
+    wakeUps.push(connectionIds);
+  };
   const ending = new AbortController();
   const inbox: InboxOptions = {
     signal: ending.signal,
@@ -128,12 +144,21 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       },
       mapListing: (caller, input) => mapListing(mapping, caller, input),
       mapSku: (caller, input) => mapSku(mapping, caller, input),
+      setBundle: (caller, input) => setBundle({ pool, onChanged: onRecipe }, caller, input),
+      createReservation: (caller, input) => createReservation(reservations, caller, input),
+      extendReservation: (caller, input) => extendReservation(reservations, caller, input),
+      commitReservation: (caller, input) => commitReservation(reservations, caller, input),
+      releaseReservation: (caller, input) => releaseReservation(reservations, caller, input),
+      returnOrder: (caller, input) => returnOrder({ pool, onApplied: onMoved }, caller, input),
       events: tail,
     },
     tasks: createTasks(options, operations, inbox, ending.signal),
-    ...createWork(options, inbox, ending, async () => {
-      await applyWaiting(mapping, null);
-      await sweepOperations(operations);
+    ...createWork(options, inbox, ending, {
+      expire: () => expireReservations(reservations),
+      async sweep() {
+        await applyWaiting(mapping, null);
+        await sweepOperations(operations);
+      },
     }),
   };
 }
@@ -189,7 +214,7 @@ function createWork(
   options: SyncEngineOptions,
   inbox: InboxOptions,
   ending: AbortController,
-  sweep: () => Promise<unknown>,
+  chores: Pick<SupervisorOptions, 'sweep' | 'expire'>,
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
   const own = new Set<Promise<void>>();
@@ -216,7 +241,7 @@ function createWork(
         db: options.pool,
         clock: options.clock,
         wakeUps,
-        sweep,
+        ...chores,
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },

@@ -23,7 +23,19 @@ export type ProblemCode =
   /** The first request with this key has not finished. Safe to retry. */
   | 'IN_PROGRESS'
   /** The marketplace refused. `raw` carries its own words. */
-  | 'CHANNEL_REJECTED';
+  | 'CHANNEL_REJECTED'
+  /** A bundle within a bundle. */
+  | 'NESTED_BUNDLE'
+  /** The item has stock of its own, which a bundle cannot have. `current` carries what is on hand. */
+  | 'ITEM_HAS_STOCK'
+  /** A bundle has no stock of its own to change. */
+  | 'ITEM_IS_BUNDLE'
+  /** Less is available than asked for. `current` carries how much, `itemId` of what. */
+  | 'INSUFFICIENT_STOCK'
+  /** The reservation has ended or expired. `current` carries its status. */
+  | 'RESERVATION_ENDED'
+  /** More than can still come back. `current` carries how much can. */
+  | 'EXCEEDS_SHIPPED';
 
 /** A business error. `field` is the path in the caller's input, e.g. `['input', 'delta']`. */
 export type Problem = {
@@ -32,6 +44,7 @@ export type Problem = {
   readonly field: readonly string[];
   readonly current?: number | string;
   readonly raw?: string;
+  readonly itemId?: string;
 };
 
 export type Outcome<Value> =

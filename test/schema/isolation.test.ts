@@ -39,6 +39,7 @@ async function openForeign() {
       ['Alert', ids.alert],
       ['Job', ids.job],
       ['SyncOperation', ids.operation],
+      ['Reservation', ids.reservation],
       ['PlatformConnection', ids.connection],
     ] satisfies [NodeType, string][]
   ).map(([type, id]) => encodeId(type, id));

@@ -49,7 +49,16 @@ test('every mutation takes one input at most and answers with userErrors', () =>
 });
 
 test('stock and order actions require an idempotency key', () => {
-  for (const name of ['StockAdjustInput', 'StockSetInput', 'OrderStatusUpdateInput']) {
+  for (const name of [
+    'StockAdjustInput',
+    'StockSetInput',
+    'OrderStatusUpdateInput',
+    'OrderReturnInput',
+    'BundleSetInput',
+    'ReservationCreateInput',
+    'ReservationExtendInput',
+    'ReservationEndInput',
+  ]) {
     const input = schema.getType(name);
     const key = isInputObjectType(input) ? input.getFields()['idempotencyKey'] : undefined;
     expect([name, String(key?.type)]).toEqual([name, 'String!']);

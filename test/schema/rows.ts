@@ -156,7 +156,19 @@ export async function insertEverything(db: Queryable, shop: Shop, word: string) 
     target_platforms: ['etsy'],
     actor_kind: 'system',
   });
+  const reservation = await insert(db, 'reservations', {
+    account_id,
+    expires_at: '2036-11-22T10:00:00Z',
+    actor_kind: 'system',
+  });
+  await insert(db, 'reservation_lines', {
+    reservation_id: reservation,
+    account_id,
+    item_id: item,
+    quantity: 1,
+  });
   return {
+    reservation,
     item,
     listing,
     order,

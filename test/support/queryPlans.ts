@@ -92,6 +92,12 @@ const grows = new Set([
   'webhook_deliveries',
   'idempotency_keys',
   'sku_aliases',
+  'bundle_components',
+  'order_line_components',
+  'order_returns',
+  'reservations',
+  'reservation_lines',
+  'reservation_holdings',
 ]);
 
 function* nodesOf(plan: Plan): Iterable<Plan> {
