@@ -1,6 +1,7 @@
 /** Every limit and timeout of the background work, with its unit, range, default and meaning. */
 import { z } from 'zod';
 import { integer, optional } from './configKinds.ts';
+import { reservationLimits } from './configReservations.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -93,4 +94,5 @@ export const workLimits = {
   ),
 
   // Operation
+  ...reservationLimits,
 } as const;

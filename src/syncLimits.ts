@@ -30,5 +30,7 @@ export function syncLimits(config: Config): SyncLimits {
     heartbeatIntervalMs: config.heartbeatIntervalMs,
     eventRetentionMs: config.eventRetentionHours * hourMs,
     recordRetentionMs: config.recordRetentionHours * hourMs,
+    reservationDefaultMs: config.reservationDefaultSeconds * 1_000,
+    reservationMaxMs: config.reservationMaxSeconds * 1_000,
   };
 }

@@ -22,6 +22,7 @@ import { readConnection } from '../src/sync/reads.ts';
 import { adjustStock } from '../src/sync/stock.ts';
 import { lookForWork } from '../src/sync/supervisor.ts';
 import { type Api, openApi } from './schema/apiFixture.ts';
+import { bundleWorks } from './support/bundleWorks.ts';
 import * as support from './support/channel.ts';
 import * as fixtures from './support/fixtures.ts';
 import { insightWorks } from './support/insightWorks.ts';
@@ -101,6 +102,13 @@ const lists: Readonly<Record<string, string>> = {
   movements: page('movements'),
   operations: page('operations'),
   plans: page('syncPlans'),
+  reservations: page('reservations', '', 'id lines(first: 5) { nodes { quantity item { sku } } }'),
+  'active reservations': page('reservations', ', where: {status: {eq: ACTIVE}}'),
+  'bundles with their components': page(
+    'inventoryItems',
+    ', where: {role: {eq: BUNDLE}}',
+    'id available components(first: 5) { nodes { item { sku } } }',
+  ),
   'items that are out of step': page('inventoryItems', ', where: {syncStatus: {eq: ERROR}}'),
   'items changed since': page(
     'inventoryItems',
@@ -198,6 +206,8 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       { ...shop, platform: 'shopify', observedAt: fixtures.noon, deliveryId: rowId('delivery', backlog + 1) },
       order(),
     ),
+  ...bundleWorks(() => ({ pool: api.database.pool, caller, shop })),
+  'a bundle is read': () => run('{ inventoryItemBySku(sku: "SKU-000002007") { available seq } }'),
   'stock is adjusted': () =>
     adjustStock({ pool: api.database.pool, onMoved: () => undefined }, caller, {
       itemId: rowId('item', 2_000),

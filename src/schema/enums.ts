@@ -42,6 +42,20 @@ export const MovementKind = upperCase('MovementKind', 'What caused a stock movem
   count: 'A counted number (`stockSet`).',
   opening: 'The first number of an item.',
   resolution: 'A decision on a proven conflict.',
+  reservation: 'A reservation that was made, committed, released or has expired.',
+});
+
+export const ItemRole = upperCase('ItemRole', 'How an item stands to bundles. Bundles do not nest.', {
+  plain: 'Neither a bundle nor part of one.',
+  component: 'Part of one bundle or more, with stock of its own.',
+  bundle: 'Made of components, without stock of its own.',
+});
+
+export const ReservationStatus = upperCase('ReservationStatus', 'Whether a reservation still holds units.', {
+  active: 'Holds its units, unless `expiresAt` has passed.',
+  committed: 'Its units have left the shelf.',
+  released: 'Its units were given back.',
+  expired: 'It ran out and its units were given back.',
 });
 
 export const StockReason = upperCase('StockReason', 'Why stock was changed by hand.', {

@@ -19,11 +19,12 @@ import { encodeId, type NodeType } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Job, readJob } from './job.ts';
 import { Order, readOrder } from './order.ts';
+import { sellableOf } from './sellable.ts';
 import { envelopeOf, StreamEvent } from './stream.ts';
 
 const StockEvent = builder.objectRef<LogEvent>('StockEvent').implement({
   description:
-    'The stock of an item changed. The numbers are those right after the change; `item` is as of now.',
+    'The stock of an item changed. The numbers are those right after the change; `item` is as of now. A bundle has such an event whenever that of a component changed, or its recipe: its `available` and `seq` are as of now.',
   interfaces: [StreamEvent],
   extensions: { scope: 'stock:read' },
   fields: (t) => ({
@@ -39,7 +40,10 @@ const StockEvent = builder.objectRef<LogEvent>('StockEvent').implement({
     }),
     available: t.int({
       description: 'Units that can still be sold; below zero when oversold.',
-      resolve: (event) => stockOf(event).available,
+      resolve: async (event, _args, context) =>
+        stockOf(event).bundle
+          ? (await sellableOf(context, event.subjectId)).available
+          : stockOf(event).available,
     }),
     onHandDelta: t.int({
       description: 'Units added to what is on hand.',
@@ -51,7 +55,10 @@ const StockEvent = builder.objectRef<LogEvent>('StockEvent').implement({
     }),
     seq: t.int({
       description: 'Grows with every change of the item. An event with a smaller one is older.',
-      resolve: (event) => event.itemSeq ?? stockOf(event).seq,
+      resolve: async (event, _args, context) =>
+        stockOf(event).bundle
+          ? (await sellableOf(context, event.subjectId)).seq
+          : (event.itemSeq ?? stockOf(event).seq),
     }),
     kind: t.field({
       type: MovementKind,
@@ -205,6 +212,8 @@ export const JobEventEnvelope = envelopeOf('JobEventEnvelope', JobEvent);
 // The payloads have the shapes that the statements which write them promise.
 
 type StockPayload = {
+  /** True when it is about a bundle: then it carries neither `available` nor `seq`. */
+  readonly bundle?: boolean;
   readonly sku: string;
   readonly quantity: number;
   readonly reserved: number;
@@ -212,7 +221,7 @@ type StockPayload = {
   readonly onHandDelta: number;
   readonly reservedDelta: number;
   readonly seq: number;
-  readonly kind: 'order' | 'adjustment' | 'count' | 'opening' | 'resolution';
+  readonly kind: 'order' | 'adjustment' | 'count' | 'opening' | 'resolution' | 'reservation';
   readonly reason: Reason | null;
 };
 

@@ -12,6 +12,7 @@ export const nodeTypes = {
   OrderLine: 'orders:read',
   PlatformConnection: null,
   SettingChange: 'stock:read',
+  Reservation: 'stock:read',
   StockMovement: 'stock:read',
   SyncConflict: 'stock:read',
   SyncOperation: 'stock:read',

@@ -2,8 +2,9 @@
 import { builder } from './builder.ts';
 import { connectionOf, orderOf, pageArgs, rootPage } from './connections.ts';
 import type { Context } from './context.ts';
-import { SyncStatus } from './enums.ts';
+import { ItemRole, SyncStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
+import { sellableOf } from './sellable.ts';
 import { enumFilter, instant, integer, member, reference, text, where } from './where.ts';
 
 export const InventoryItem = builder.prismaNode('InventoryItem', {
@@ -18,21 +19,26 @@ export const InventoryItem = builder.prismaNode('InventoryItem', {
     sku: t.exposeString('sku', { description: "The seller's own code. Unique in the account." }),
     title: t.exposeString('title', { description: 'What people call it.' }),
     quantity: t.exposeInt('quantity', {
-      description: 'Units on hand. Below zero is possible, and a fact to act on.',
+      description: 'Units on hand, 0 for a bundle. Below zero is possible, and a fact to act on.',
     }),
     reserved: t.exposeInt('reserved', {
-      description: 'Units promised to buyers and not yet shipped, 0 or more.',
+      description: 'Units promised to buyers and not yet shipped, and units held by reservations; 0 or more.',
     }),
     available: t.int({
-      description: '`quantity` less `reserved`. Below zero: oversold by so many.',
-      select: { quantity: true, reserved: true },
-      resolve: (item) => item.quantity - item.reserved,
+      description:
+        '`quantity` less `reserved`; of a bundle, what its scarcest component allows. Below zero: oversold by so many.',
+      select: { quantity: true, reserved: true, role: true, id: true },
+      resolve: async ({ role, id, quantity, reserved }, _args, context) =>
+        role === 'bundle' ? (await sellableOf(context, id)).available : quantity - reserved,
     }),
     seq: t.int({
-      description: 'The number of the newest movement: grows by one with each, without gaps.',
-      select: { seq: true },
-      resolve: (item) => Number(item.seq),
+      description:
+        'The number of the newest movement: grows by one with each, without gaps. Of a bundle it grows with every movement of a component and every change of the recipe.',
+      select: { seq: true, seqBase: true, role: true, id: true },
+      resolve: async ({ role, id, seq, seqBase }, _args, context) =>
+        role === 'bundle' ? (await sellableOf(context, id)).seq : Number(seq + seqBase),
     }),
+    role: t.expose('role', { type: ItemRole, description: 'How it stands to bundles.' }),
     syncStatus: t.expose('syncStatus', { type: SyncStatus, description: 'How it stands with its channels.' }),
     lastSyncedAt: t.expose('lastSyncedAt', {
       type: 'DateTime',
@@ -53,7 +59,7 @@ const order = orderOf('InventoryItemOrderBy', 'items', {
   UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
   SKU: { column: 'sku', kind: 'text', description: 'SKU' },
   TITLE: { column: 'title', kind: 'text', description: 'title' },
-  AVAILABLE: { column: 'available', kind: 'number', description: 'available units' },
+  AVAILABLE: { column: 'available', kind: 'number', description: 'available units, a bundle counting as 0' },
 });
 
 const itemWhere = where('InventoryItemWhere', 'items', {
@@ -61,7 +67,8 @@ const itemWhere = where('InventoryItemWhere', 'items', {
   sku: text('sku', 'The SKU.'),
   title: text('title', 'The title.'),
   quantity: integer('quantity', 'Units on hand.'),
-  available: integer('available', 'Units that can still be sold.'),
+  available: integer('available', 'Units that can still be sold. A bundle counts as 0 here.'),
+  role: member('role', enumFilter('ItemRoleFilter', ItemRole), 'How it stands to bundles.'),
   syncStatus: member(
     'syncStatus',
     enumFilter('SyncStatusFilter', SyncStatus),

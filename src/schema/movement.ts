@@ -35,7 +35,8 @@ export const StockMovement = builder.prismaNode('StockMovement', {
     reason: t.expose('reason', {
       type: StockReason,
       nullable: true,
-      description: 'Why, for a change by hand; null for an order.',
+      description:
+        'Why, for a change by hand and for goods returned; null for any other order and for a reservation.',
     }),
     reference: t.exposeString('reference', { nullable: true, description: "The caller's own note." }),
     orderId: t.id({
@@ -51,6 +52,13 @@ export const StockMovement = builder.prismaNode('StockMovement', {
       select: { kind: true, reference: true },
       resolve: ({ kind, reference: conflictId }) =>
         kind === 'resolution' && conflictId !== null ? encodeId('SyncConflict', conflictId) : null,
+    }),
+    reservationId: t.id({
+      nullable: true,
+      description: 'The reservation that caused it (read it with `node`); null for any other cause.',
+      select: { reservationId: true },
+      resolve: (movement) =>
+        movement.reservationId === null ? null : encodeId('Reservation', movement.reservationId),
     }),
     actor: t.field({
       type: Actor,

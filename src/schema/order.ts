@@ -91,6 +91,12 @@ export const OrderLine = builder.prismaNode('OrderLine', {
     shipped: t.exposeInt('shipped', {
       description: 'Units that have left the shelf by the newest snapshot, 0 or more.',
     }),
+    returned: t.exposeInt('returned', {
+      description: 'Units that the seller says came back (`orderReturn`), 0 or more.',
+    }),
+    restocked: t.exposeInt('restocked', {
+      description: 'How many of `returned` went on the shelf again.',
+    }),
     unitPrice: t.field({
       type: Money,
       nullable: true,

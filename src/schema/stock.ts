@@ -58,7 +58,7 @@ builder.mutationField('stockAdjust', (t) =>
   t.field({
     type: StockPayload,
     description:
-      'Adds units to what is on hand, or takes them away. Safe beside any other change. Errors: NOT_FOUND, INVALID_INPUT, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
+      'Adds units to what is on hand, or takes them away. Safe beside any other change. Errors: NOT_FOUND, INVALID_INPUT, ITEM_IS_BUNDLE, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
     extensions: { scope: 'stock:write' },
     args: { input: t.arg({ type: StockAdjustInput, required: true, description: 'What to do.' }) },
     resolve: async (_root, { input }, context) => {
@@ -99,7 +99,7 @@ builder.mutationField('stockSet', (t) =>
   t.field({
     type: StockPayload,
     description:
-      'Sets what is on hand, if it still is what you saw. Errors: NOT_FOUND, INVALID_INPUT, STOCK_CHANGED, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
+      'Sets what is on hand, if it still is what you saw. Errors: NOT_FOUND, INVALID_INPUT, ITEM_IS_BUNDLE, STOCK_CHANGED, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
     extensions: { scope: 'stock:write' },
     args: { input: t.arg({ type: StockSetInput, required: true, description: 'What to do.' }) },
     resolve: async (_root, { input }, context) => {

@@ -21,6 +21,12 @@ const codes: Readonly<Record<ProblemCode, string>> = {
   PLAN_EXPIRED: 'The plan is too old to be believed. Make a new one.',
   PLAN_TOO_LARGE: "The plan passes its connection's limits, and nobody has said that they have seen it.",
   CHANNEL_CANNOT_WIN: "The channel's number cannot be made the right one there.",
+  NESTED_BUNDLE: 'A bundle cannot be part of another bundle, nor of itself.',
+  ITEM_HAS_STOCK: 'The item has stock of its own, which a bundle cannot have. Bring it to 0 first.',
+  ITEM_IS_BUNDLE: 'A bundle has no stock of its own. Change that of its components.',
+  INSUFFICIENT_STOCK: 'Less is available than asked for. Nothing was reserved.',
+  RESERVATION_ENDED: 'The reservation was committed, released or has expired.',
+  EXCEEDS_SHIPPED: 'More than can still come back: units shipped less units returned.',
 };
 
 const UserErrorCode = builder.enumType('UserErrorCode', {
@@ -60,6 +66,12 @@ const members: Readonly<Record<ProblemCode, string>> = {
   PLAN_EXPIRED: 'PlanStatusError',
   PLAN_TOO_LARGE: 'PlanTooLargeError',
   CHANNEL_CANNOT_WIN: 'ChannelCannotWinError',
+  NESTED_BUNDLE: 'BundleError',
+  ITEM_HAS_STOCK: 'BundleError',
+  ITEM_IS_BUNDLE: 'BundleError',
+  INSUFFICIENT_STOCK: 'InsufficientStockError',
+  RESERVATION_ENDED: 'ReservationEndedError',
+  EXCEEDS_SHIPPED: 'ExceedsShippedError',
 };
 
 builder.objectRef<Problem>('NotFoundError').implement({

@@ -21,7 +21,7 @@ export type Plan = {
   readonly units: number;
   /** The conflict whose edit that is; null when nothing moves. */
   readonly cause: StoredConflict | null;
-  /** False when no column could hold the stock afterwards. */
+  /** False when no column could hold the stock afterwards, or the item has none of its own (a bundle). */
   readonly fits: boolean;
 };
 
@@ -75,11 +75,13 @@ export async function planOf(
   const units = resolved.movement;
   const cause = units === 0 ? null : unbooked.find(({ delta }) => delta === units);
   if (cause === undefined) throw new Error(`no conflict explains a movement of ${units}`);
-  const { rows } = await client.query<{ quantity: number }>(
-    'SELECT quantity FROM inventory_items WHERE id = $1',
+  const { rows } = await client.query<{ quantity: number; bundle: boolean }>(
+    `SELECT quantity, role = 'bundle' AS bundle FROM inventory_items WHERE id = $1`,
     [itemId],
   );
-  return { units, cause, fits: Math.abs((rows[0]?.quantity ?? 0) + units) <= quantityLimit };
+  const { quantity = 0, bundle = false } = rows[0] ?? {};
+  const fits = Math.abs(quantity + units) <= quantityLimit && (units === 0 || !bundle);
+  return { units, cause, fits };
 }
 
 type Booked = { readonly seq: number; readonly units: number; readonly listings: readonly string[] };

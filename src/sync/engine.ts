@@ -16,7 +16,8 @@ import { type OperationsOptions, sweepOperations } from './operations.ts';
 import type { PlanOptions } from './planSql.ts';
 import { expirePlans } from './plans.ts';
 import { readNew, takeShown } from './reads.ts';
-import { startSupervisor } from './supervisor.ts';
+import { expireReservations } from './reservations.ts';
+import { type SupervisorOptions, startSupervisor } from './supervisor.ts';
 import type { Sync } from './sync.ts';
 import { loggedSync } from './syncLog.ts';
 import { createVerbs } from './verbs.ts';
@@ -51,6 +52,8 @@ export type SyncLimits = {
   readonly heartbeatIntervalMs: number;
   readonly eventRetentionMs: number;
   readonly recordRetentionMs: number;
+  readonly reservationDefaultMs: number;
+  readonly reservationMaxMs: number;
 };
 
 export type SyncEngineOptions = {
@@ -92,6 +95,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   };
   const operations: OperationsOptions = { ...limits, pool, wakeUps, onEvents };
   const mapping = { pool, onApplied: onMoved, onMapped: wakeUps.push, batchMax: 1_000 };
+  const reservations = { ...limits, pool, onMoved };
   const ending = new AbortController();
   const plans: PlanOptions = {
     ...options,
@@ -132,7 +136,15 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     tail,
     sync: loggedSync(
       log,
-      createVerbs(options, { operations, plans, mapping, onMoved, onEvents, events: tail }),
+      createVerbs(options, {
+        reservations,
+        operations,
+        plans,
+        mapping,
+        onMoved,
+        onEvents,
+        events: tail,
+      }),
     ),
     readNew: (connectionId) => readNew(readOptions(options), connectionId),
     tasks: createTasks(options, {
@@ -143,6 +155,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       signal: ending.signal,
     }),
     ...createWork(options, openIntake(options, inbox, tail), lanes, ending, {
+      expire: () => expireReservations(reservations),
       async sweep() {
         await applyWaiting(mapping, null);
         await sweepOperations(operations);
@@ -179,7 +192,7 @@ function createWork(
   intake: Intake,
   inbox: Lanes,
   ending: AbortController,
-  sweeps: { readonly sweep: () => Promise<unknown>; readonly sweepAlerts: () => Promise<unknown> },
+  chores: Pick<SupervisorOptions, 'sweep' | 'expire'> & { readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
   const { limits, log, wakeUps } = options;
   let supervisor: { stop(): Promise<void> } | undefined;
@@ -192,8 +205,9 @@ function createWork(
         db: options.pool,
         clock: options.clock,
         wakeUps,
-        sweep: sweeps.sweep,
-        patrols: [{ intervalMs: limits.alertIntervalMs, work: sweeps.sweepAlerts }],
+        sweep: chores.sweep,
+        expire: chores.expire,
+        patrols: [{ intervalMs: limits.alertIntervalMs, work: chores.sweepAlerts }],
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },

@@ -64,7 +64,8 @@ export function createIntake(options: IntakeOptions): Intake {
       const applying = deliverOrder(client, source, order);
       const looking = options.tail.lookOver(client);
       void Promise.allSettled([applying, looking]).then(() => client.release());
-      const { storedId, ...effect } = await applying;
+      const { storedId, waits, ...effect } = await applying;
+      if (waits) options.onWaiting();
       if (storedId === null || !effect.changed) return true;
       options.onApplied(effect);
       logApplied(log, effect, storedId, delivery.requestId);

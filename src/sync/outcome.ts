@@ -39,7 +39,19 @@ export type ProblemCode =
   /** The plan passes the limits of its connection, and nobody has said that they have seen it. `size` says by how much. */
   | 'PLAN_TOO_LARGE'
   /** The channel's number cannot be made the right one there. `listingIds` says where. */
-  | 'CHANNEL_CANNOT_WIN';
+  | 'CHANNEL_CANNOT_WIN'
+  /** A bundle within a bundle. */
+  | 'NESTED_BUNDLE'
+  /** The item has stock of its own, which a bundle cannot have. `current` carries what is on hand. */
+  | 'ITEM_HAS_STOCK'
+  /** A bundle has no stock of its own to change. */
+  | 'ITEM_IS_BUNDLE'
+  /** Less is available than asked for. `current` carries how much, `itemId` of what. */
+  | 'INSUFFICIENT_STOCK'
+  /** The reservation has ended or expired. `current` carries its status. */
+  | 'RESERVATION_ENDED'
+  /** More than can still come back. `current` carries how much can. */
+  | 'EXCEEDS_SHIPPED';
 
 /** A business error. `field` is the path in the caller's input, e.g. `['input', 'delta']`. */
 export type Problem = {
@@ -52,6 +64,7 @@ export type Problem = {
   readonly related?: readonly string[];
   readonly size?: { readonly listings: number; readonly zeroing: number; readonly changing: number };
   readonly listingIds?: readonly string[];
+  readonly itemId?: string;
 };
 
 export type Outcome<Value> =

@@ -10,10 +10,10 @@ export type Protection = 'shared' | 'escrow' | 'automatic';
 
 export type ProtectionInput = { readonly itemId: string; readonly protection: Protection };
 
-type ItemRow = { id: string; uncontrolled: string | null };
+type ItemRow = { id: string; role: string; uncontrolled: string | null };
 
 const itemSql = `
-SELECT item.id,
+SELECT item.id, item.role,
        (SELECT string_agg(listing.platform || ' ' || coalesce(listing.sku, listing.unit_id), ', ' ORDER BY listing.id) FROM listings listing
          WHERE listing.item_id = item.id AND NOT (listing.sync_enabled AND listing.writable)) AS uncontrolled
   FROM inventory_items item WHERE item.id = $2 AND item.account_id = $1 FOR NO KEY UPDATE OF item`;
@@ -46,6 +46,11 @@ export async function setProtection(
       return withoutEffect(
         refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] }),
       );
+    if (protection !== 'shared' && item.role !== 'plain') {
+      const message =
+        'Bundles and what they are made of share one pool: escrow is for items that are sold by themselves.';
+      return withoutEffect(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));
+    }
     if (protection !== 'shared' && item.uncontrolled !== null) {
       const message = `Escrow needs every listing of the item to be written by this server; these are not: ${item.uncontrolled}.`;
       return withoutEffect(refused({ code: 'INVALID_INPUT', message, field: ['input', 'protection'] }));

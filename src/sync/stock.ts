@@ -61,9 +61,14 @@ async function moved(
   let effect: StockEffect | undefined;
   const request = { operation, key: idempotencyKey, input };
   const outcome = await once<StockChange>(options.pool, caller, request, async (client) => {
-    const onHand = await lockItem(client, caller, itemId);
-    if (onHand === null)
-      return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] });
+    const item = await lockItem(client, caller, itemId);
+    const field = ['input', 'itemId'];
+    if (item === null) return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field });
+    if (item.role === 'bundle') {
+      const message = 'A bundle has no stock of its own: change the stock of its components.';
+      return refused({ code: 'ITEM_IS_BUNDLE', message, field });
+    }
+    const onHand = item.quantity;
     const decision = await decide(onHand);
     if (!decision.ok) return decision;
     if (Math.abs(onHand + decision.value.onHandDelta) > quantityLimit) {
@@ -89,12 +94,16 @@ async function moved(
   return outcome;
 }
 
-async function lockItem(client: pg.PoolClient, caller: Caller, itemId: string): Promise<number | null> {
-  const { rows } = await client.query<{ quantity: number }>(
-    'SELECT quantity FROM inventory_items WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE',
+async function lockItem(
+  client: pg.PoolClient,
+  caller: Caller,
+  itemId: string,
+): Promise<{ quantity: number; role: string } | null> {
+  const { rows } = await client.query<{ quantity: number; role: string }>(
+    'SELECT quantity, role FROM inventory_items WHERE id = $1 AND account_id = $2 FOR NO KEY UPDATE',
     [itemId, caller.accountId],
   );
-  return rows[0]?.quantity ?? null;
+  return rows[0] ?? null;
 }
 
 function invalid(field: string, message: string): Problem {

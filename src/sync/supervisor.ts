@@ -17,6 +17,8 @@ export type SupervisorOptions = {
   readonly recordRetentionMs: number;
   /** Takes up what no table names as due: order lines mapped at the very moment they arrived, operations whose worker died before it ended them. */
   readonly sweep: () => Promise<unknown>;
+  /** Gives back what expired reservations hold. */
+  readonly expire: () => Promise<unknown>;
   readonly onError: (error: unknown) => void;
 };
 
@@ -95,7 +97,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     }
   };
   const running = Promise.all([
-    every(options.lookIntervalMs, () => lookForWork(options)),
+    every(options.lookIntervalMs, async () => {
+      await lookForWork(options).catch(options.onError);
+      await options.expire();
+    }),
     every(options.housekeepingIntervalMs, () => keepHouse(options)),
     ...(options.patrols ?? []).map(({ intervalMs, work }) => every(intervalMs, work)),
   ]);

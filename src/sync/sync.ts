@@ -89,6 +89,37 @@ export type ConflictPolicyInput = {
 
 /** A null price: the seller no longer says what it should be. */
 export type ItemPriceInput = { readonly itemId: string; readonly price: Price | null };
+export type ItemUnits = { readonly itemId: string; readonly quantity: number };
+
+export type BundleSetInput = {
+  readonly itemId: string;
+  /** Units of each component in one bundle; none makes it a plain item again. */
+  readonly components: readonly ItemUnits[];
+  readonly idempotencyKey: string;
+};
+
+export type ReservationInput = {
+  /** Items and bundles with the units wanted, 1 or more each; all are granted or none. */
+  readonly lines: readonly ItemUnits[];
+  /** Null for the configured default. */
+  readonly expiresInSeconds: number | null;
+  readonly reference: string | null;
+  readonly idempotencyKey: string;
+};
+
+export type ReservationAction = { readonly reservationId: string; readonly idempotencyKey: string };
+
+export type OrderReturnInput = {
+  readonly orderId: string;
+  readonly lines: readonly { readonly lineId: string; readonly quantity: number }[];
+  /** Whether the units go on the shelf again. */
+  readonly restock: boolean;
+  readonly reason: StockReason;
+  readonly reference: string | null;
+  readonly idempotencyKey: string;
+};
+
+type Reserved = Promise<Outcome<{ readonly reservationId: string }>>;
 
 /** All ids are plain UUIDs; ids of another account are NOT_FOUND. */
 export type Sync = {
@@ -157,5 +188,20 @@ export type Sync = {
     connectionIds: readonly string[],
   ): Promise<ReadonlyMap<string, ConnectionHealth>>;
   syncHealth(accountId: string): Promise<SyncHealth>;
+  /** Says what a bundle is made of; its listings follow. */
+  setBundle(caller: Caller, input: BundleSetInput): Promise<Outcome<{ readonly itemId: string }>>;
+  /** Holds units for a partner while they are available: all lines or none. */
+  createReservation(caller: Caller, input: ReservationInput): Reserved;
+  /** Moves the expiry of an active reservation to so many seconds from now. */
+  extendReservation(
+    caller: Caller,
+    input: ReservationAction & { readonly expiresInSeconds: number },
+  ): Reserved;
+  /** The units leave the shelf: sold outside the channels. */
+  commitReservation(caller: Caller, input: ReservationAction): Reserved;
+  /** Gives the units back. */
+  releaseReservation(caller: Caller, input: ReservationAction): Reserved;
+  /** Books goods that came back after they were shipped, once, whatever the channel says of them. */
+  returnOrder(caller: Caller, input: OrderReturnInput): Promise<Outcome<{ readonly orderId: string }>>;
   readonly events: EventStream;
 };

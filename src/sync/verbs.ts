@@ -1,6 +1,7 @@
 /** The verbs of the product, each wired to what carries it out and to whom it concerns. */
 import { acknowledgeAlert } from './alerts.ts';
 import { approveBlast } from './blast.ts';
+import { setBundle } from './bundles.ts';
 import { setConflictPolicy } from './conflictPolicy.ts';
 import { resolveConflicts } from './conflictResolution.ts';
 import type { SyncEngineOptions } from './engine.ts';
@@ -15,6 +16,14 @@ import type { PlanOptions } from './planSql.ts';
 import { applyPlan, createPlan, undoPlan } from './plans.ts';
 import { setItemPrice } from './prices.ts';
 import { resumeEscrow, setProtection } from './protection.ts';
+import {
+  commitReservation,
+  createReservation,
+  extendReservation,
+  type ReservationOptions,
+  releaseReservation,
+} from './reservations.ts';
+import { returnOrder } from './returns.ts';
 import { adjustStock, setStock } from './stock.ts';
 import type { Sync } from './sync.ts';
 
@@ -22,6 +31,7 @@ export type VerbParts = {
   readonly operations: OperationsOptions;
   readonly plans: PlanOptions;
   readonly mapping: MappingOptions;
+  readonly reservations: ReservationOptions;
   readonly onMoved: (effect: StockEffect) => void;
   readonly onEvents: () => void;
   readonly events: EventStream;
@@ -29,10 +39,14 @@ export type VerbParts = {
 
 export function createVerbs(
   options: SyncEngineOptions,
-  { operations, plans, mapping, onMoved, onEvents, events }: VerbParts,
+  { operations, plans, mapping, reservations, onMoved, onEvents, events }: VerbParts,
 ): Sync {
   const { pool, clock, connections, limits, wakeUps } = options;
   const statuses = { pool, connections, clock, leaseMs: limits.leaseMs, onApplied: onMoved };
+  const onRecipe = (connectionIds: readonly string[]) => {
+    onEvents();
+    wakeUps.push(connectionIds);
+  };
   return {
     adjustStock: (caller, input) => adjustStock({ pool, onMoved }, caller, input),
     setStock: (caller, input) => setStock({ pool, onMoved }, caller, input),
@@ -65,6 +79,12 @@ export function createVerbs(
     },
     mapListing: (caller, input) => mapListing(mapping, caller, input),
     mapSku: (caller, input) => mapSku(mapping, caller, input),
+    setBundle: (caller, input) => setBundle({ pool, onChanged: onRecipe }, caller, input),
+    createReservation: (caller, input) => createReservation(reservations, caller, input),
+    extendReservation: (caller, input) => extendReservation(reservations, caller, input),
+    commitReservation: (caller, input) => commitReservation(reservations, caller, input),
+    releaseReservation: (caller, input) => releaseReservation(reservations, caller, input),
+    returnOrder: (caller, input) => returnOrder({ pool, onApplied: onMoved }, caller, input),
     ...createInsights(options),
     events,
   };

@@ -125,10 +125,17 @@ export function createFakeSync(): FakeSync {
     exposures: async () => new Map(),
     connectionHealth: async () => new Map(),
     syncHealth: async () => ({ health: 'ok', summary: '', reasons: [], openAlerts: [], connections: [] }),
+    setBundle: verb('setBundle', ({ itemId }: { itemId: string }) => ({ itemId })),
+    createReservation: verb('createReservation', () => ({ reservationId: missing })),
+    extendReservation: verb('extendReservation', reservationOf),
+    commitReservation: verb('commitReservation', reservationOf),
+    releaseReservation: verb('releaseReservation', reservationOf),
+    returnOrder: verb('returnOrder', ({ orderId }: { orderId: string }) => ({ orderId })),
     events: { subscribe, oldestCursor: async () => '0' },
   };
 }
 
+const reservationOf = ({ reservationId }: { reservationId: string }) => ({ reservationId });
 const missing = '00000000-0000-7000-8000-000000000000';
 
 /** The payload of a stock event as the ledger writes it. */

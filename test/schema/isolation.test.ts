@@ -42,6 +42,7 @@ async function openForeign() {
       ['SyncOperation', ids.operation],
       ['SyncPlan', ids.plan],
       ['SyncPlanEntry', ids.planEntry],
+      ['Reservation', ids.reservation],
       ['PlatformConnection', ids.connection],
     ] satisfies [NodeType, string][]
   ).map(([type, id]) => encodeId(type, id));

@@ -65,6 +65,7 @@ export const everyList = graphql(`
     settingChanges(first: 10) { nodes { setting after listing { platformId } } totalCount }
     unmatchedSkus(first: 10) { nodes { sku lineCount reserved } totalCount }
     syncPlans(first: 10) { nodes { id connection { name } entries(first: 10) { nodes { item { sku } listing { platformId } } } } totalCount }
+    reservations(first: 10) { nodes { status lines(first: 10) { nodes { quantity item { sku } } } } totalCount }
     viewer { account { name } scopes }
     oldestCursor
   }
@@ -138,6 +139,49 @@ export const listingMap = graphql(`
 
 export const skuMap = graphql(`
   mutation SkuMap($input: SkuMapInput!) { skuMap(input: $input) { item { sku } linesApplied userErrors { code field } } }
+`);
+
+export const bundlesPage = graphql(`
+  query BundlesPage($first: Int!) {
+    inventoryItems(first: $first, where: { role: { eq: BUNDLE } }) {
+      nodes {
+        sku role quantity available seq
+        components(first: 5) { nodes { quantity item { sku role available bundles(first: 5) { nodes { bundle { sku } } } } } totalCount }
+      }
+    }
+  }
+`);
+
+export const bundleSet = graphql(`
+  mutation BundleSet($input: BundleSetInput!) {
+    bundleSet(input: $input) { item { sku available } userErrors { __typename code field ... on BundleError { onHand } } }
+  }
+`);
+
+export const reservationCreate = graphql(`
+  mutation ReservationCreate($input: ReservationCreateInput!) {
+    reservationCreate(input: $input) {
+      reservation { status reference }
+      userErrors { __typename code field ... on InsufficientStockError { available itemId item { sku } } }
+    }
+  }
+`);
+
+export const reservationEnds = graphql(`
+  mutation ReservationEnds($extend: ReservationExtendInput!, $end: ReservationEndInput!) {
+    reservationExtend(input: $extend) { reservation { status expiresAt } userErrors { code } }
+    reservationCommit(input: $end) { reservation { status } userErrors { code ... on ReservationEndedError { current } } }
+    reservationRelease(input: $end) { reservation { status endedAt } userErrors { code } }
+  }
+`);
+
+export const orderReturn = graphql(`
+  mutation OrderReturn($input: OrderReturnInput!) {
+    orderReturn(input: $input) {
+      order { platformOrderId items(first: 5) { nodes { returned restocked } } }
+      userErrors { __typename code field ... on ExceedsShippedError { returnable } }
+    }
+  }
 `);
 
 export const stockEvents = graphql(`

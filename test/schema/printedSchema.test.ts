@@ -57,6 +57,11 @@ test('stock, order and conflict actions require an idempotency key', () => {
     'OrderStatusUpdateInput',
     'ConflictResolveInput',
     'SyncPlanApplyInput',
+    'OrderReturnInput',
+    'BundleSetInput',
+    'ReservationCreateInput',
+    'ReservationExtendInput',
+    'ReservationEndInput',
   ]) {
     const input = schema.getType(name);
     const key = isInputObjectType(input) ? input.getFields()['idempotencyKey'] : undefined;

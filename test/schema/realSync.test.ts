@@ -87,6 +87,8 @@ function createEngine({ pool, intake }: Database): SyncEngine {
       heartbeatIntervalMs: 50,
       eventRetentionMs: 3_600_000,
       recordRetentionMs: 3_600_000,
+      reservationDefaultMs: 900_000,
+      reservationMaxMs: 86_400_000,
     },
   });
 }

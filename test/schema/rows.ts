@@ -199,9 +199,21 @@ export async function insertEverything(db: Queryable, shop: Shop, word: string) 
   });
   const plan = await insertPlan(db, shop);
   const planEntry = await insertPlanEntry(db, shop, plan, { listing_id: listing, item_id: item });
+  const reservation = await insert(db, 'reservations', {
+    account_id,
+    expires_at: '2036-11-22T10:00:00Z',
+    actor_kind: 'system',
+  });
+  await insert(db, 'reservation_lines', {
+    reservation_id: reservation,
+    account_id,
+    item_id: item,
+    quantity: 1,
+  });
   return {
     plan,
     planEntry,
+    reservation,
     item,
     listing,
     order,

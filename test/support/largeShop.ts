@@ -20,6 +20,7 @@ const kinds = {
   conflict: 7,
   operation: 8,
   delivery: 9,
+  reservation: 0,
 } as const;
 
 /** The id of the n-th row of a kind, as `fillShop` made it. */
@@ -29,7 +30,7 @@ export function rowId(kind: keyof typeof kinds, n: number): string {
 
 /**
  * Adds items `from` to `to`, each with two listings, a settled write per listing, three movements, an order of one line, an operation, a delivery and
- * two events, shadows and changed settings; a tenth has had an alert and a conflict. The backlog is made of the first rows. Statistics are brought up to date.
+ * two events, shadows, a reservation and changed settings; a tenth has had an alert, a conflict and a return, and a tenth is a bundle of the item after it. The backlog is made of the first rows. Statistics are brought up to date.
  */
 export async function fillShop(db: Queryable, shop: LargeShop, from: number, to: number): Promise<void> {
   await db.query(`CREATE OR REPLACE FUNCTION test_id(kind int, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
@@ -62,9 +63,12 @@ export async function fillShop(db: Queryable, shop: LargeShop, from: number, to:
 const ago = (unit: string): string => `now() - n * interval '1 ${unit}'`;
 
 const statements: readonly string[] = [
-  `INSERT INTO inventory_items (id, account_id, sku, title, quantity, reserved, seq, sync_status, updated_at)
-   SELECT test_id(1, n), $account, 'SKU-' || lpad(n::text, 9, '0'), 'Title ' || n % 5000, 10 + n % 90, CASE WHEN n <= $backlog THEN 1 ELSE 0 END, 3,
-          (CASE WHEN n <= $backlog THEN 'error' ELSE 'synced' END)::sync_status, ${ago('second')} FROM $rows`,
+  `INSERT INTO inventory_items (id, account_id, sku, title, quantity, reserved, seq, sync_status, updated_at, role)
+   SELECT test_id(1, n), $account, 'SKU-' || lpad(n::text, 9, '0'), 'Title ' || n % 5000, CASE WHEN role = 'bundle' THEN 0 ELSE 10 + n % 90 END,
+          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, 3, (CASE WHEN n <= $backlog THEN 'error' ELSE 'synced' END)::sync_status, ${ago('second')}, role
+     FROM $rows, LATERAL (SELECT (CASE WHEN n <= $backlog THEN 'plain' WHEN n % 10 = 7 THEN 'bundle' WHEN n % 10 = 8 THEN 'component' ELSE 'plain' END)::item_role AS role) r`,
+  `INSERT INTO bundle_components (account_id, bundle_id, component_id, quantity)
+   SELECT $account, test_id(1, n), test_id(1, n + 1), 2 FROM $rows WHERE n > $backlog AND n % 10 = 7`,
   `INSERT INTO listings (id, account_id, connection_id, item_id, platform, unit_id, sku, title, quantity, target, target_seq, updated_at)
    SELECT test_id(2, n), $account, $connection, CASE WHEN n > $backlog THEN test_id(1, n / 2) END, 'shopify', 'unit ' || n,
           'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, ${ago('second')} FROM $pairs`,
@@ -85,10 +89,19 @@ const statements: readonly string[] = [
    SELECT test_id(4, n), $account, $connection, 'shopify', 'order ' || n, status, status, 'Customer ' || n % 1000, 1, '{}', at, at, at, 'hash', at, at
      FROM $rows, LATERAL (SELECT ${ago('second')} AS at,
             (CASE WHEN n <= $backlog THEN 'pending' ELSE (ARRAY['shipped', 'delivered', 'cancelled'])[1 + n % 3] END)::order_status AS status) o`,
-  `INSERT INTO order_lines (id, account_id, order_id, platform_line_id, position, item_id, sku, title, ordered, reserved, shipped, held_reserved, held_shipped)
+  `INSERT INTO order_lines (id, account_id, order_id, platform_line_id, position, item_id, sku, title, ordered, reserved, shipped, held_reserved, held_shipped, shipped_max)
    SELECT test_id(5, n), $account, test_id(4, n), '1', 0, CASE WHEN n > 20 THEN test_id(1, n) END,
           CASE WHEN n > 20 THEN 'SKU-' || lpad(n::text, 9, '0') ELSE 'odd ' || n END, 'Title', 1,
-          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, CASE WHEN n <= $backlog THEN 0 ELSE 1 END, 0, CASE WHEN n <= $backlog THEN 0 ELSE 1 END FROM $rows`,
+          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, CASE WHEN n <= $backlog THEN 0 ELSE 1 END, 0, CASE WHEN n <= $backlog THEN 0 ELSE 1 END, 1 FROM $rows`,
+  `INSERT INTO order_line_components (order_line_id, component_id, account_id, quantity)
+   SELECT test_id(5, n), test_id(1, n + 1), $account, 2 FROM $rows WHERE n > $backlog AND n % 10 = 7`,
+  `INSERT INTO order_returns (account_id, order_id, order_line_id, quantity, restock, reason, actor_kind)
+   SELECT $account, test_id(4, n), test_id(5, n), 1, false, 'returned', 'system' FROM $rows WHERE n % 10 = 3`,
+  `INSERT INTO reservations (id, account_id, status, expires_at, actor_kind, ended_at)
+   SELECT test_id(0, n), $account, (CASE WHEN n <= $backlog THEN 'active' ELSE 'committed' END)::reservation_status, now() + interval '1 hour', 'system',
+          CASE WHEN n > $backlog THEN now() END FROM $rows`,
+  `INSERT INTO reservation_lines (reservation_id, account_id, item_id, quantity) SELECT test_id(0, n), $account, test_id(1, n), 1 FROM $rows`,
+  `INSERT INTO reservation_holdings (reservation_id, account_id, item_id, quantity) SELECT test_id(0, n), $account, test_id(1, n), 1 FROM $rows`,
   `INSERT INTO stock_movements (account_id, item_id, seq, on_hand_delta, reserved_delta, on_hand_after, reserved_after, kind, reason, idempotency_key,
                                 actor_kind)
    SELECT $account, test_id(1, n / 3), 1 + n % 3, 5, 0, 5 + 5 * (n % 3), 0, 'adjustment', 'received', 'movement ' || n, 'system' FROM $thirds`,

@@ -62,11 +62,29 @@ export async function ledgerBreaches(db: Queryable): Promise<readonly unknown[]>
         FROM stock_movements GROUP BY item_id
     ),
     by_line AS (
-      SELECT order_line_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
-        FROM stock_movements WHERE order_line_id IS NOT NULL GROUP BY order_line_id
+      SELECT order_line_id, item_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
+        FROM stock_movements WHERE order_line_id IS NOT NULL GROUP BY order_line_id, item_id
+    ),
+    -- What each line should have moved of each item: itself, or the components it was sold with beyond what it had moved before it was a bundle.
+    held AS (
+      SELECT line.id AS order_line_id, coalesce(part.component_id, line.item_id) AS item_id, line.held_reserved * coalesce(part.quantity, 1) AS reserved,
+             -(line.held_shipped + coalesce(plain.on_hand, 0)) * coalesce(part.quantity, 1) AS on_hand
+        FROM order_lines line LEFT JOIN order_line_components part ON part.order_line_id = line.id
+        LEFT JOIN by_line plain ON plain.order_line_id = line.id AND plain.item_id = line.item_id AND part.component_id IS NOT NULL
+       WHERE line.item_id IS NOT NULL
+    ),
+    reservation AS (
+      SELECT held.reservation_id, held.item_id, CASE WHEN made.status = 'active' THEN held.quantity ELSE 0 END AS reserved,
+             CASE WHEN made.status = 'committed' THEN -held.quantity ELSE 0 END AS on_hand
+        FROM reservation_holdings held JOIN reservations made ON made.id = held.reservation_id
+    ),
+    by_reservation AS (
+      SELECT reservation_id, item_id, sum(on_hand_delta) AS on_hand, sum(reserved_delta) AS reserved
+        FROM stock_movements WHERE reservation_id IS NOT NULL GROUP BY reservation_id, item_id
     ),
     by_item AS (
-      SELECT item_id, sum(held_reserved) AS reserved FROM order_lines WHERE item_id IS NOT NULL GROUP BY item_id
+      SELECT item_id, sum(reserved) AS reserved
+        FROM (SELECT item_id, reserved FROM held UNION ALL SELECT item_id, reserved FROM reservation) every GROUP BY item_id
     )
     SELECT jsonb_build_object('chain', to_jsonb(chained)) AS breach FROM chained
      WHERE seq <> expected_seq OR on_hand_after <> on_hand_sum OR reserved_after <> reserved_sum
@@ -76,9 +94,17 @@ export async function ledgerBreaches(db: Queryable): Promise<readonly unknown[]>
      WHERE item.quantity <> coalesce(summed.on_hand, 0) OR item.reserved <> coalesce(summed.reserved, 0)
         OR item.seq <> coalesce(summed.movements, 0) OR item.available <> item.quantity - item.reserved
     UNION ALL
-    SELECT jsonb_build_object('line', to_jsonb(line), 'moved', to_jsonb(by_line))
-      FROM order_lines line LEFT JOIN by_line ON by_line.order_line_id = line.id
-     WHERE line.held_reserved <> coalesce(by_line.reserved, 0) OR -line.held_shipped <> coalesce(by_line.on_hand, 0)
+    SELECT jsonb_build_object('line', to_jsonb(held), 'moved', to_jsonb(by_line))
+      FROM held LEFT JOIN by_line USING (order_line_id, item_id)
+     WHERE held.reserved <> coalesce(by_line.reserved, 0) OR held.on_hand <> coalesce(by_line.on_hand, 0)
+    UNION ALL
+    SELECT jsonb_build_object('strange', to_jsonb(by_line))
+      FROM by_line LEFT JOIN held USING (order_line_id, item_id) JOIN order_lines line ON line.id = by_line.order_line_id
+     WHERE held.item_id IS NULL AND (by_line.item_id <> line.item_id OR by_line.reserved <> 0)
+    UNION ALL
+    SELECT jsonb_build_object('reservation', to_jsonb(reservation), 'moved', to_jsonb(by_reservation))
+      FROM reservation FULL JOIN by_reservation USING (reservation_id, item_id)
+     WHERE coalesce(reservation.reserved, -1) <> coalesce(by_reservation.reserved, -2) OR reservation.on_hand <> by_reservation.on_hand
     UNION ALL
     SELECT jsonb_build_object('reserved', to_jsonb(item), 'held', to_jsonb(by_item))
       FROM inventory_items item LEFT JOIN by_item ON by_item.item_id = item.id

@@ -95,6 +95,12 @@ const grows = new Set([
   'shadows',
   'setting_changes',
   'measured_sales',
+  'bundle_components',
+  'order_line_components',
+  'order_returns',
+  'reservations',
+  'reservation_lines',
+  'reservation_holdings',
 ]);
 
 function* nodesOf(plan: Plan): Iterable<Plan> {

@@ -149,6 +149,7 @@ describe('the supervisor', () => {
       eventRetentionMs: dayMs,
       recordRetentionMs: dayMs,
       sweep: async () => undefined,
+      expire: async () => undefined,
       onError: (error) => {
         throw error;
       },

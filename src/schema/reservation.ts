@@ -1,0 +1,117 @@
+/** Reservations: units that a partner holds for a while, and what they cover. */
+import { Actor } from './actor.ts';
+import { builder } from './builder.ts';
+import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
+import type { Context } from './context.ts';
+import { ReservationStatus } from './enums.ts';
+import { requireId } from './globalId.ts';
+import type { Sort } from './paging.ts';
+import { enumFilter, instant, member, text, where } from './where.ts';
+
+export const Reservation = builder.prismaNode('Reservation', {
+  id: { field: 'id' },
+  findUnique: (id, context) => ({ id_accountId: { id, accountId: context.accountId } }),
+  nullable: true,
+  select: { id: true },
+  extensions: { scope: 'stock:read' },
+  description:
+    'Units held for a partner: counted in `reserved` of their items, so that no channel offers them, until they are committed, released or run out.',
+  fields: (t) => ({
+    status: t.expose('status', { type: ReservationStatus, description: 'Whether it still holds units.' }),
+    reference: t.exposeString('reference', { nullable: true, description: "The maker's own note." }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      description: 'From then on it can be neither committed nor extended, and its units are given back.',
+    }),
+    actor: t.field({
+      type: Actor,
+      description: 'Who made it.',
+      select: { actorKind: true, actorId: true },
+      resolve: (reservation) => reservation,
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it stopped holding units; null while it holds them.',
+    }),
+  }),
+});
+
+const ReservationLine = builder.prismaObject('ReservationLine', {
+  description: 'One item or bundle of a reservation.',
+  extensions: { scope: 'stock:read' },
+  select: { id: true },
+  fields: (t) => ({
+    item: t.relation('item', { description: 'What was asked for. Of a bundle, its components are held.' }),
+    quantity: t.exposeInt('quantity', { description: 'Units, 1 or more.' }),
+  }),
+});
+
+const ReservationConnection = connectionOf('Reservation', 'reservations', Reservation, 'stock:read');
+const ReservationLineConnection = connectionOf(
+  'ReservationLine',
+  'reservation lines',
+  ReservationLine,
+  'stock:read',
+);
+
+const byPosition: Sort = { name: 'POSITION', column: 'position', kind: 'number', descending: false };
+
+builder.prismaObjectField(Reservation, 'lines', (t) =>
+  t.field({
+    type: ReservationLineConnection,
+    description: 'What it covers, in the order asked.',
+    ...relatedPage<typeof ReservationLine.$inferType>('lines', 'ReservationLine', byPosition),
+  }),
+);
+
+const reservationWhere = where('ReservationWhere', 'reservations', {
+  status: member(
+    'status',
+    enumFilter('ReservationStatusFilter', ReservationStatus),
+    'Whether it still holds units.',
+  ),
+  reference: text('reference', "The maker's own note."),
+  expiresAt: instant('expiresAt', 'When it runs out.'),
+  createdAt: instant('createdAt', 'When it was made.'),
+});
+
+builder.queryField('reservations', (t) =>
+  t.field({
+    type: ReservationConnection,
+    description: 'The reservations of the account, newest first.',
+    args: { ...pageArgs(), where: t.arg({ type: reservationWhere.type, description: 'Only these.' }) },
+    resolve: (_root, args, context, info) =>
+      rootPage<typeof Reservation.$inferType>(context.prisma.reservation, {
+        typeName: 'Reservation',
+        sort: byCreation(true),
+        where: { accountId: context.accountId, ...reservationWhere.condition(args.where) },
+        args,
+        context,
+        info,
+      }),
+  }),
+);
+
+builder.queryField('reservation', (t) =>
+  t.prismaField({
+    type: Reservation,
+    nullable: true,
+    description: 'One reservation by its id. Null when this account has no such reservation.',
+    args: { id: t.arg.id({ required: true, description: 'The global id of the reservation.' }) },
+    resolve: (query, _root, args, context) =>
+      readReservation(query, context, requireId('Reservation', args.id)),
+  }),
+);
+
+/** One reservation of the caller's account. A null id is answered with null. */
+export async function readReservation(query: object, context: Context, id: string | null) {
+  const selection = { ...query };
+  if (id === null) return null;
+  return context.prisma.reservation.findUnique({
+    ...selection,
+    where: { id_accountId: { id, accountId: context.accountId } },
+  });
+}
