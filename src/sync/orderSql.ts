@@ -85,9 +85,14 @@ sale AS (
   -- order moves nothing there.
   INSERT INTO channel_sales (account_id, listing_id, order_id, units, sold_from, sold_until)
   SELECT account_id, listing_id, order_id, units, channel_created_at,
-         CASE WHEN revision = 1 THEN channel_created_at ELSE greatest(channel_created_at, channel_updated_at) END
+         CASE WHEN revision = 1 AND units > 0 THEN channel_created_at ELSE greatest(channel_created_at, channel_updated_at) END
     FROM target CROSS JOIN LATERAL (
-      SELECT reserved + shipped - CASE WHEN known_item_id IS NULL OR known_listing_id IS NULL THEN 0 ELSE told_units END AS units
+      SELECT reserved + shipped - told_units AS units WHERE known_item_id IS NOT NULL AND known_listing_id IS NOT NULL
+      UNION ALL
+      -- Seen first when some of it was cancelled already, it was sold all the same, and given back.
+      SELECT greatest(ordered, reserved + shipped) WHERE known_item_id IS NULL OR known_listing_id IS NULL
+      UNION ALL
+      SELECT least(reserved + shipped - ordered, 0) WHERE known_item_id IS NULL OR known_listing_id IS NULL
     ) sold
    WHERE listing_id IS NOT NULL AND item_id IS NOT NULL AND NOT counted_before AND units <> 0
 ),

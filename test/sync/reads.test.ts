@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ChannelError, type StockReading } from '../../src/connectors/connector.ts';
 import type { Connections } from '../../src/sync/connections.ts';
+import { applyOrder } from '../../src/sync/orders.ts';
 import { pushConnection } from '../../src/sync/push.ts';
 import { readConnection, takeShown } from '../../src/sync/reads.ts';
 import type { ProvenEdit } from '../../src/sync/shadows.ts';
@@ -237,4 +238,36 @@ test('T3 Echo: a channel’s word that our own write landed changes nothing, one
   expect(await shadowOf(one)).toMatchObject({ hold: 1 });
   expect(asked).toBe(1);
   expect(channel.writes).toHaveLength(1);
+});
+
+test('S2: an order that is first seen when it was cancelled explains both what was missing in between and that it came back', async () => {
+  channel.capabilities.restocksOnCancel = true;
+  const one = await listed(5, 5);
+  await push();
+  const placedAt = new Date(support.clock.now());
+  support.show(channel, one, 3);
+  await pass(1_800_001);
+  await read();
+  expect(await shadowOf(one)).toMatchObject({ hold: 2 });
+  await pass(1_000);
+  support.show(channel, one, 5);
+  const cancelledAt = new Date(support.clock.now());
+  const line = fixtures.orderLine({ address: one, reserved: 0, shipped: 0 });
+  await applyOrder(
+    open.pool,
+    fixtures.source(connection, { observedAt: cancelledAt }),
+    fixtures.order({
+      status: 'cancelled',
+      createdAt: placedAt,
+      updatedAt: cancelledAt,
+      lines: [{ ...line, ordered: 2 }],
+    }),
+  );
+  await pass(intervalMs + 1);
+  await knowOrders();
+  await read();
+  await pass(intervalMs + 1);
+  await read();
+  expect(proven).toEqual([]);
+  expect(await shadowOf(one)).toMatchObject({ hold: 0 });
 });

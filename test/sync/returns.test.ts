@@ -22,13 +22,18 @@ beforeEach(async () => {
   item = await fixtures.insertItem(open.pool, connection.accountId, { onHand });
 });
 
-type Told = { readonly seconds: number; readonly reserved?: number; readonly shipped?: number };
+type Told = {
+  readonly seconds: number;
+  readonly reserved?: number;
+  readonly shipped?: number;
+  readonly ordered?: number;
+};
 
 /** What the channel says of one order with one line, `seconds` after it was placed. */
 function tell(orderId: string, told: Told, of = item): Promise<OrderEffect> {
-  const { seconds, reserved = 0, shipped = 0 } = told;
+  const { seconds, reserved = 0, shipped = 0, ordered = 9 } = told;
   const updatedAt = fixtures.after(seconds);
-  const lines = [fixtures.orderLine({ sku: of.sku, ordered: 9, reserved, shipped })];
+  const lines = [fixtures.orderLine({ sku: of.sku, ordered, reserved, shipped })];
   const order = fixtures.order({ orderId, updatedAt, lines });
   return applyOrder(open.pool, fixtures.source(connection, { observedAt: updatedAt }), order);
 }
@@ -83,8 +88,8 @@ describe('the race timelines', () => {
   test('T7 Cancel, two behaviours: the ledger gives the unit back once, and the sale is taken back on the channel once, however often it is told', async () => {
     const listing = await fixtures.insertListing(open.pool, connection, { itemId: item.id, sku: item.sku });
     const orderId = fixtures.unique('order');
-    await tell(orderId, { seconds: 0, reserved: 1 });
-    for (const seconds of [3, 1, 3, 2, 3]) await tell(orderId, { seconds });
+    await tell(orderId, { seconds: 0, reserved: 1, ordered: 1 });
+    for (const seconds of [3, 1, 3, 2, 3]) await tell(orderId, { seconds, ordered: 1 });
     expect(await availableDeltas(open.pool, item.id)).toEqual([-1, 1]);
     const { rows } = await open.pool.query('SELECT listing_id, units FROM channel_sales ORDER BY id');
     expect(rows.filter(({ listing_id }) => listing_id === listing).map(({ units }) => Number(units))).toEqual(
@@ -95,8 +100,8 @@ describe('the race timelines', () => {
 
 async function newlyShipped(units: number): Promise<string> {
   const orderId = fixtures.unique('order');
-  await tell(orderId, { seconds: 0, reserved: units });
-  await tell(orderId, { seconds: 10, shipped: units });
+  await tell(orderId, { seconds: 0, reserved: units, ordered: units });
+  await tell(orderId, { seconds: 10, shipped: units, ordered: units });
   return orderId;
 }
 
