@@ -1,4 +1,4 @@
-/** Policies to compare with: copying numbers between channels, pushing all on every order, and the floor that no policy can pass. */
+/** Policies to compare with: copying numbers between channels, pushing all on every order, and an oracle that always offers all there is. */
 import type { Policy, Stage } from './policy.ts';
 import { startPolls } from './policy.ts';
 import { changeShown, type Unit } from './unit.ts';
@@ -82,7 +82,12 @@ export function hubPolicy(stage: Stage, buffer: number): Policy {
   };
 }
 
-/** The same latencies, but every order known the moment the marketplace shows it, and no write ever brings a sold unit back. */
+/**
+ * The floor: the least that is oversold where every channel is always offered all that is available. Its requests and their effects take as long as
+ * everybody's; but it knows each order the moment the marketplace shows it, loses no answer, and a write of it that lands takes off every sale that the
+ * channel has made by then, known or not, and never overwrites newer knowledge. Only a policy that at times offers less can oversell less: one that
+ * does not raise where others will have sold the units before the raise lands.
+ */
 export function floorPolicy(stage: Stage): Policy {
   const { world, ledger } = stage;
   let key = 0;

@@ -1,7 +1,6 @@
 /** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
 import {
   booked,
-  charge,
   confirmed,
   type Escrow,
   grant,
@@ -14,9 +13,10 @@ import {
   violated,
   withdrawnGrant,
 } from '../sync/core/escrow.ts';
-import { provenMax, rangeNow, sellableMax } from '../sync/core/range.ts';
+import { latestEffect, provenMax, rangeNow, sellableMax } from '../sync/core/range.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled, type WriteAnswer } from '../sync/core/shadow.ts';
+import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { indexLagOf } from './parameters.ts';
@@ -34,8 +34,9 @@ export type EscrowKeeping = Keeping & {
 export function escrowKeeping(keeper: Keeper): EscrowKeeping {
   const { world, ledger } = keeper.stage;
   const escrows: Escrow[] = [];
-  /** Items that were in the shared pool before. */
-  const entered = new Set<number>();
+  /** Since when items are in escrow that were in the shared pool before. */
+  const entered = new Map<number, number>();
+  const told = new Set<string>();
 
   function escrowOf(item: number): Escrow {
     const escrow = escrows[item];
@@ -121,7 +122,8 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
 
   function facts(kept: KeptUnit, rate: number): RebalanceUnit {
     const { channel, shadow, name } = kept;
-    const { low, high } = rangeNow(shadow, keeper.now());
+    const now = keeper.now();
+    const { low, high } = rangeNow(shadow, now);
     const sight =
       middle(channel.visible) + middle(channel.event) + channel.eventLoss * world.parameters.pollEvery;
     const landing = middle(channel.request) + middle(channel.effect);
@@ -133,6 +135,7 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       compareAndSet: channel.compareAndSet,
       exact: low === high ? low : null,
       quantityMax: 999,
+      busy: shadow.candidates.some((one) => one.endedAt === null && latestEffect(one, shadow.bounds) > now),
     };
   }
 
@@ -143,9 +146,18 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       keeper.wake(kept, kept.notBefore);
       return;
     }
-    const key = keeper.send(kept, { key: null, value, expected, raise: value > 0 });
+    const key = keeper.send(kept, { key: null, value, expected, raise: value > (expected ?? 0) });
     escrows[item] = grant(escrowOf(item), name, { key, value, expected, sentAt: keeper.now() });
     keeper.wake(kept, keeper.now() + kept.shadow.bounds.settleMax + 1);
+  }
+
+  function tellPauses(item: number): void {
+    for (const { name } of keeper.items[item] ?? []) {
+      const { paused } = unitOf(escrowOf(item), name);
+      if (paused === null || told.has(name)) continue;
+      told.add(name);
+      world.note(() => `${name} is paused at zero: ${paused} does not hold`);
+    }
   }
 
   return {
@@ -163,8 +175,8 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       const shown = (keeper.items[item] ?? []).map(
         ({ name, shadow }) => [name, sellableMax(shadow, keeper.now())] as const,
       );
-      escrows[item] = newEscrow(ledger.available(item), Object.fromEntries(shown));
-      entered.add(item);
+      escrows[item] = newEscrow(ledger.available(item), Object.fromEntries(shown), keeper.now());
+      entered.set(item, keeper.now());
     },
     changed: book,
     restocked(item, quantity) {
@@ -172,41 +184,16 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     },
     answered,
     check(item) {
-      const units = keeper.items[item] ?? [];
-      const physical = world.left[item] ?? 0;
-      const shown = units.reduce((sum, { unit }) => sum + unit.shown, 0);
-      if (units.every(({ unit }) => unit.violatedAt === null)) {
-        // What the shared pool showed more than once is being drained.
-        if (shown > physical + escrowOf(item).shortfall)
-          throw new Error(`E2: ${shown} units are displayed, ${physical} are left`);
-        if (world.oversold[item] !== 0 && !entered.has(item))
-          throw new Error(`E2: ${world.oversold[item]} units are oversold`);
-      }
-      for (const kept of units) {
-        const { paused } = unitOf(escrowOf(item), kept.name);
-        if (paused !== null && kept.unit.violatedAt === null)
-          throw new Error(`E4: ${kept.name} is paused (${paused}) although nothing was violated`);
-      }
+      checkEscrow(world, keeper.items[item] ?? [], escrowOf(item), entered.get(item) ?? null);
     },
-    checkRest(item) {
-      const units = keeper.items[item] ?? [];
-      for (const { unit, name } of units) {
-        const rights = unitOf(escrowOf(item), name);
-        if (rights.paused !== null && unit.shown > 0)
-          throw new Error(`E4: ${name} is paused (${rights.paused}) and shows ${unit.shown}`);
-        if (rights.paused === null && unit.shown > charge(rights))
-          throw new Error(`E4: ${name} shows ${unit.shown} with ${charge(rights)} rights, and is not paused`);
-      }
-      const blamed = units.some(({ name }) => unitOf(escrowOf(item), name).paused !== null);
-      if (world.oversold[item] !== 0 && !blamed)
-        throw new Error(`E4: ${world.oversold[item]} units are oversold, and nothing is paused for it`);
-    },
+    checkRest: (item) => checkEscrowRest(world, keeper.items[item] ?? [], escrowOf(item)),
     conflict(kept, { delta }) {
       if (delta > 0) escrows[kept.unit.item] = violated(escrowOf(kept.unit.item), kept.name, 'A4');
     },
     plan(item) {
       const units = keeper.items[item] ?? [];
       for (const kept of units) advance(kept);
+      tellPauses(item);
       const basis = escrowOf(item);
       const unchanged = unchangedSince(units);
       const grants = rebalance(basis, factsOf(item), rebalanceLimits);

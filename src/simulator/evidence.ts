@@ -87,6 +87,10 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
       if (kept === undefined) throw new Error(`no unit for ${order.orderId}`);
       keeping().changed(kept, change);
       learn(kept, change, queue.now());
+      // Not quiet: what was changed may just have been sold.
+      const { edited } = findings;
+      if (edited?.unit === kept.unit && order.updatedAt >= edited.at)
+        edited.coveredAt = Math.min(edited.coveredAt ?? order.updatedAt, order.updatedAt);
       weigh(kept);
     }
     if (changes.length > 0) world.note(() => `order ${order.orderId} version ${order.version} becomes known`);

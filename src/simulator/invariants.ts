@@ -5,7 +5,15 @@ import { indexLagOf } from './parameters.ts';
 
 /** After every event. Throws an Error whose message begins with the promise's name. */
 export function checkKeeper(keeper: Keeper, keeping: Keeping): void {
-  for (const units of keeper.items) for (const kept of units) checkUnit(keeper, kept);
+  for (const units of keeper.items) {
+    for (const kept of units) {
+      const { shadow, unit, checked } = kept;
+      // Neither the truth nor what is believed has changed by this event.
+      if (checked?.shadow === shadow && checked.shown === unit.shown) continue;
+      checkUnit(keeper, kept);
+      kept.checked = { shadow, shown: unit.shown };
+    }
+  }
   keeper.items.forEach((_, item) => keeping.check(item));
 }
 

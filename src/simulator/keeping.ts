@@ -22,6 +22,8 @@ export type KeptUnit = {
   lastSentAt: number;
   /** When the stock of the item last moved because of this unit, as far as we know. */
   movedAt: number;
+  /** What was last found to keep the promises; null when nothing was looked at yet. */
+  checked: { readonly shadow: Shadow; readonly shown: number } | null;
 };
 
 /** What the two ways of protecting an item add to keeping its shadows. */
@@ -62,7 +64,7 @@ export type Keeper = {
   adjust(item: number, quantity: number, cause: 'delivery' | 'resolution'): void;
 };
 
-/** What was changed behind our back, and when a write of ours first may have covered it up. */
+/** What was changed behind our back, and when a write of ours or an order first may have covered it up. */
 export type Edited = {
   readonly unit: Unit;
   readonly delta: number;

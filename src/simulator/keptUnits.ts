@@ -28,6 +28,7 @@ export function newKept(stage: Stage, unit: Unit): KeptUnit {
     notBefore: 0,
     lastSentAt: 0,
     movedAt: 0,
+    checked: null,
   };
 }
 

@@ -144,7 +144,7 @@ describe('a failure', () => {
   }));
   const broken = {
     policy: 'shadow',
-    parameters: { ...rush, channels },
+    parameters: { ...rush, channels, duration: hour / 2 },
     seed: 2,
     check: true,
     story: false,
@@ -220,10 +220,19 @@ describe('the command line', () => {
     [['--runs', 'many']],
     [['--policy', 'hope']],
     [['--demand', 'calm']],
+    [['--violation', 'A9']],
     [['--what']],
     [['word']],
   ])('refuses %j as a UsageError', (words) => {
     expect(() => readCommand(words)).toThrow(UsageError);
+  });
+
+  test('draws a world per seed, and breaks one assumption, when it is told to', () => {
+    expect(readCommand([])).toMatchObject({ drawn: false, world: { faults: { violation: null } } });
+    expect(readCommand(['--random', '--violation', 'A2'])).toMatchObject({
+      drawn: true,
+      world: { faults: { violation: 'A2' } },
+    });
   });
 
   test('prints our figures beside the model’s', async () => {

@@ -35,6 +35,8 @@ export type EscrowUnit = {
   /** When they were sold at the latest (milliseconds). */
   readonly owedAt: number;
   readonly paused: Violation | null;
+  /** A sale up to then (milliseconds) may have been offered again before escrow began: `cur` holds for it all the same. */
+  readonly since?: number;
 };
 
 export type Escrow = {
@@ -45,13 +47,19 @@ export type Escrow = {
   readonly units: Readonly<Record<string, EscrowUnit>>;
 };
 
-/** Begins with what each channel may show now; what is granted more than once then is a shortfall, to be drained. */
-export function newEscrow(available: number, shown: Readonly<Record<string, number>>): Escrow {
+/**
+ * Begins with what each channel may show now; what is granted more than once then is a shortfall, to be drained. `since` is now when the item was in
+ * the shared pool before; it is left out when every order is known.
+ */
+export function newEscrow(
+  available: number,
+  shown: Readonly<Record<string, number>>,
+  since?: number,
+): Escrow {
+  const empties = { old: 0, new: 0, write: null, replacedAt: null, owed: 0, owedAt: 0, paused: null };
+  const began = since === undefined ? {} : { since };
   const units = Object.fromEntries(
-    Object.entries(shown).map(([unit, cur]) => [
-      unit,
-      { cur, old: 0, new: 0, write: null, replacedAt: null, owed: 0, owedAt: 0, paused: null },
-    ]),
+    Object.entries(shown).map(([unit, cur]) => [unit, { cur, ...empties, ...began }]),
   );
   const empty = { available, free: 0, shortfall: 0, units };
   return freed(empty, available - charges(empty));
@@ -186,6 +194,14 @@ export type Booking = {
 export function booked(escrow: Escrow, name: string, booking: Booking): Escrow {
   const { quantity, from, until, mayBePutBack } = booking;
   const unit = unitOf(escrow, name);
+  const write = unit.write && afterSending(unit.write, booking);
+  if (unit.since !== undefined && from <= unit.since)
+    return withUnit(
+      { ...escrow, available: escrow.available - quantity },
+      name,
+      { ...unit, write },
+      -quantity,
+    );
   const mayBeOld = unit.replacedAt !== null && from <= unit.replacedAt;
   let due = quantity;
   const take = (rights: number) => {
@@ -203,7 +219,7 @@ export function booked(escrow: Escrow, name: string, booking: Booking): Escrow {
     cur,
     old,
     new: pending,
-    write: unit.write && afterSending(unit.write, booking),
+    write,
     owed: owing ? unit.owed + due : unit.owed,
     owedAt: owing ? until : unit.owedAt,
     paused: due > 0 && !mayBePutBack ? (unit.paused ?? 'A1') : unit.paused,

@@ -138,15 +138,17 @@ function rangeSince(shadow: Shadow, reading: Reading, now: number): Range | null
 export function rangeNow(shadow: Shadow, now: number): Range {
   const written = reachableRange(shadow, { from: now, until: now });
   let low = Math.max(0, written.low - shadow.hold);
-  let { high } = written;
+  let narrowest: Range = { low, high: written.high };
   for (const reading of shadow.readings) {
     const since = rangeSince(shadow, reading, now);
     if (since === null) continue;
     low = Math.max(low, since.low);
-    high = Math.min(high, since.high);
+    if (since.high < narrowest.high) narrowest = since;
   }
   // A reading above everything that can be is not explained yet: both stay possible.
-  return low <= high ? { low, high } : { low: high, high: low };
+  if (low > written.high) return { low: narrowest.high, high: low };
+  // A reading below another: units were sold in between that we have not heard of.
+  return { low: low > narrowest.high ? narrowest.low : low, high: narrowest.high };
 }
 
 /** The numbers shown once everything under way has landed, nothing else happening. */

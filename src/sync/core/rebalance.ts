@@ -13,6 +13,8 @@ export type RebalanceUnit = {
   /** The number shown when it is known exactly; null otherwise. */
   readonly exact: number | null;
   readonly quantityMax: number;
+  /** True while a write that carries no rights of this escrow may still land: until then nothing is raised here. False when left out. */
+  readonly busy?: boolean;
 };
 
 export type RebalanceLimits = {
@@ -123,9 +125,9 @@ function zeroing(escrow: Escrow, { name, exact }: RebalanceUnit): readonly Grant
 }
 
 function raising(escrow: Escrow, channel: RebalanceUnit, wanted: number, free: number): Grant | null {
-  const { name, exact, compareAndSet } = channel;
+  const { name, exact, compareAndSet, busy = false } = channel;
   const { cur, write } = unitOf(escrow, name);
-  if (write !== null || cur >= wanted) return null;
+  if (busy || write !== null || cur >= wanted) return null;
   if (compareAndSet && exact !== null && exact <= cur) {
     const value = Math.min(wanted, exact + free);
     return value > exact && canGrant(escrow, name, value, exact) ? { name, value, expected: exact } : null;

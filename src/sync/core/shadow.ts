@@ -161,7 +161,7 @@ export function writeSent(
   const candidates = again
     ? shadow.candidates.map((candidate) =>
         candidate.key === write.key
-          ? { ...candidate, lastSentAt: now, state: 'SENT' as const, settledAt: null }
+          ? { ...candidate, lastSentAt: now, state: 'SENT' as const, settledAt: null, endedAt: null }
           : candidate,
       )
     : [

@@ -112,6 +112,17 @@ export function targetOf(input: TargetInput): Target {
 }
 
 /**
+ * Bundles that can still be made: the least over the components, each of which is needed `quantity` times (at least 1). Below 0 when a component is
+ * oversold, so that everything that is made of it goes to zero. At least one component.
+ */
+export function bundleAvailable(
+  components: readonly { readonly available: number; readonly quantity: number }[],
+): number {
+  if (components.length === 0) throw new RangeError('a bundle of nothing');
+  return Math.min(...components.map(({ available, quantity }) => Math.floor(available / quantity)));
+}
+
+/**
  * The smallest buffer b with P[Poisson(rate x tau) > b] <= epsilon: as many units as the *other* channels may sell before a lowered number is in
  * force here. `ratePerMs` in units per millisecond, `tau` in milliseconds from a sale to the number being in force, `epsilon` in (0, 1).
  */

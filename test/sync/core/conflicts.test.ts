@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Conflict,
   priceConflict,
+  quantityConflict,
   type Resolution,
   resolve,
   succeeded,
@@ -11,6 +12,7 @@ import {
   undecidedDelta,
 } from '../../../src/sync/core/conflicts.ts';
 import { judge } from '../../../src/sync/core/readings.ts';
+import { targetSet } from '../../../src/sync/core/shadow.ts';
 import { ordersKnown, read, sale, second, shadowOf } from './support.ts';
 
 function conflict(delta: number, more: Partial<Conflict> = {}): Conflict {
@@ -47,8 +49,8 @@ describe('a resolution', () => {
     ['use_highest', [-5], 0],
     ['keep_ours', [5, -5], 0],
     ['manual_review', [5, -5], 0],
-  ] as [Resolution, number[], number][])('%s of %j moves %i', (chosen, proven, expected) => {
-    expect(movement(proven, chosen)).toBe(expected);
+  ] as [Resolution, number[], number][])('%s of %j moves %i', (chosen, deltas, expected) => {
+    expect(movement(deltas, chosen)).toBe(expected);
   });
 
   test('C1: commutes with later orders: what is proven, and so what moves, is the same whenever they become known', () => {
@@ -110,6 +112,51 @@ describe('several conflicts', () => {
   });
 });
 
+function proven(start: number, shown: number, target = start) {
+  const twice = [20, 30].reduce((one, at) => read(one, shown, at * second).shadow, shadowOf(start));
+  const before = ordersKnown(targetSet(twice, target, 1), 40 * second);
+  const { proof } = judge(before, 40 * second);
+  if (proof === null) throw new Error('nothing is proven');
+  return { before, proof, found: quantityConflict(before, proof, 40 * second) };
+}
+
+describe('what a proof becomes', () => {
+  test('says what was seen and what was thought possible, and suggests the lowest', () => {
+    const { before, proof, found } = proven(5, 3);
+
+    expect(found).toEqual({
+      unit: 'unit',
+      type: 'quantity_mismatch',
+      delta: -2,
+      status: 'open',
+      version: 1,
+      provenAt: 40 * second,
+      evidence: { kind: 'quantity', proof, target: 5, targetSeq: 1, candidates: before.candidates },
+      suggestedResolution: 'use_lowest',
+      autoResolvable: true,
+    });
+  });
+
+  test('is sold out only where nothing is shown although something should be', () => {
+    expect(proven(5, 0).found.type).toBe('sold_out');
+    expect(proven(5, 1).found.type).toBe('quantity_mismatch');
+    expect(proven(5, 0, 0).found.type).toBe('quantity_mismatch');
+    expect(proven(5, 7).found.type).toBe('quantity_mismatch');
+    expect(proven(0, 2, 1).found.type).toBe('quantity_mismatch');
+  });
+
+  test('is decided by nobody while it is reviewed by hand', () => {
+    const open = conflict(-3);
+
+    expect(resolve([{ conflict: open, expectedVersion: 1 }], 'manual_review')).toEqual({
+      kind: 'resolved',
+      movement: 0,
+      conflicts: [open],
+    });
+    expect(supersede(open)).toEqual({ ...open, status: 'superseded', version: 2 });
+  });
+});
+
 function euros(minor: number) {
   return { minor, currency: 'EUR' };
 }
@@ -120,6 +167,22 @@ describe('a price', () => {
     expect(priceConflict('unit', [euros(1_000), euros(1_200)], euros(1_150), 1, 0)).toMatchObject({
       type: 'price_mismatch',
       delta: -50,
+    });
+  });
+
+  test('is asked about, never changed by itself, and keeps what it was compared with', () => {
+    const dollars = { minor: 900, currency: 'USD' };
+
+    expect(priceConflict('unit', [dollars, euros(1_000)], euros(1_010), 2, 7)).toEqual({
+      unit: 'unit',
+      type: 'price_mismatch',
+      delta: 10,
+      status: 'open',
+      version: 1,
+      provenAt: 7,
+      evidence: { kind: 'price', expected: [euros(1_000)], shown: euros(1_010) },
+      suggestedResolution: 'keep_ours',
+      autoResolvable: false,
     });
   });
 

@@ -38,6 +38,31 @@ describe('the exposure of an item', () => {
     expect(exposureOf(1, [unit(1, 1), unit(1, 1)]).expected).toBeCloseTo(q * q, 9);
   });
 
+  test('weighs each unit oversold, and a channel that sells far more than it shows sells all of it', () => {
+    expect(exposureOf(0, [unit(3, 100)]).expected).toBeCloseTo(3, 9);
+    expect(exposureOf(1, [unit(3, 100)])).toMatchObject({ left: 1, worst: 2 });
+    expect(exposureOf(1, [unit(3, 100)]).expected).toBeCloseTo(2, 9);
+    expect(exposureOf(0, [unit(2, 0), unit(2, 0)])).toMatchObject({ worst: 4, expected: 0, probability: 0 });
+  });
+
+  test('follows the Poisson distribution, cut at what is shown', () => {
+    const [none, one] = [Math.exp(-2), 2 * Math.exp(-2)];
+
+    expect(exposureOf(1, [unit(2, 2)]).probability).toBeCloseTo(1 - none - one, 9);
+    expect(exposureOf(0, [unit(2, 2)]).expected).toBeCloseTo(one + 2 * (1 - none - one), 9);
+    expect(exposureOf(5, [unit(400, 3)]).probability).toBeCloseTo(0.0839, 4);
+  });
+
+  test('is nothing at all where no more is shown than there is', () => {
+    expect(exposureOf(5, [unit(2, 9), unit(3, 9)])).toEqual({
+      left: 5,
+      oversold: 0,
+      worst: 0,
+      expected: 0,
+      probability: 0,
+    });
+  });
+
   test('counts a write that may still land', () => {
     const late = written(shadowOf(5, slow), ['zero', 0], second, 'accepted');
 
@@ -84,6 +109,28 @@ describe('demand', () => {
 
     expect(first).toBeCloseTo(0.75 / 60_000, 12);
     expect(other).toBeCloseTo(0.25 / 60_000, 12);
+  });
+
+  test('ages: half of what was sold and of the time it took is forgotten after a half-life', () => {
+    const seen = demandSeen(demandAged(newDemand(0), true, 600_000, limits), 8);
+
+    expect(demandAged(seen, true, 600_000, limits)).toBe(seen);
+    expect(demandAged(seen, false, 1_200_000, limits)).toEqual({ units: 4, shownMs: 300_000, at: 1_200_000 });
+    expect(demandAged(seen, true, 1_200_000, limits)).toMatchObject({ shownMs: 900_000 });
+  });
+
+  test('of one channel among several is the pace of all in its share, until its own sales say otherwise', () => {
+    const idle = { units: 0, shownMs: 600_000, at: 0 };
+    const busy = { units: 30, shownMs: 600_000, at: 0 };
+    // 30 units and one expected, in the half of 600 s that busy is worth and the half of idle, and one minute.
+    const pace = 31 / 660_000;
+
+    const rates = ratesPerMs([idle, busy], [0.5, 0.5], limits);
+
+    expect(rates[0]).toBeCloseTo((pace * 0.5 * 10) / (pace * 0.5 * 600_000 + 10), 12);
+    expect(rates[1]).toBeCloseTo((pace * 0.5 * 40) / (pace * 0.5 * 600_000 + 10), 12);
+    const part = ratesPerMs([{ ...idle, units: 3 }, busy], [0.25, 0.75], limits);
+    expect(part[0]).toBeCloseTo(((34 / 660_000) * 0.25 * 13) / ((34 / 660_000) * 0.25 * 600_000 + 10), 12);
   });
 
   test('in a rush rises on every channel, also on one that has not sold yet', () => {

@@ -57,6 +57,30 @@ describe('a target', () => {
     expect(shown).toBe(5);
   });
 
+  test.each([
+    [7, {}, {}, []],
+    [7, {}, { conflictDelta: -2 }, ['conflicts']],
+    [7, {}, { automaticBuffer: 2 }, ['automaticBuffer']],
+    [7, { account: { share: 0.5 } }, {}, ['share']],
+    [7, { account: { fixed: 4 } }, {}, ['fixed']],
+    [7, { account: { share: 0.1, quantityMin: 2 } }, {}, ['share', 'quantityMin']],
+    [7, { account: { quantityMin: 7 } }, {}, []],
+    [3, { account: { cutOff: 3 } }, {}, []],
+    [2, { account: { cutOff: 3 } }, {}, ['cutOff']],
+    [9, { account: { quantityMax: 9 } }, {}, []],
+    [999, {}, {}, []],
+    [1_000, {}, {}, ['channelMax']],
+    [7, { account: { paused: true } }, {}, ['paused']],
+    [7, { account: { paused: false } }, {}, []],
+    [0, {}, {}, []],
+    [-1, {}, {}, ['notBelowZero']],
+  ] as [number, RuleLevels, { conflictDelta?: number; automaticBuffer?: number }, string[]][])(
+    'of %i with %j and %j takes no step that changes nothing: %j',
+    (available, rules, more, steps) => {
+      expect(target(available, rules, more).steps.map(({ step }) => step)).toEqual(['available', ...steps]);
+    },
+  );
+
   test('without a minimum never offers more than there is, whatever the rules', () => {
     const rule = fc.record(
       {
@@ -116,6 +140,13 @@ describe('the automatic buffer', () => {
     expect(automaticBuffer(0, 1_000, 0.01)).toBe(0);
     expect(automaticBuffer(10, 1_000, 0.01)).toBeLessThan(11_000);
     expect(() => automaticBuffer(1, 1, 0)).toThrow(RangeError);
-    expect(() => automaticBuffer(Number.NaN, 1, 0.5)).toThrow(RangeError);
+    expect(() => automaticBuffer(Number.NaN, 1, 0.5)).toThrow('no buffer for a mean of NaN at 0.5');
+    expect(() => automaticBuffer(1, 1, 1)).toThrow(RangeError);
+  });
+
+  test('of a large mean errs upwards by six deviations, and no more', () => {
+    expect(automaticBuffer(1, 900, 0.01)).toBe(1_080);
+    expect(automaticBuffer(1, 500, 0.01)).toBeLessThan(560);
+    expect(automaticBuffer(1, 500, 1e-300)).toBeLessThan(5_000);
   });
 });

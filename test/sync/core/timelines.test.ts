@@ -5,7 +5,7 @@ import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import { sendingOrder } from '../../../src/sync/core/sending.ts';
 import { orderCancelled, writeAnswered, writeSent } from '../../../src/sync/core/shadow.ts';
-import { targetOf } from '../../../src/sync/core/targets.ts';
+import { bundleAvailable, targetOf } from '../../../src/sync/core/targets.ts';
 import {
   decided,
   delta,
@@ -202,22 +202,36 @@ test('T11: not tracked is a health event: no hold, no conflict, no write', () =>
   }
 });
 
-test('T12: below zero every listing of the item goes to 0, and before everything else', () => {
-  const { target, steps } = targetOf({
-    available: -1,
-    holds: 0,
-    conflictDelta: 0,
-    rules: {},
-    channelMax: 999,
-  });
-  const sent = sendingOrder([
-    { unit: 'other', class: 'lower', exposure: 9 },
-    { unit: 'raise', class: 'raise', exposure: 9 },
-    { unit: 'A', class: 'zero', exposure: 1 },
-    { unit: 'bundle', class: 'zero', exposure: 2 },
-  ]);
+describe('T12: a bundle', () => {
+  test('sold in the same second as its component takes the component below zero, and every listing of it to 0 first', () => {
+    const component = 1 - 1 - 1;
+    const bundle = bundleAvailable([
+      { available: component, quantity: 1 },
+      { available: 4, quantity: 1 },
+    ]);
+    const shown = [component, bundle].map(
+      (available) => targetOf({ available, holds: 0, conflictDelta: 0, rules: {}, channelMax: 999 }).target,
+    );
+    const sent = sendingOrder([
+      { unit: 'other', class: 'lower', exposure: 9 },
+      { unit: 'raise', class: 'raise', exposure: 9 },
+      { unit: 'A', class: 'zero', exposure: 1 },
+      { unit: 'bundle', class: 'zero', exposure: 2 },
+    ]);
 
-  expect(target).toBe(0);
-  expect(steps[0]).toMatchObject({ step: 'available', result: -1 });
-  expect(sent.map(({ unit }) => unit)).toEqual(['bundle', 'A', 'other', 'raise']);
+    expect([component, bundle]).toEqual([-1, -1]);
+    expect(shown).toEqual([0, 0]);
+    expect(sent.map(({ unit }) => unit)).toEqual(['bundle', 'A', 'other', 'raise']);
+  });
+
+  test('is as many as the scarcest component allows, by what one bundle needs of each', () => {
+    expect(bundleAvailable([{ available: 9, quantity: 1 }])).toBe(9);
+    expect(
+      bundleAvailable([
+        { available: 9, quantity: 4 },
+        { available: 5, quantity: 1 },
+      ]),
+    ).toBe(2);
+    expect(() => bundleAvailable([])).toThrow('a bundle of nothing');
+  });
 });

@@ -1,6 +1,13 @@
 /** Proves section 5: when a number is written, when it waits, in which order, and when so many are stopped. */
 import { describe, expect, test } from 'vitest';
-import { calls, emptyBlast, guardBlast, type Sendable } from '../../../src/sync/core/sending.ts';
+import {
+  calls,
+  emptyBlast,
+  guardBlast,
+  type Sendable,
+  sendingOrder,
+} from '../../../src/sync/core/sending.ts';
+import { orderCancelled, settled } from '../../../src/sync/core/shadow.ts';
 import { decided, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 describe('skipping', () => {
@@ -43,6 +50,87 @@ describe('skipping', () => {
   });
 });
 
+describe('what was learned since the last write', () => {
+  const lowered = written(shadowOf(9, slow), ['seven', 7], 10 * second, 'accepted', { targetSeq: 5 });
+
+  test('is nothing: the same write is not sent again while the first may still land', () => {
+    const news = { orderId: 'order', quantity: 1, from: 8 * second, until: 12 * second };
+    const overtaken = orderCancelled(lowered, { ...news, restockedByChannel: true }, 12 * second);
+
+    // The unit put back may or may not be on top of the seven.
+    expect(decided(overtaken, 7, 20 * second, { preemptMax: 9 })).toEqual({
+      kind: 'wait',
+      until: 430 * second,
+    });
+    expect(decided(overtaken, 6, 20 * second, { preemptMax: 9, targetSeq: 6 })).toMatchObject({ value: 6 });
+  });
+
+  test('is a new target: the number is written again, also when it is the same', () => {
+    const raisedAndSold = written(lowered, ['nine', 9], 20 * second, 'accepted', { targetSeq: 6 });
+
+    expect(decided(raisedAndSold, 7, 30 * second, { targetSeq: 7 })).toMatchObject({
+      value: 7,
+      repeats: null,
+    });
+  });
+
+  test('is a lost answer: an absolute write is repeated under its key while it may land, and written anew after', () => {
+    const lost = written(shadowOf(9, slow), ['seven', 7], 10 * second, 'unknown', { targetSeq: 5 });
+
+    expect(decided(lost, 7, 20 * second)).toMatchObject({ value: 7, repeats: 'seven' });
+    expect(decided(lost, 6, 20 * second, { targetSeq: 6 })).toMatchObject({ value: 6, repeats: null });
+    expect(decided(lost, 7, 20 * second, { targetSeq: 6 })).toMatchObject({ value: 7, repeats: null });
+    const settledLong = settled(lost, 500 * second);
+    expect(decided(settledLong, 7, 500 * second)).toMatchObject({ value: 7, repeats: null });
+  });
+
+  test('is a lost answer: a compared write is repeated under its key and comparison however late, up and down', () => {
+    const down = written(shadowOf(9), ['seven', 7], 10 * second, 'unknown', { expected: 9 });
+    const up = written(shadowOf(3), ['seven', 7], 10 * second, 'unknown', { expected: 3 });
+    const fenced = read(
+      ordersKnown(settled(up, 60 * second), 60 * second),
+      3,
+      60 * second,
+      5 * second,
+    ).shadow;
+
+    for (const shadow of [settled(down, 60 * second), fenced])
+      expect(decided(shadow, 7, 61 * second, { compareAndSet: true })).toMatchObject({
+        value: 7,
+        repeats: 'seven',
+        expected: shadow === fenced ? 3 : 9,
+      });
+  });
+
+  test('is an answer that never came: nothing is decided before the caller gives it up', () => {
+    const silent = written(shadowOf(9), ['seven', 7], 10 * second, null);
+
+    expect(decided(silent, 8, 11 * second)).toEqual({ kind: 'wait', until: 12 * second });
+    expect(decided(silent, 8, 12 * second)).toEqual({ kind: 'none', reason: 'answerAwaited' });
+  });
+});
+
+describe('a compared write', () => {
+  test('compares with the most that may be shown when it lowers, and with the least when it raises', () => {
+    const overtaken = sale(written(shadowOf(9), ['seven', 7], 10 * second, 'effective'), 1, 10.5 * second);
+    const looked = ordersKnown({ ...overtaken, readAt: 20 * second }, 20 * second);
+
+    expect(decided(looked, 5, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 7 });
+    expect(decided(looked, 8, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 6 });
+    expect(decided(overtaken, 8, 20 * second, { compareAndSet: true })).toEqual({ kind: 'fence' });
+    expect(decided(looked, 8, 20 * second)).toMatchObject({ expected: null });
+  });
+});
+
+describe('the range', () => {
+  const overtaken = sale(written(shadowOf(9), ['seven', 7], 10 * second, 'effective'), 1, 10.5 * second);
+
+  test('that reaches above the target is lowered, and one that only reaches below it is raised', () => {
+    expect(decided(overtaken, 6, 20 * second)).toMatchObject({ direction: 'lower', value: 6 });
+    expect(decided(overtaken, 7, 20 * second)).toEqual({ kind: 'fence' });
+  });
+});
+
 describe('lowering', () => {
   const inFlight = written(shadowOf(9, slow), ['seven', 7], 10 * second, 'accepted');
 
@@ -70,6 +158,28 @@ describe('lowering', () => {
     expect(decided(again, 0, 150 * second)).toEqual({ kind: 'wait', until: 180 * second });
   });
 
+  test('zero is not sent again before its answer, nor when everything has landed before', () => {
+    const unanswered = written(inFlight, ['zero', 0], 60 * second, null);
+
+    expect(decided(unanswered, 0, 95 * second)).toEqual({ kind: 'wait', until: 95 * second + 1 });
+    const late = written(inFlight, ['zero', 0], 60 * second, 'accepted', { targetSeq: 1 });
+    expect(decided(late, 0, 100 * second, { targetSeq: 1, zeroAgain: 420 * second })).toEqual({
+      kind: 'wait',
+      until: 480 * second,
+    });
+  });
+
+  test('waits for the newest write only when that one lowers, and only as long as it may land', () => {
+    const levelled = written(shadowOf(7, slow), ['seven', 7], 10 * second, 'accepted', { targetSeq: 1 });
+
+    expect(decided(levelled, 6, 20 * second, { targetSeq: 2 })).toMatchObject({ kind: 'write', value: 6 });
+    const lost = written(shadowOf(9, slow), ['seven', 7], 10 * second, 'unknown', { targetSeq: 1 });
+    expect(decided(lost, 6, 20 * second, { targetSeq: 2 })).toMatchObject({ kind: 'write', value: 6 });
+    const silent = written(shadowOf(9), ['seven', 7], 10 * second, null, { targetSeq: 1 });
+    expect(decided(silent, 6, 11 * second, { targetSeq: 2 })).toEqual({ kind: 'wait', until: 12 * second });
+    expect(decided(silent, 6, 12 * second, { targetSeq: 2 })).toMatchObject({ kind: 'write', value: 6 });
+  });
+
   test('compares where the channel can', () => {
     expect(decided(shadowOf(5), 4, second, { compareAndSet: true })).toMatchObject({ expected: 5 });
   });
@@ -87,6 +197,14 @@ describe('S4: raising', () => {
 
     expect(decided(looked, 8, 105 * second)).toMatchObject({ kind: 'write', direction: 'raise', value: 8 });
     expect(decided(looked, 8, 115 * second)).toEqual({ kind: 'fence' });
+  });
+
+  test('takes looks that are just as old as allowed, and no older one of either kind', () => {
+    const looked = { ...shadowOf(5, quick), ordersFetchedAt: 100 * second, readAt: 100 * second };
+
+    expect(decided(looked, 8, 110 * second)).toMatchObject({ direction: 'raise' });
+    expect(decided({ ...looked, readAt: 99 * second }, 8, 110 * second)).toEqual({ kind: 'fence' });
+    expect(decided({ ...looked, ordersFetchedAt: 99 * second }, 8, 110 * second)).toEqual({ kind: 'fence' });
   });
 
   test('needs no fence where an exact number is compared', () => {
@@ -124,7 +242,15 @@ describe('sending', () => {
     );
 
     expect(sent.map((call) => call.map(({ unit }) => unit))).toEqual([['c', 'd'], ['b'], ['a']]);
-    expect(() => calls([], 0)).toThrow(RangeError);
+    expect(() => calls([], 0)).toThrow('0 writes per call');
+    expect(calls([sendable('a', 'zero'), sendable('b', 'zero')], 1)).toHaveLength(2);
+  });
+
+  test('goes to zero first, then lower, raise, price and content, whatever the exposure', () => {
+    const kinds = ['zero', 'lower', 'raise', 'price', 'content'] as const;
+    const unsorted = [4, 2, 0, 3, 1].map((index) => sendable(`${index}`, kinds[index] ?? 'zero', index));
+
+    expect(sendingOrder(unsorted).map(({ class: kind }) => kind)).toEqual(kinds);
   });
 
   test('C4: the blast-radius guard counts each unit once over batches, retries and restarts', () => {
@@ -137,5 +263,18 @@ describe('sending', () => {
     expect(third).toEqual({ kind: 'stopped', zeroing: 3, changing: 3, listings: 10 });
     const approved = { ...first.count, approved: true };
     expect(guardBlast(approved, [sendable('c', 'zero')], 10, limits).kind).toBe('allowed');
+  });
+
+  test('C4: prices and contents never stop a run, other changes do by their share, and a small connection is never stopped', () => {
+    const limits = { zeroShareMax: 0.1, changeShareMax: 0.3, alwaysAllowed: 2 };
+    const lowered = ['a', 'b', 'c', 'd'].map((unit) => sendable(unit, 'lower'));
+    const silent = ['a', 'b', 'c', 'd'].map((unit, index) => sendable(unit, index % 2 ? 'price' : 'content'));
+
+    expect(guardBlast(emptyBlast, silent, 10, limits)).toEqual({ kind: 'allowed', count: emptyBlast });
+    expect(guardBlast(emptyBlast, lowered.slice(0, 3), 10, limits).kind).toBe('allowed');
+    expect(guardBlast(emptyBlast, lowered, 10, limits)).toMatchObject({ zeroing: 0, changing: 4 });
+    const both = [sendable('a', 'zero'), sendable('b', 'zero')];
+    expect(guardBlast(emptyBlast, both, 2, limits).kind).toBe('allowed');
+    expect(guardBlast(emptyBlast, [...both, sendable('c', 'zero')], 3, limits).kind).toBe('stopped');
   });
 });

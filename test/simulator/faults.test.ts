@@ -1,0 +1,148 @@
+/** Proves that every fault of the model is generated, that the promises hold in drawn worlds, and that a broken assumption ends at zero. */
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { drawnWorld } from '../../src/simulator/drawnWorld.ts';
+import { createEventQueue } from '../../src/simulator/eventQueue.ts';
+import { createKeeper } from '../../src/simulator/keeper.ts';
+import { createLedger } from '../../src/simulator/ledger.ts';
+import {
+  demands,
+  hour,
+  type Parameters,
+  pageWorld,
+  violations,
+  withViolation,
+} from '../../src/simulator/parameters.ts';
+import { type RunResult, run } from '../../src/simulator/run.ts';
+import { sharedKeeping } from '../../src/simulator/sharedKeeping.ts';
+import { createWorld } from '../../src/simulator/world.ts';
+
+const rush: Parameters = { ...pageWorld, buyersPerHour: demands.rush };
+const seeds = Array.from({ length: 6 }, (_, index) => index + 1);
+
+function withFaults(faults: Partial<Parameters['faults']>): Parameters {
+  return { ...pageWorld, faults: { ...pageWorld.faults, ...faults } };
+}
+
+function stories(policy: 'shadow' | 'escrow', parameters: Parameters): readonly RunResult[] {
+  return seeds.map((seed) => run({ policy, parameters, seed, check: true, story: true }));
+}
+
+function failures(results: readonly RunResult[]): readonly string[] {
+  return results.flatMap(({ failure }) => (failure ? [failure.message] : []));
+}
+
+function total(results: readonly RunResult[], of: 'buyers' | 'writes'): number {
+  return results.reduce((sum, { totals }) => sum + totals[of], 0);
+}
+
+describe('each fault by itself is generated and breaks nothing', () => {
+  test('bursts of demand bring more buyers', () => {
+    const burst = stories(
+      'shadow',
+      withFaults({ burstsPerHour: 3, burstTime: [hour / 12, hour / 6], burstFactor: 8 }),
+    );
+    const plain = stories('shadow', pageWorld);
+    expect(total(burst, 'buyers')).toBeGreaterThan(2 * total(plain, 'buyers'));
+    expect(failures(burst)).toEqual([]);
+  });
+
+  test('an expired token refuses reads and writes until it is renewed', () => {
+    const results = stories('shadow', withFaults({ tokenTime: hour / 12, renewal: [5_000, 60_000] }));
+
+    // A refused write is sent again.
+    expect(total(results, 'writes')).toBeGreaterThan(total(stories('shadow', pageWorld), 'writes'));
+    expect(failures(results)).toEqual([]);
+  });
+
+  test.each([hour, -hour])(
+    'a channel’s clock that jumps by %i ms makes no range wrong and no order unseen',
+    (by) => {
+      const channels = pageWorld.channels.map((channel) => ({ ...channel, clockJump: { at: hour / 2, by } }));
+
+      expect(failures(stories('shadow', { ...pageWorld, channels }))).toEqual([]);
+      expect(failures(stories('escrow', { ...rush, channels }))).toEqual([]);
+    },
+  );
+
+  test('an order that does not say whether its units were put back is a cancellation like any other in the end', () => {
+    const channels = pageWorld.channels.map((channel) => ({
+      ...channel,
+      restocksOnCancel: true,
+      tellsRestocks: false,
+    }));
+    const parameters = { ...withFaults({ cancel: 0.5, cancelAfter: [5_000, hour / 4] }), channels };
+    const results = [...stories('shadow', parameters), ...stories('escrow', parameters)];
+
+    expect(results.some(({ story }) => story.some(({ text }) => text.includes('not put back')))).toBe(true);
+    expect(failures(results)).toEqual([]);
+  });
+
+  test('wiped wake-ups only delay', () => {
+    expect(failures(stories('shadow', withFaults({ wipesPerHour: 30 })))).toEqual([]);
+  });
+
+  test('a second worker is refused as soon as the state has changed', () => {
+    const results = stories('shadow', {
+      ...rush,
+      faults: { ...rush.faults, doublesPerHour: 60, doubleDelay: [1_000, 60_000] },
+    });
+
+    expect(results.reduce((sum, one) => sum + (one.results?.refusedPlans ?? 0), 0)).toBeGreaterThan(20);
+    expect(failures(results)).toEqual([]);
+  });
+});
+
+test('a plan made of a stale copy of the state is refused, and one of the present state is carried out', () => {
+  const queue = createEventQueue();
+  const world = createWorld(pageWorld, queue, 1, () => undefined);
+  const ledger = createLedger(1, pageWorld.stock);
+  const { keeping, intake } = createKeeper({ world, ledger, seed: 1 }, (keeper) =>
+    sharedKeeping(keeper, { kind: 'fixed', units: 0 }),
+  );
+  intake.start();
+  const first = keeping.plan(0);
+  expect(first()).toBe(true);
+  const stale = keeping.plan(0);
+  intake.restocked(0, 3);
+  const sent = world.totals.writes;
+
+  expect(stale()).toBe(false);
+  expect(world.totals.writes).toBe(sent);
+});
+
+describe('in worlds that are drawn with every fault that keeps the assumptions', () => {
+  test.each(['shadow', 'shadow+auto', 'escrow', 'auto'] as const)('every promise of %s holds', (policy) => {
+    fc.assert(
+      fc.property(fc.nat(1_000_000), (seed) => {
+        const parameters = drawnWorld(pageWorld, seed);
+        expect(run({ policy, parameters, seed, check: true, story: false }).failure).toBeNull();
+      }),
+      { numRuns: 6 },
+    );
+  });
+
+  test('each seed has a world of its own', () => {
+    const worlds = seeds.map((seed) => drawnWorld(pageWorld, seed));
+
+    expect(new Set(worlds.map(({ stock }) => stock)).size).toBeGreaterThan(3);
+    expect(worlds.map((world) => world.items)).toContain(3);
+    expect(worlds.some(({ channels }) => channels.some(({ clockJump }) => clockJump !== null))).toBe(true);
+    expect(drawnWorld(pageWorld, 5)).toEqual(drawnWorld(pageWorld, 5));
+  });
+});
+
+describe('E4: a broken assumption', () => {
+  test.each(violations)(
+    '%s ends with the unit paused at zero and a reason, or it was harmless',
+    (violation) => {
+      const results = stories('escrow', withViolation(rush, violation));
+      const paused = results.filter(({ story }) =>
+        story.some(({ text }) => text.includes('is paused at zero')),
+      );
+
+      expect(failures(results)).toEqual([]);
+      expect(paused.length).toBeGreaterThan(0);
+    },
+  );
+});

@@ -1,0 +1,96 @@
+/** Proves what a reading may do: confirm, hold back, ask for another, or prove an outside edit; and that no answer does nothing. */
+import { describe, expect, test } from 'vitest';
+import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
+import { rebased, targetSet } from '../../../src/sync/core/shadow.ts';
+import { delta, fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
+
+describe('a reading', () => {
+  test('of nothing is urgent only where something should be shown', () => {
+    expect(read(shadowOf(3), 0, 50 * second).verdict).toEqual({ kind: 'belowLow', units: 3, urgent: true });
+    expect(read(shadowOf(3), 1, 50 * second).verdict).toMatchObject({ units: 2, urgent: false });
+    const emptied = targetSet(shadowOf(3), 0, 1);
+    expect(read(emptied, 0, 50 * second).verdict).toMatchObject({ units: 3, urgent: false });
+  });
+
+  test('that may be older than all we know says nothing, and is asked for again after it cannot be', () => {
+    const edited = rebased(
+      shadowOf(5, quick),
+      { value: 8, from: 90 * second, until: 100 * second },
+      100 * second,
+    );
+
+    const old = read(edited, 5, 159 * second, 159 * second);
+    expect(old.verdict).toEqual({ kind: 'notComparable', readAgainAt: 219 * second });
+    expect(old.shadow.readings).toEqual([]);
+    expect(read(edited, 5, 160 * second, 160 * second).verdict).toMatchObject({ kind: 'belowLow', units: 3 });
+  });
+
+  test('that shows one of the writes under way is not comparable yet', () => {
+    const writing = written(shadowOf(5, slow), ['four', 4], 10 * second, 'accepted');
+
+    expect(read(writing, 5, 20 * second).verdict).toEqual({
+      kind: 'notComparable',
+      readAgainAt: 20 * second,
+    });
+    expect(read(writing, 3, 20 * second).verdict).toMatchObject({ kind: 'belowLow', units: 1 });
+    expect(read(writing, 6, 20 * second).verdict).toEqual({ kind: 'aboveHigh', units: 1 });
+  });
+
+  test('S10: that is none changes nothing and says why', () => {
+    const before = shadowOf(4);
+
+    expect(readingArrived(before, { kind: 'notTracked' }, second)).toEqual({
+      shadow: before,
+      verdict: { kind: 'unreadable', reason: 'the channel does not track this stock' },
+    });
+    expect(readingArrived(before, { kind: 'unknown', reason: 'empty page' }, second).verdict).toEqual({
+      kind: 'unreadable',
+      reason: 'empty page',
+    });
+  });
+});
+
+describe('a proof', () => {
+  test('of a cut says how much, by which reading, in which range, with which orders known', () => {
+    const seen = read(read(shadowOf(5), 3, 50 * second).shadow, 3, 60 * second).shadow;
+
+    expect(judge(ordersKnown(seen, 70 * second), 70 * second).proof).toEqual({
+      unit: 'unit',
+      delta: -2,
+      reading: { value: 3, from: 60 * second - 100, until: 60 * second },
+      range: { low: 5, high: 5 },
+      ordersWatermark: 70 * second,
+    });
+  });
+
+  test('is none while one reading alone is below, and the shadow stays what it was', () => {
+    const seen = ordersKnown(read(shadowOf(5), 3, 50 * second).shadow, 60 * second);
+
+    expect(judge(seen, 60 * second)).toEqual({ shadow: seen, proof: null });
+  });
+
+  test('is none where the sale becomes known in time', () => {
+    const seen = read(read(shadowOf(5), 3, 50 * second).shadow, 3, 60 * second).shadow;
+
+    expect(delta(ordersKnown(sale(seen, 2, 40 * second, 65 * second), 70 * second), 70 * second)).toBeNull();
+  });
+
+  test('of an increase waits for the orders only where the channel puts units back', () => {
+    const restocking = { ...fresh, restocksOnCancel: true };
+
+    expect(delta(read(shadowOf(5), 6, 50 * second).shadow, 50 * second)).toBe(1);
+    const seen = read(shadowOf(5, restocking), 6, 50 * second).shadow;
+    expect(delta(seen, 50 * second)).toBeNull();
+    expect(delta(ordersKnown(seen, 50 * second), 50 * second)).toBe(1);
+  });
+
+  test('forgets what it has explained, keeps what may still land, and is drawn once', () => {
+    const writing = written(shadowOf(5, slow), ['four', 4], 10 * second, 'accepted');
+    const { shadow, proof } = judge(read(writing, 9, 20 * second).shadow, 20 * second);
+
+    expect(proof?.delta).toBe(4);
+    expect(shadow.candidates.map(({ value }) => value)).toEqual([9, 4]);
+    expect(shadow).toMatchObject({ readings: [], knownSince: 20 * second, hold: 0 });
+    expect(judge(shadow, 21 * second).proof).toBeNull();
+  });
+});

@@ -1,0 +1,315 @@
+/** Proves each transition of a shadow by itself: what it remembers, what it replaces, and what it leaves alone. */
+import { describe, expect, test } from 'vitest';
+import { rangeNow } from '../../../src/sync/core/range.ts';
+import {
+  arrivedTooLate,
+  newShadow,
+  orderCancelled,
+  readingOf,
+  readingTaken,
+  rebased,
+  shadowFromReading,
+  targetSet,
+  watermarkAdvanced,
+  writeAnswered,
+  writeSent,
+} from '../../../src/sync/core/shadow.ts';
+import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
+
+const never = Number.NEGATIVE_INFINITY;
+
+function changeAt(until: number) {
+  return { orderId: 'order', quantity: 1, from: until, until };
+}
+
+describe('a shadow begins', () => {
+  const nothing = { sales: [], restocks: [], readings: [], hold: 0, resurrectedUnits: 0 };
+  const candidate = {
+    key: 'reading',
+    value: 5,
+    spread: 0,
+    targetSeq: 3,
+    expected: null,
+    state: 'EFFECTIVE',
+    endedAt: null,
+  };
+
+  test('with a number that is certain at an instant', () => {
+    expect(newShadow('unit', quick, { value: 5, at: 10, targetSeq: 3 })).toEqual({
+      ...nothing,
+      unit: 'unit',
+      mode: 'shared',
+      bounds: quick,
+      target: 5,
+      targetSeq: 3,
+      sentSeq: 3,
+      candidates: [{ ...candidate, sentAt: 10, lastSentAt: 10, settledAt: 10 }],
+      knownSince: 10,
+      ordersWatermark: 10,
+      ordersFetchedAt: never,
+      readAt: never,
+    });
+    expect(newShadow('unit', quick, { value: 5, at: 10, targetSeq: 3, mode: 'escrow' }).mode).toBe('escrow');
+  });
+
+  test('with a reading: true somewhere in its window, and no order known', () => {
+    const reading = { value: 5, from: 10, until: 40 };
+
+    expect(shadowFromReading('unit', quick, reading, 3)).toEqual({
+      ...nothing,
+      unit: 'unit',
+      mode: 'shared',
+      bounds: quick,
+      target: 5,
+      targetSeq: 3,
+      sentSeq: 3,
+      candidates: [{ ...candidate, sentAt: 10, lastSentAt: 10, settledAt: 40 }],
+      knownSince: 40,
+      ordersWatermark: never,
+      ordersFetchedAt: never,
+      readAt: 40,
+    });
+    expect(shadowFromReading('unit', quick, reading, 3, 'observe').mode).toBe('observe');
+  });
+});
+
+describe('a target', () => {
+  const shadow = targetSet(shadowOf(5), 4, 7);
+
+  test('replaces one of an older or the same seq, never one of a newer', () => {
+    expect(shadow).toMatchObject({ target: 4, targetSeq: 7 });
+    expect(targetSet(shadow, 3, 6)).toBe(shadow);
+    expect(targetSet(shadow, 4, 7)).toBe(shadow);
+    expect(targetSet(shadow, 3, 7)).toMatchObject({ target: 3, targetSeq: 7 });
+    expect(targetSet(shadow, 4, 8)).toMatchObject({ target: 4, targetSeq: 8 });
+  });
+});
+
+describe('a write', () => {
+  const write = { key: 'key', value: 4, targetSeq: 2, expected: 5 };
+
+  test('leaves as one candidate, and again under its key as the same one', () => {
+    const sent = writeSent(shadowOf(5), write, 10 * second);
+    const again = writeSent(sent, write, 30 * second);
+
+    expect(sent).toMatchObject({ sentSeq: 2 });
+    expect(sent.candidates.at(-1)).toEqual({
+      ...write,
+      spread: 0,
+      sentAt: 10 * second,
+      lastSentAt: 10 * second,
+      settledAt: null,
+      state: 'SENT',
+      endedAt: null,
+    });
+    expect(again.candidates).toHaveLength(2);
+    expect(again.candidates[0]).toEqual(sent.candidates[0]);
+    expect(again.candidates[1]).toMatchObject({
+      sentAt: 10 * second,
+      lastSentAt: 30 * second,
+      state: 'SENT',
+      settledAt: null,
+    });
+    expect(writeSent(sent, { ...write, key: 'other' }, 30 * second).candidates).toHaveLength(3);
+  });
+
+  test('that a reading has refuted may still land once it is sent again', () => {
+    const lost = written(shadowOf(1), ['zero', 0], 10 * second, 'unknown');
+    const refuted = read(lost, 1, 20 * second).shadow;
+    const again = writeSent(refuted, { key: 'zero', value: 0, targetSeq: 0, expected: null }, 30 * second);
+
+    expect(rangeNow(refuted, 25 * second)).toEqual({ low: 1, high: 1 });
+    expect(again.candidates.at(-1)).toMatchObject({ state: 'SENT', settledAt: null, endedAt: null });
+    expect(rangeNow(again, 31 * second)).toEqual({ low: 0, high: 1 });
+  });
+
+  test('of the same seq may follow, one of an older may not', () => {
+    const sent = writeSent(shadowOf(5), write, 10 * second);
+
+    expect(() => writeSent(sent, { ...write, key: 'b' }, 11 * second)).not.toThrow();
+    expect(() => writeSent(sent, { ...write, key: 'b', targetSeq: 1 }, 11 * second)).toThrow(
+      'S6: write b is older than what was sent to unit',
+    );
+  });
+
+  test('cannot be in a reading that was taken before it left, even in the same millisecond', () => {
+    const seen = read(shadowOf(5), 5, 10 * second).shadow;
+    const at = (time: number) => writeSent(seen, write, time).readings.map(({ until }) => until);
+
+    expect(at(10 * second)).toEqual([10 * second - 0.5]);
+    expect(at(10 * second + 1)).toEqual([10 * second]);
+    const instant = readingTaken(
+      shadowOf(5),
+      { value: 5, from: 10 * second, until: 10 * second },
+      10 * second,
+    );
+    expect(writeSent(instant, write, 10 * second).readings).toEqual([
+      { value: 5, from: 10 * second, until: 10 * second },
+    ]);
+  });
+});
+
+describe('an answer', () => {
+  const sent = written(shadowOf(5, slow), ['key', 4], 10 * second, null);
+  const stateOf = (kind: 'effective' | 'accepted' | 'rejected' | 'unknown', from = sent) =>
+    writeAnswered(from, 'key', { kind }, 20 * second).candidates.find(({ key }) => key === 'key');
+
+  test('proves the effect, or that it comes, or nothing', () => {
+    expect(stateOf('effective')).toMatchObject({ state: 'EFFECTIVE', settledAt: 20 * second });
+    expect(stateOf('accepted')).toMatchObject({ state: 'ACCEPTED', settledAt: null });
+    expect(stateOf('unknown')).toMatchObject({ state: 'UNKNOWN', settledAt: null });
+    expect(stateOf('rejected')).toBeUndefined();
+  });
+
+  test('that comes later than the effect can be settles at the latest effect', () => {
+    const late = written(shadowOf(5), ['key', 4], 10 * second, null);
+
+    expect(stateOf('effective', late)).toMatchObject({ settledAt: 12 * second });
+  });
+
+  test('to a repeated absolute write leaves the other attempt open; to a compared one it is the only answer', () => {
+    const twice = written(
+      written(shadowOf(5, slow), ['key', 4], 10 * second, 'unknown'),
+      ['key', 4],
+      15 * second,
+      null,
+    );
+    const compared = { expected: 5 };
+    const once = written(
+      written(shadowOf(5, slow), ['key', 4], 10 * second, 'unknown', compared),
+      ['key', 4],
+      15 * second,
+      null,
+      compared,
+    );
+
+    expect(stateOf('effective', twice)).toMatchObject({ state: 'ACCEPTED' });
+    expect(stateOf('effective', once)).toMatchObject({ state: 'EFFECTIVE', settledAt: 20 * second });
+    // Refused this time; the attempt before may have happened.
+    expect(stateOf('rejected', twice)).toMatchObject({ state: 'UNKNOWN' });
+  });
+
+  test('that the compare failed says what is shown, as of when it was first asked', () => {
+    const compared = written(shadowOf(5), ['key', 4], 10 * second, null, { expected: 5 });
+    const stale = writeAnswered(compared, 'key', { kind: 'stale', actual: 3 }, 11 * second);
+
+    expect(stale.readings).toEqual([{ value: 3, from: 10 * second, until: 11 * second }]);
+    expect(stale).toMatchObject({ hold: 2, readAt: 11 * second });
+    expect(stale.candidates.map(({ key }) => key)).toEqual(['reading']);
+    const silent = writeAnswered(compared, 'key', { kind: 'stale', actual: null }, 11 * second);
+    expect(silent).toMatchObject({ readings: [], readAt: never });
+    const again = writeSent(compared, { key: 'key', value: 4, targetSeq: 0, expected: 5 }, 20 * second);
+    const repeated = writeAnswered(again, 'key', { kind: 'stale', actual: 3 }, 21 * second);
+    expect(repeated.candidates.map(({ key }) => key)).toEqual(['reading']);
+    expect(repeated.readings).toEqual([{ value: 3, from: 10 * second, until: 21 * second }]);
+  });
+
+  test('about a write that is not known changes nothing', () => {
+    expect(writeAnswered(sent, 'other', { kind: 'effective' }, 20 * second)).toBe(sent);
+  });
+});
+
+describe('an order', () => {
+  test('that may have come before a write which did not know of it was offered again, to the millisecond', () => {
+    const effective = written(shadowOf(5), ['four', 4], 10 * second, 'effective');
+    const again = (soldAt: number, shadow = effective) =>
+      sale(shadow, 2, soldAt, 60 * second).resurrectedUnits;
+
+    expect(again(11 * second - 1)).toBe(2);
+    expect(again(11 * second)).toBe(0);
+    const skewed = { ...effective, bounds: { ...fresh, clockSkewMax: second } };
+    expect(again(12 * second - 1, skewed)).toBe(2);
+    expect(again(12 * second, skewed)).toBe(0);
+    expect(again(5 * second, shadowOf(5))).toBe(0);
+    // A write that may never have happened has offered nothing for certain.
+    expect(again(5 * second, written(shadowOf(5), ['four', 4], 10 * second, 'unknown'))).toBe(0);
+    expect(sale(sale(effective, 2, 10 * second), 1, 10 * second).resurrectedUnits).toBe(3);
+  });
+
+  test('is remembered with when it became known', () => {
+    expect(sale(shadowOf(5), 2, 10 * second, 30 * second).sales).toEqual([
+      { orderId: 'order 10000', quantity: 2, from: 10 * second, until: 10 * second, knownAt: 30 * second },
+    ]);
+  });
+
+  test('that is cancelled matters only where the channel puts the units back', () => {
+    const news = { orderId: 'order', quantity: 2, from: second, until: second };
+    const shadow = shadowOf(5);
+
+    expect(orderCancelled(shadow, { ...news, restockedByChannel: false }, 9 * second)).toBe(shadow);
+    expect(orderCancelled(shadow, { ...news, restockedByChannel: true }, 9 * second).restocks).toEqual([
+      { ...news, knownAt: 9 * second },
+    ]);
+  });
+
+  test('is too late when every order of its time should have been known', () => {
+    const bounds = { ...fresh, clockSkewMax: 5 };
+    const known = watermarkAdvanced(shadowOf(5, bounds), 100, 200, 200);
+
+    expect(arrivedTooLate(known, changeAt(95))).toBe(true);
+    expect(arrivedTooLate(known, changeAt(96))).toBe(false);
+  });
+});
+
+describe('a watermark', () => {
+  test('and the fetch that found it never go back', () => {
+    const known = watermarkAdvanced(shadowOf(5), 100, 200, 300);
+
+    expect(known).toMatchObject({ ordersWatermark: 100, ordersFetchedAt: 200 });
+    expect(watermarkAdvanced(known, 50, 150, 300)).toMatchObject({
+      ordersWatermark: 100,
+      ordersFetchedAt: 200,
+    });
+    expect(watermarkAdvanced(known, 150, 250, 300)).toMatchObject({
+      ordersWatermark: 150,
+      ordersFetchedAt: 250,
+    });
+  });
+});
+
+describe('a reading', () => {
+  test('was true somewhere from its request less the staleness to its answer', () => {
+    expect(readingOf(quick, { value: 3, requestedAt: 100 * second, respondedAt: 101 * second })).toEqual({
+      value: 3,
+      from: 40 * second,
+      until: 101 * second,
+    });
+  });
+
+  test('is kept among the newest six', () => {
+    let shadow = shadowOf(5);
+    for (let index = 1; index <= 8; index++)
+      shadow = readingTaken(shadow, { value: 5, from: index, until: index }, index);
+
+    expect(shadow.readings.map(({ until }) => until)).toEqual([3, 4, 5, 6, 7, 8]);
+    expect(shadow.readAt).toBe(8);
+    expect(readingTaken(shadow, { value: 5, from: 2, until: 4 }, 9).readAt).toBe(8);
+  });
+
+  test('that may be older than what is known is not kept', () => {
+    const later = newShadow('unit', fresh, { value: 5, at: 100, targetSeq: 0 });
+
+    expect(readingTaken(later, { value: 4, from: 99, until: 150 }, 150)).toMatchObject({
+      readings: [],
+      readAt: 150,
+    });
+    expect(readingTaken(later, { value: 4, from: 100, until: 150 }, 150).readings).toHaveLength(1);
+  });
+
+  test('becomes the new beginning: what has ended before is gone, what may still land stays open', () => {
+    const five = written(shadowOf(9, slow), ['five', 5], 10 * second, 'accepted');
+    const three = written(five, ['three', 3], 60 * second, 'accepted');
+    const refuted = read(ordersKnown(three, 470 * second), 3, 470 * second).shadow;
+    const reading = { value: 8, from: 465 * second, until: 471 * second };
+
+    const next = rebased(refuted, reading, 471 * second);
+
+    expect(refuted.candidates.find(({ key }) => key === 'five')?.endedAt).toBe(470 * second);
+    expect(next.candidates.map(({ key, endedAt }) => [key, endedAt])).toEqual([
+      ['reading', null],
+      ['three', null],
+    ]);
+    expect(next).toMatchObject({ knownSince: 471 * second, readings: [], hold: 0 });
+    expect(next.candidates[0]).toMatchObject({ value: 8, sentAt: 465 * second, settledAt: 471 * second });
+  });
+});
