@@ -1,19 +1,17 @@
 /** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
 import {
   booked,
-  confirmed,
   type Escrow,
   grant,
   newEscrow,
-  provenAtMost,
   reoffered,
   restocked,
-  settledRights,
   unitOf,
   violated,
   withdrawnGrant,
 } from '../sync/core/escrow.ts';
-import { latestEffect, provenMax, rangeNow, sellableMax } from '../sync/core/range.ts';
+import { learnedRights, rebalanceUnit } from '../sync/core/escrowUnit.ts';
+import { sellableMax } from '../sync/core/range.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled, type WriteAnswer } from '../sync/core/shadow.ts';
 import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
@@ -21,8 +19,6 @@ import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keep
 import type { LineChange } from './ledger.ts';
 import { indexLagOf } from './parameters.ts';
 
-/** A channel is stocked for what it sells until a refill, and for half a minute more, because an event may be lost. */
-const refillMargin = 30_000;
 export const rebalanceLimits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
 
 export type EscrowKeeping = Keeping & {
@@ -75,25 +71,15 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
   function advance(kept: KeptUnit): void {
     const now = keeper.now();
     kept.shadow = settled(kept.shadow, now);
-    const { shadow, name } = kept;
     const { item } = kept.unit;
-    const { write } = unitOf(escrowOf(item), name);
-    const candidate = shadow.candidates.find(({ key }) => key === write?.key);
-    // An older write that may still land would put rights back that are counted as replaced.
-    const alone = shadow.candidates.every((one) => one === candidate || one.endedAt !== null);
-    if (candidate?.state === 'EFFECTIVE' && alone) {
-      escrows[item] = confirmed(escrowOf(item), name, candidate.settledAt ?? now);
-      settleSoon(kept);
-    }
-    escrows[item] = settledRights(escrowOf(item), name, shadow.ordersWatermark - shadow.bounds.clockSkewMax);
-    const most = provenMax(shadow, now);
-    if (most !== null) escrows[item] = provenAtMost(escrowOf(item), name, most);
+    const awaited = unitOf(escrowOf(item), kept.name).write;
+    escrows[item] = learnedRights(escrowOf(item), kept.shadow, now);
+    const { replacedAt, write } = unitOf(escrowOf(item), kept.name);
+    if (replacedAt !== null && write !== awaited) settleSoon(kept, replacedAt);
   }
 
   /** Orders are fetched again as soon as they can cover the confirmation: then the replaced rights are free. */
-  function settleSoon(kept: KeptUnit): void {
-    const { replacedAt } = unitOf(escrowOf(kept.unit.item), kept.name);
-    if (replacedAt === null) return;
+  function settleSoon(kept: KeptUnit, replacedAt: number): void {
     const at = replacedAt + indexLagOf(kept.channel) + kept.shadow.bounds.clockSkewMax + 1;
     world.queue.at(at, () => keeper.fetchOrders(kept.unit.channel, () => undefined));
   }
@@ -121,22 +107,14 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
   }
 
   function facts(kept: KeptUnit, rate: number): RebalanceUnit {
-    const { channel, shadow, name } = kept;
-    const now = keeper.now();
-    const { low, high } = rangeNow(shadow, now);
+    const { channel, shadow } = kept;
     const sight =
       middle(channel.visible) + middle(channel.event) + channel.eventLoss * world.parameters.pollEvery;
     const landing = middle(channel.request) + middle(channel.effect);
-    return {
-      name,
-      ratePerMs: rate,
-      refill: sight + landing + refillMargin,
-      drain: channel.compareAndSet ? landing : landing + channel.visible[1],
-      compareAndSet: channel.compareAndSet,
-      exact: low === high ? low : null,
-      quantityMax: 999,
-      busy: shadow.candidates.some((one) => one.endedAt === null && latestEffect(one, shadow.bounds) > now),
-    };
+    const drain = channel.compareAndSet ? landing : landing + channel.visible[1];
+    const { compareAndSet } = channel;
+    const pace = { ratePerMs: rate, sight, landing, drain, compareAndSet, quantityMax: 999 };
+    return rebalanceUnit(shadow, pace, keeper.now());
   }
 
   function issue(item: number, { name, value, expected }: Grant): void {

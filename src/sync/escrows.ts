@@ -140,6 +140,7 @@ export function grantsOf(
       ratePerMs: rates[index] ?? 0,
       sight: indexLagMs,
       landing: landingMs,
+      drain: compareAndSet ? landingMs : landingMs + indexLagMs,
       compareAndSet,
       quantityMax: quantityMax(listing),
     };

@@ -9,7 +9,7 @@ import {
   unitOf,
   violated,
 } from './escrow.ts';
-import { provenMax, rangeNow } from './range.ts';
+import { latestEffect, provenMax, rangeNow } from './range.ts';
 import type { RebalanceUnit } from './rebalance.ts';
 import type { Shadow } from './shadow.ts';
 
@@ -80,6 +80,8 @@ export type ChannelPace = {
   /** Milliseconds from a sale until we know of it, and from sending a write until it is in force, as a rule. */
   readonly sight: number;
   readonly landing: number;
+  /** From taking rights back until they are free again, as a rule. */
+  readonly drain: number;
   readonly compareAndSet: boolean;
   readonly quantityMax: number;
 };
@@ -89,14 +91,15 @@ const refillMargin = 30_000;
 
 export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): RebalanceUnit {
   const { low, high } = rangeNow(shadow, now);
-  const { ratePerMs, sight, landing, compareAndSet, quantityMax } = pace;
+  const { ratePerMs, sight, landing, drain, compareAndSet, quantityMax } = pace;
   return {
     name: shadow.unit,
     ratePerMs,
     refill: sight + landing + refillMargin,
-    drain: compareAndSet ? landing : landing + sight,
+    drain,
     compareAndSet,
     exact: low === high ? low : null,
     quantityMax,
+    busy: shadow.candidates.some((one) => one.endedAt === null && latestEffect(one, shadow.bounds) > now),
   };
 }
