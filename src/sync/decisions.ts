@@ -2,9 +2,16 @@
 import type pg from 'pg';
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
+import { raiseInTime } from './core/exposure.ts';
 import { excessOf } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
-import { type Direction, decideWrite, type WriteDecision, type WritingLimits } from './core/writing.ts';
+import {
+  type Direction,
+  decideWrite,
+  type Want,
+  type WriteDecision,
+  type WritingLimits,
+} from './core/writing.ts';
 import { decideEscrow } from './escrowDecisions.ts';
 import { grantsOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
@@ -154,9 +161,20 @@ function decideOne(
   const known = listing.shadow ?? unreadShadow(listing, options.capabilities.quantityMax, now);
   const shadow = targetSet({ ...known, mode: 'shared' }, quantity, targetSeq);
   listing.shadow = shadow;
-  const want = { target: quantity, targetSeq, raisesAllowed: target.raisesAllowed };
-  const decision = decideWrite(shadow, want, limitsOf(options, listing), now);
+  const decision = decideWrite(shadow, wantOf(listing, target), limitsOf(options, listing), now);
   return { ...one, ...meaningOf(options, listing, decision, now) };
+}
+
+/** A raise that lands when the others have sold out can only be sold twice, or be taken back. */
+function wantOf({ traits }: KeptListing, target: ListingTarget): Want {
+  const { input, targetSeq, raisesAllowed, othersPerMs, quietForMs } = target;
+  const pace = { othersPerMs, landing: traits.landingMs, quietFor: quietForMs };
+  return {
+    target: targetFor(target).target,
+    targetSeq,
+    raisesAllowed,
+    raiseInTime: raiseInTime(input.available, pace),
+  };
 }
 
 export type Meaning =
@@ -173,9 +191,9 @@ function meaningOf(
 ): Meaning {
   switch (decision.kind) {
     case 'none':
-      return decision.reason === 'answerAwaited'
-        ? { kind: 'wait', until: now + options.answerWaitMs }
-        : { kind: 'done' };
+      if (decision.reason === 'answerAwaited') return { kind: 'wait', until: now + options.answerWaitMs };
+      if (decision.reason === 'raiseTooLate') return { kind: 'wait', until: now + listing.traits.landingMs };
+      return { kind: 'done' };
     case 'wait':
       return decision;
     case 'fence':
@@ -224,10 +242,8 @@ export async function outOfStep(
     const target = targets.get(listing.listingId);
     if (!listing.enabled || target === undefined || listing.shadow === null) return false;
     if (kept.escrows.some(({ itemId }) => itemId === listing.itemId)) return granted.has(listing.listingId);
-    const { targetSeq, raisesAllowed } = target;
-    const quantity = targetFor(target).target;
-    const shadow = targetSet(listing.shadow, quantity, targetSeq);
-    const want = { target: quantity, targetSeq, raisesAllowed };
+    const want = wantOf(listing, target);
+    const shadow = targetSet(listing.shadow, want.target, want.targetSeq);
     const { kind } = decideWrite(shadow, want, limitsOf(options, listing), now);
     return kind === 'write' || kind === 'fence';
   });

@@ -67,7 +67,7 @@ function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): 
   if (shadows.length === 0 || shadows.length < listings.length) return null;
   if (row.protection === 'automatic' && wantsShared(row, listings)) return null;
   const shown = Object.fromEntries(shadows.map((shadow) => [shadow.unit, sellableMax(shadow, now)]));
-  if (row.state === null) return newEscrow(row.available, shown);
+  if (row.state === null) return newEscrow(row.available, shown, now);
   const booked = listings.reduce(
     (escrow, { shadow, sales }) => {
       if (shadow === null) return escrow;

@@ -27,6 +27,10 @@ export type ListingTarget = {
   readonly targetSeq: number;
   /** False while some listing of the item shows more than anything explains: then nothing is raised anywhere. */
   readonly raisesAllowed: boolean;
+  /** Units per millisecond that the item's other listings sell. */
+  readonly othersPerMs: number;
+  /** Milliseconds since the item's stock last moved. */
+  readonly quietForMs: number;
 };
 
 type TargetRow = {
@@ -42,12 +46,14 @@ type TargetRow = {
   raises_stopped: boolean;
   others_per_hour: number;
   reaction_ms: number;
+  quiet_ms: number;
 };
 
 const targetsSql = `
 SELECT listing.id AS listing_id, listing.item_id, sellable.available, sellable.seq, account.rule AS account_rule, connection.rule AS connection_rule,
        listing.rule AS listing_rule, coalesce(shown.holds, 0)::int AS holds, coalesce(shown.raises_stopped, false) AS raises_stopped,
        coalesce(shown.others_per_hour, 0) AS others_per_hour,
+       coalesce((SELECT extract(epoch FROM now() - updated_at) * 1000 FROM inventory_items WHERE id = listing.item_id), 0)::float8 AS quiet_ms,
        coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
                   WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int AS conflict_delta,
        -- Nine of ten sales are in force everywhere within this time; half a minute until it was measured.
@@ -109,5 +115,7 @@ function toTarget(row: TargetRow, channelMax: number): ListingTarget {
     input,
     targetSeq: Number(row.seq),
     raisesAllowed: !row.raises_stopped,
+    othersPerMs: row.others_per_hour / hourMs,
+    quietForMs: row.quiet_ms,
   };
 }

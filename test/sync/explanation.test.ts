@@ -44,6 +44,8 @@ function rows(
       input: { available: 5, holds: 0, conflictDelta: 0, rules: {}, channelMax: 999, ...input },
       targetSeq: 5,
       raisesAllowed: true,
+      othersPerMs: 0,
+      quietForMs: 0,
     },
     rules: { account: {}, connection: {}, listing: {} },
     shadow: shadowOf(5),
