@@ -10,7 +10,7 @@ import type { PlanOptions } from '../../src/sync/planSql.ts';
 import { applyPlan, createPlan, type PlanCreateInput, undoPlan } from '../../src/sync/plans.ts';
 import { workOnPlan } from '../../src/sync/planWork.ts';
 import { pollConnection } from '../../src/sync/poll.ts';
-import { pushConnection } from '../../src/sync/push.ts';
+import { type PushOptions, pushConnection } from '../../src/sync/push.ts';
 import * as support from './channel.ts';
 import * as fixtures from './fixtures.ts';
 
@@ -183,7 +183,12 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
           `UPDATE dirty_listings SET not_before = now() - interval '1 s' WHERE connection_id = $1`,
           [id],
         );
-        await pushConnection(support.pushOptions(pool, connections), id);
+        // One clock for all: a sale on a clock that runs ahead would lie in the push's future.
+        const readings: PushOptions['readings'] = (opened) => {
+          const reading = support.readingOptions(pool, opened);
+          return { ...reading, context: { ...reading.context, now: clock.now } };
+        };
+        await pushConnection(support.pushOptions(pool, connections, { clock, readings }), id);
       }
     },
     shows(unitId) {
