@@ -188,7 +188,8 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
           const reading = support.readingOptions(pool, opened);
           return { ...reading, context: { ...reading.context, now: clock.now } };
         };
-        await pushConnection(support.pushOptions(pool, connections, { clock, readings }), id);
+        const options = support.pushOptions(pool, connections, { clock, readings });
+        await pushConnection({ ...options, fetching: { ...options.fetching, clock } }, id);
       }
     },
     shows(unitId) {
