@@ -8,7 +8,7 @@ import type { Bus } from './bus.ts';
 import { setConflictPolicy } from './conflictPolicy.ts';
 import { resolveConflicts } from './conflictResolution.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
-import { createTasks, readOptions } from './engineTasks.ts';
+import { createTasks, type EngineParts, readOptions } from './engineTasks.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import { type InboxOptions, type NewDelivery, openInbox } from './inbox.ts';
 import { createInsights } from './insights.ts';
@@ -16,6 +16,7 @@ import { createIntake, type Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting, mapListing, mapSku } from './mapping.ts';
+import { createMeasureBuffer } from './measureBuffer.ts';
 import { type OperationsOptions, sweepOperations, syncAll, syncItem } from './operations.ts';
 import { updateOrderStatus } from './orderStatus.ts';
 import { setPlanEntries } from './planEntries.ts';
@@ -91,7 +92,8 @@ export type SyncEngine = {
   stopWork(): Promise<void>;
 };
 
-export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
+export function createSyncEngine(given: SyncEngineOptions): SyncEngine {
+  const options: EngineParts = { ...given, measures: createMeasureBuffer() };
   const { pool, bus, clock, connections, limits, log, wakeUps } = options;
   const onEvents = () => bus.publish('log');
   const onMoved = (effect: StockEffect) => {
@@ -122,6 +124,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     attemptsMax: limits.deliveryAttemptsMax,
     backoffMaxMs: limits.backoffMaxMs,
     onApplied: onMoved,
+    measures: options.measures,
     async onShown(channel, shown) {
       if ((await takeShown(readOptions(options), channel, shown)) > 0) wakeUps.push([channel.connection.id]);
     },
@@ -214,14 +217,18 @@ function openIntake(options: SyncEngineOptions, inbox: InboxOptions, tail: Event
   });
 }
 
+/** How often what was measured is written down. */
+const measureIntervalMs = 10_000;
+
 function createWork(
-  options: SyncEngineOptions,
+  options: EngineParts,
   intake: Intake,
   inbox: Lanes,
   ending: AbortController,
   sweeps: { readonly sweep: () => Promise<unknown>; readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
-  const { limits, log, wakeUps } = options;
+  const { limits, log, measures, pool, wakeUps } = options;
+  const flush = () => measures.flush(pool);
   let supervisor: { stop(): Promise<void> } | undefined;
 
   return {
@@ -229,11 +236,14 @@ function createWork(
     startWork() {
       supervisor ??= startSupervisor({
         ...limits,
-        db: options.pool,
+        db: pool,
         clock: options.clock,
         wakeUps,
         sweep: sweeps.sweep,
-        patrols: [{ intervalMs: limits.alertIntervalMs, work: sweeps.sweepAlerts }],
+        patrols: [
+          { intervalMs: limits.alertIntervalMs, work: sweeps.sweepAlerts },
+          { intervalMs: measureIntervalMs, work: flush },
+        ],
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },
@@ -243,6 +253,7 @@ function createWork(
       ending.abort();
       await stopping?.stop();
       await Promise.all([intake.idle(), inbox.idle()]);
+      await flush().catch((error: unknown) => log.warn({ error }, 'the newest measures are lost'));
     },
   };
 }

@@ -66,10 +66,16 @@ change AS (
 sale AS (
   -- What the channel has taken off its own count, or may have put back: the listing's shadow explains its readings by it.
   INSERT INTO channel_sales (account_id, listing_id, order_id, units, sold_from, sold_until)
-  SELECT account_id, listing_id, order_id, units, channel_created_at,
-         CASE WHEN revision = 1 THEN channel_created_at ELSE greatest(channel_created_at, channel_updated_at) END
-    FROM target CROSS JOIN LATERAL (SELECT target_reserved + target_shipped - held_reserved - held_shipped AS units) sold
-   WHERE listing_id IS NOT NULL AND units <> 0
+  SELECT account_id, listing_id, order_id, sold.units, channel_created_at, sold.until
+    FROM target CROSS JOIN LATERAL (
+      SELECT target_reserved + target_shipped - held_reserved - held_shipped AS net,
+             -- Sold and given up again before we ever heard of it: the channel has taken these off as well, and may have put them back.
+             CASE WHEN revision = 1 AND item_id IS NOT NULL AND NOT counted_before THEN greatest(0, ordered - target_reserved - target_shipped) ELSE 0 END AS unheard
+    ) known CROSS JOIN LATERAL (
+      VALUES (net + unheard, CASE WHEN revision = 1 THEN channel_created_at ELSE greatest(channel_created_at, channel_updated_at) END),
+             (-unheard, greatest(channel_created_at, channel_updated_at))
+    ) sold (units, until)
+   WHERE listing_id IS NOT NULL AND sold.units <> 0
 ),
 order_event AS (
   INSERT INTO events (account_id, topic, subject_id, payload)
@@ -161,6 +167,8 @@ export type AnswerRow = EffectRow & { order_id: string | null; revision: string 
 /** `changed` is false when the snapshot was already known or is older than the one stored. */
 export type OrderEffect = StockEffect & {
   readonly changed: boolean;
+  /** True for the first snapshot of an order. */
+  readonly created: boolean;
   /** Null only when nothing changed. */
   readonly orderId: string | null;
   /** Lines whose SKU no item is known for; they are kept and hold nothing yet. */
@@ -213,6 +221,7 @@ export function orderEffect(row: AnswerRow | undefined): OrderEffect {
   return {
     ...stockEffect(row),
     changed: typeof row?.order_id === 'string',
+    created: row?.revision === '1',
     orderId: row?.order_id ?? null,
     unmatchedLines: row?.unmatched ?? 0,
   };

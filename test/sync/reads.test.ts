@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ChannelError, type StockReading } from '../../src/connectors/connector.ts';
 import type { Connections } from '../../src/sync/connections.ts';
+import { applyOrder } from '../../src/sync/orders.ts';
 import { pushConnection } from '../../src/sync/push.ts';
 import { readConnection, takeShown } from '../../src/sync/reads.ts';
 import type { ProvenEdit } from '../../src/sync/shadows.ts';
@@ -146,6 +147,28 @@ describe('a reading below everything that is known', () => {
     await pass(intervalMs + 1);
     await read();
     expect(await shadowOf(one)).toMatchObject({ hold: 0 });
+    expect(await readMovements(open.pool, one.item.id)).toHaveLength(1);
+  });
+
+  test('is explained by units that were sold and given up again before we heard of the order, and so is the full number', async () => {
+    const one = await listed(5, 5);
+    await push();
+    await pass(1_000);
+    const createdAt = new Date(support.clock.now());
+    await pass(1_000);
+    const updatedAt = new Date(support.clock.now());
+    const lines = [fixtures.orderLine({ address: one, ordered: 2, reserved: 0 })];
+    const order = fixtures.order({ status: 'cancelled', createdAt, updatedAt, lines });
+    channel.capabilities.restocksOnCancel = true;
+    await applyOrder(open.pool, fixtures.source(connection, { observedAt: updatedAt }), order);
+    for (const quantity of [3, 5]) {
+      support.show(channel, one, quantity);
+      await pass(1_800_001);
+      await knowOrders();
+      await read();
+      expect(await shadowOf(one)).toMatchObject({ hold: 0, raises_stopped: false });
+    }
+    expect(proven).toEqual([]);
     expect(await readMovements(open.pool, one.item.id)).toHaveLength(1);
   });
 
