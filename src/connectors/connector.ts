@@ -81,17 +81,29 @@ export type StockWrite = {
   readonly key: string;
 };
 
+/** Another variant of a unit that a write has set too, because the channel replaces them all at once (Etsy). */
+export type Companion = {
+  readonly address: ListingAddress;
+  /** What the write put there, in units. */
+  readonly quantity: number;
+  /** What the connector had read there just before; null when that was no number. */
+  readonly shown: number | null;
+  /** When that had been read, in milliseconds since the epoch: a sale after it was overwritten. */
+  readonly readAt: number;
+};
+type Along = { readonly companions?: readonly Companion[] };
+
 export type StockWriteResult =
   /** The channel's answer proves that it shows `quantity` now. */
-  | { readonly kind: 'effective'; readonly quantity: number }
+  | ({ readonly kind: 'effective'; readonly quantity: number } & Along)
   /** Taken in, but only a later reading proves it (Amazon, feeds). */
-  | { readonly kind: 'accepted'; readonly reference: string | null }
+  | ({ readonly kind: 'accepted'; readonly reference: string | null } & Along)
   /** The compare failed: nothing was changed. `actual` when the channel said it. */
   | { readonly kind: 'stale'; readonly actual: number | null }
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }
   /** No answer: the write may or may not have happened. Both numbers stay possible until read back. */
-  | { readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode }
+  | ({ readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode } & Along)
   /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. `error`, here and above: the failure behind it. */
   | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
 type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };

@@ -1,12 +1,10 @@
 /** The blast-radius guard: when people's changes would zero or change too much of a connection at once, it stops until somebody has looked. */
 import type pg from 'pg';
 import type { Queryable } from '../db.ts';
-import { guardBlast, type SendingClass } from './core/sending.ts';
+import { blastAlwaysAllowed, guardBlast, type SendingClass } from './core/sending.ts';
 import type { Decided } from './decisions.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
 
-/** A connection this small is never stopped, in listings changed. */
-const alwaysAllowed = 20;
 /** Changes count together while they are not further apart than this. */
 const windowMinutes = 60;
 /** How long an approval holds. */
@@ -57,10 +55,15 @@ export async function guardBatch(
     { zeroed: new Set(row.zeroed), changed: new Set(row.changed), approved: row.approved },
     sendables,
     row.listings,
-    { zeroShareMax: row.zero_share_max, changeShareMax: row.change_share_max, alwaysAllowed },
+    {
+      zeroShareMax: row.zero_share_max,
+      changeShareMax: row.change_share_max,
+      alwaysAllowed: blastAlwaysAllowed,
+    },
   );
-  if (verdict.kind === 'stopped') {
-    await stop(client, connectionId, verdict);
+  if (verdict.kind === 'stopped') await stop(client, connectionId, verdict);
+  // What was stopped stays so as a whole: the harmless part of a mistake is a part of it.
+  if (verdict.kind === 'stopped' || (row.stopped && !row.approved)) {
     return decided.map((one) =>
       guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one,
     );

@@ -5,13 +5,14 @@ import type { Log } from '../log.ts';
 import { sweepAlerts } from './alerts.ts';
 import type { Bus } from './bus.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
-import { createTasks, readOptions } from './engineTasks.ts';
+import { createTasks, type EngineParts, readOptions } from './engineTasks.ts';
 import { createEventTail, type EventTail } from './eventTail.ts';
 import { type InboxOptions, type NewDelivery, openInbox } from './inbox.ts';
 import { createIntake, type Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { StockEffect } from './ledger.ts';
 import { applyWaiting } from './mapping.ts';
+import { createMeasureBuffer } from './measureBuffer.ts';
 import { type OperationsOptions, sweepOperations } from './operations.ts';
 import type { PlanOptions } from './planSql.ts';
 import { expirePlans } from './plans.ts';
@@ -86,7 +87,8 @@ export type SyncEngine = {
   stopWork(): Promise<void>;
 };
 
-export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
+export function createSyncEngine(given: SyncEngineOptions): SyncEngine {
+  const options: EngineParts = { ...given, measures: createMeasureBuffer() };
   const { pool, bus, clock, connections, limits, log, wakeUps } = options;
   const onEvents = () => bus.publish('log');
   const onMoved = (effect: StockEffect) => {
@@ -118,6 +120,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     attemptsMax: limits.deliveryAttemptsMax,
     backoffMaxMs: limits.backoffMaxMs,
     onApplied: onMoved,
+    measures: options.measures,
     async onShown(channel, shown) {
       if ((await takeShown(readOptions(options), channel, shown)) > 0) wakeUps.push([channel.connection.id]);
     },
@@ -187,14 +190,18 @@ function openIntake(options: SyncEngineOptions, inbox: InboxOptions, tail: Event
   });
 }
 
+/** How often what was measured is written down. */
+const measureIntervalMs = 10_000;
+
 function createWork(
-  options: SyncEngineOptions,
+  options: EngineParts,
   intake: Intake,
   inbox: Lanes,
   ending: AbortController,
   chores: Pick<SupervisorOptions, 'sweep' | 'expire'> & { readonly sweepAlerts: () => Promise<unknown> },
 ): Pick<SyncEngine, 'receive' | 'startWork' | 'stopWork'> {
-  const { limits, log, wakeUps } = options;
+  const { limits, log, measures, pool, wakeUps } = options;
+  const flush = () => measures.flush(pool);
   let supervisor: { stop(): Promise<void> } | undefined;
 
   return {
@@ -202,12 +209,15 @@ function createWork(
     startWork() {
       supervisor ??= startSupervisor({
         ...limits,
-        db: options.pool,
+        db: pool,
         clock: options.clock,
         wakeUps,
         sweep: chores.sweep,
         expire: chores.expire,
-        patrols: [{ intervalMs: limits.alertIntervalMs, work: chores.sweepAlerts }],
+        patrols: [
+          { intervalMs: limits.alertIntervalMs, work: chores.sweepAlerts },
+          { intervalMs: measureIntervalMs, work: flush },
+        ],
         onError: (error) => log.error({ error }, 'looking for work failed'),
       });
     },
@@ -217,6 +227,7 @@ function createWork(
       ending.abort();
       await stopping?.stop();
       await Promise.all([intake.idle(), inbox.idle()]);
+      await flush().catch((error: unknown) => log.warn({ error }, 'the newest measures are lost'));
     },
   };
 }

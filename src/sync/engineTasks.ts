@@ -7,6 +7,7 @@ import { quantityConflict } from './core/conflicts.ts';
 import type { SyncEngineOptions, Task } from './engine.ts';
 import type { InboxOptions } from './inbox.ts';
 import type { Lanes } from './lanes.ts';
+import type { MeasureBuffer } from './measureBuffer.ts';
 import { measureSettled } from './measures.ts';
 import { advanceJob, type OperationsOptions, settleOperations } from './operations.ts';
 import type { PlanOptions } from './planSql.ts';
@@ -17,6 +18,9 @@ import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
 import { type ReadOptions, readConnection } from './reads.ts';
 import type { TaskName } from './wakeUps.ts';
+
+/** The engine's options with what it keeps in memory for its own work. */
+export type EngineParts = SyncEngineOptions & { readonly measures: MeasureBuffer };
 
 export type TaskParts = {
   readonly operations: OperationsOptions;
@@ -33,10 +37,10 @@ function ofSubject(work: (subject: string) => Promise<unknown>): Task {
 }
 
 export function createTasks(
-  options: SyncEngineOptions,
+  options: EngineParts,
   { operations, onApplied, inbox, plans, signal }: TaskParts,
 ): Readonly<Record<TaskName, Task>> {
-  const { pool: db, clock, connections, limits, log, newId } = options;
+  const { pool: db, clock, connections, limits, log, measures, newId } = options;
   const { leaseMs } = limits;
   const onSettled = async (itemIds: readonly string[]) => {
     await settleOperations(operations, itemIds);
@@ -44,7 +48,7 @@ export function createTasks(
     if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
   };
   const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
-  const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied };
+  const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied, measures };
   const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
   const push: PushOptions = {
     ...limits,
@@ -73,7 +77,7 @@ export function createTasks(
   };
 }
 
-export function readOptions(options: SyncEngineOptions): ReadOptions {
+export function readOptions(options: EngineParts): ReadOptions {
   const { pool: db, connections, limits, newId } = options;
   return {
     db,
@@ -85,11 +89,8 @@ export function readOptions(options: SyncEngineOptions): ReadOptions {
   };
 }
 
-function readingOptions(
-  options: SyncEngineOptions,
-  { connection, connector }: ConnectedChannel,
-): ReadingOptions {
-  const { pool: db, bus, clock, limits, wakeUps } = options;
+function readingOptions(options: EngineParts, { connection, connector }: ConnectedChannel): ReadingOptions {
+  const { pool: db, bus, clock, limits, measures, wakeUps } = options;
   return {
     context: {
       db,
@@ -98,6 +99,7 @@ function readingOptions(
       capabilities: connector.capabilities,
       callMaxMs: limits.callMaxMs,
       pace: limits,
+      measures,
       async onProven(client, { listing, before, proof }, now) {
         const { accountId, itemId, listingId } = listing;
         if (itemId === null) return [];

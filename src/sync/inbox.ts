@@ -5,6 +5,7 @@ import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createLanes, type Lanes } from './lanes.ts';
+import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type InboxOptions = {
@@ -24,6 +25,7 @@ export type InboxOptions = {
   readonly attemptsMax: number;
   readonly backoffMaxMs: number;
   readonly onApplied: (effect: OrderEffect) => void;
+  readonly measures?: MeasureBuffer;
   /** A channel says what it shows: knowledge of the channel, never a movement of stock. */
   readonly onShown: (channel: ConnectedChannel, shown: ShownStock) => Promise<void>;
 };
@@ -176,6 +178,7 @@ async function carryOut(
       order,
     );
     if (effect.changed) {
+      measureOrder(options.measures, connectionId, order, effect, options.clock.now());
       options.onApplied(effect);
       logApplied(options.log, effect, delivery.id, delivery.requestId);
     }

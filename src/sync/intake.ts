@@ -12,6 +12,7 @@ import {
   processDelivery,
   storeDelivery,
 } from './inbox.ts';
+import { measureOrder } from './measureBuffer.ts';
 import { deliverOrder } from './orderDelivery.ts';
 import type { OrderEffect } from './orders.ts';
 
@@ -67,6 +68,7 @@ export function createIntake(options: IntakeOptions): Intake {
       const { storedId, waits, ...effect } = await applying;
       if (waits) options.onWaiting();
       if (storedId === null || !effect.changed) return true;
+      measureOrder(inbox.measures, delivery.connectionId, order, effect, inbox.clock.now());
       options.onApplied(effect);
       logApplied(log, effect, storedId, delivery.requestId);
       void looking.then((told) => (told ? undefined : options.onUntold()));

@@ -66,7 +66,8 @@ dirty AS (
    ORDER BY listing.id
   ON CONFLICT (listing_id) DO UPDATE
      SET version = current.version + 1, not_before = now(), reread = current.reread OR excluded.reread,
-         guarded = current.guarded OR excluded.guarded
+         -- What was sold is written, whatever people have changed before.
+         guarded = excluded.guarded
   RETURNING connection_id
 ),
 stock_event AS (

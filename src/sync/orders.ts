@@ -17,6 +17,8 @@ export type AnswerRow = EffectRow & {
 /** `changed` is false when the snapshot was already known or is older than the one stored. */
 export type OrderEffect = StockEffect & {
   readonly changed: boolean;
+  /** True for the first snapshot of an order. */
+  readonly created: boolean;
   /** Null only when nothing changed. */
   readonly orderId: string | null;
   /** Lines whose SKU no item is known for; they are kept and hold nothing yet. */
@@ -95,6 +97,7 @@ export function orderEffect(row: AnswerRow | undefined): OrderEffect {
   return {
     ...stockEffect(row),
     changed: typeof row?.order_id === 'string',
+    created: row?.revision === '1',
     orderId: row?.order_id ?? null,
     unmatchedLines: row?.unmatched ?? 0,
   };

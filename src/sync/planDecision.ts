@@ -1,5 +1,6 @@
 /** What a plan says about one listing, and what may still be done about it later: values in, decisions out, no clock and no table. */
 import type { StockReading } from '../connectors/connector.ts';
+import { blastAlwaysAllowed } from './core/sending.ts';
 import { type RuleLevel, type Target, type TargetInput, type TargetStep, targetOf } from './core/targets.ts';
 
 export type PlanWinner = 'ledger' | 'channel' | 'skip';
@@ -175,9 +176,6 @@ export function unitsOf(sales: readonly PlanSale[]): number {
 }
 
 // ------------------------------------------------------------------------------------------------------------ blast guard
-
-/** Connections where so few listings change are never stopped. */
-export const blastAlwaysAllowed = 5;
 
 export type PlanSize = {
   /** Listings of the connection. */

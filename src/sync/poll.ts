@@ -4,6 +4,7 @@ import { ChannelError, type Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
+import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type FetchOptions = {
@@ -15,6 +16,7 @@ export type FetchOptions = {
   /** Longest time between two pages; after it another worker may poll. */
   readonly leaseMs: number;
   readonly onApplied: (effect: OrderEffect) => void;
+  readonly measures?: MeasureBuffer;
 };
 
 export type PollOptions = FetchOptions & {
@@ -49,7 +51,8 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   const startedAt = new Date(options.clock.now());
   const since = new Date(lease.watermark.getTime() - (options.overlapMs ?? capabilities.pollOverlapMs));
   try {
-    const changed = await readPages(options, channel, since);
+    const renew = () => options.db.query(renewSql, [connectionId, options.leaseMs]);
+    const changed = await readPages(options, channel, since, renew);
     await options.db.query(finishSql, [connectionId, intervalMs, startedAt]);
     await options.connections.report(connectionId, null);
     return changed;
@@ -95,7 +98,13 @@ export async function askForOrders(db: Queryable, connectionId: string): Promise
   ]);
 }
 
-async function readPages(options: FetchOptions, channel: ConnectedChannel, since: Date): Promise<number> {
+/** `renew` is called after each page by whoever holds the poll's lease; a fetch without one must not keep the next poll out. */
+async function readPages(
+  options: FetchOptions,
+  channel: ConnectedChannel,
+  since: Date,
+  renew: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<number> {
   const { connection, connector } = channel;
   let changed = 0;
   const failed: string[] = [];
@@ -113,7 +122,7 @@ async function readPages(options: FetchOptions, channel: ConnectedChannel, since
         failed.push(order.orderId);
       }
     }
-    await options.db.query(renewSql, [connection.id, options.leaseMs]);
+    await renew();
     observedAt = new Date(options.clock.now());
   }
   if (failed.length > 0) {
@@ -147,6 +156,7 @@ async function applyPolled(
       { orderId: effect.orderId, platformOrderId: order.orderId, connectionId: connection.id },
       'order applied from poll',
     );
+    measureOrder(options.measures, connection.id, order, effect, options.clock.now());
     options.onApplied(effect);
   }
   return effect.changed;

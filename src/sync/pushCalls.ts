@@ -1,12 +1,14 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
+import type pg from 'pg';
 import type { StockWriteResult } from '../connectors/connector.ts';
+import { companionsOf, takeCompanion } from './companions.ts';
 import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
-import type { PlannedWrite } from './decisions.ts';
+import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
 import { type KeptListing } from './keptListing.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
-import { type ClaimOutcome, recordAnswers, settleClaims } from './pushSql.ts';
-import { withShadows } from './shadows.ts';
+import { type ClaimOutcome, markOutOfStep, recordAnswers, settleClaims } from './pushSql.ts';
+import { type Kept, withShadows } from './shadows.ts';
 import { connectionErrors } from './writeErrors.ts';
 
 /** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */
@@ -88,20 +90,32 @@ function logAnswer(
 /** One transaction: the answers become evidence, and what follows from them is decided at once. */
 async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<readonly Pending[]> {
   const byListing = new Map(answers.map((answer) => [answer.claim.listingId, answer]));
+  const { db, newId } = run.options;
+  const answered = new Set(byListing.keys());
+  const along = await companionsOf(db, run.channel.connection.id, answers, answered);
+  const alongIds = new Set(along.map(({ listingId }) => listingId));
+  let unexplained = false;
   const { result, wake } = await withShadows(
     run.context,
-    [...byListing.keys()],
+    [...answered, ...alongIds],
     async (client, kept, now) => {
+      for (const write of along) {
+        const listing = kept.listings.find(({ listingId }) => listingId === write.listingId);
+        if (listing !== undefined && takeCompanion(listing, write, newId(), now)) unexplained = true;
+      }
       for (const listing of kept.listings) {
         const answer = byListing.get(listing.listingId);
         if (answer === undefined || listing.shadow === null) continue;
+        const { hold } = listing.shadow;
         listing.shadow = evidence(listing.shadow, answer, now);
+        if (listing.shadow.hold > hold) unexplained = true;
         if (refusals.has(answer.result.kind)) grantRefused(kept.escrows, listing, answer.write.key);
       }
       await recordAnswers(
         client,
         answers.map((answer) => toRow(answer, kept.listings)),
       );
+      if (alongIds.size > 0) await markWrong(run, client, kept, alongIds, now);
       const outcomes = answers.flatMap((answer) => followUp(run, answer));
       await settleClaims(client, run.owner, outcomes);
       const settled = new Set(outcomes.map(({ listingId }) => listingId));
@@ -116,7 +130,21 @@ async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<read
     },
   );
   run.reading.onConcerned(wake);
+  if (unexplained) await run.reading.onUnexplained();
   return result;
+}
+
+/** Of these listings, those that turn out to show a wrong number are decided about again. */
+async function markWrong(
+  run: Run,
+  client: pg.PoolClient,
+  kept: Kept,
+  among: ReadonlySet<string>,
+  now: number,
+): Promise<void> {
+  const wrong = await outOfStep(client, run.decisions, kept, now);
+  const ids = wrong.map(({ listingId }) => listingId).filter((listingId) => among.has(listingId));
+  await markOutOfStep(client, ids);
 }
 
 function evidence(shadow: Shadow, { write, result, sentAt }: Answered, now: number): Shadow {

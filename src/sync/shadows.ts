@@ -18,6 +18,7 @@ import {
 } from './core/shadow.ts';
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
 import { type ChannelTraits, demandLimits, type KeptListing, type SaleFact } from './keptListing.ts';
+import { type MeasureBuffer, measureWrites } from './measureBuffer.ts';
 import { type KeptRow, loadKept, lockListings, saveKept } from './shadowSql.ts';
 
 /** What one transaction holds under lock. */
@@ -31,6 +32,7 @@ export type ShadowContext = {
   /** Longest run of one call to the channel, in milliseconds: what was sent longer ago will not be answered any more. */
   readonly callMaxMs: number;
   readonly pace: ReadPace;
+  readonly measures?: MeasureBuffer;
   /** Remembers an outside edit, in the transaction that proves it. Answers the connections with listings to look at because of it. */
   readonly onProven: (client: pg.PoolClient, edit: ProvenEdit, now: number) => Promise<readonly string[]>;
 };
@@ -58,7 +60,7 @@ export async function withShadows<Result>(
   listingIds: readonly string[],
   work: (client: pg.PoolClient, kept: Kept, now: number) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly wake: readonly string[] }> {
-  return inTransaction(context.db, async (client) => {
+  const { saved, ...outcome } = await inTransaction(context.db, async (client) => {
     const locked = await lockListings(client, listingIds);
     const now = context.now();
     const rows = await loadKept(client, locked);
@@ -72,8 +74,15 @@ export async function withShadows<Result>(
       client,
       listings.flatMap((listing) => toRow(context, listing, now)),
     );
-    return { result, wake: [...new Set([...proven, ...concerned])] };
+    return {
+      saved: listings,
+      result,
+      wake: [...new Set([...proven, ...concerned])],
+    };
   });
+  const { measures } = context;
+  if (measures !== undefined) for (const listing of saved) measureWrites(measures, listing);
+  return outcome;
 }
 
 /** What the readings prove by now. One listing can have several edits to tell of. Answers whom to wake. */

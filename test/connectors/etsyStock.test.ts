@@ -1,6 +1,6 @@
 /** Etsy: a write changes only the variants it names, and buyers see what it says. */
 import { expect, test } from 'vitest';
-import type { StockWrite } from '../../src/connectors/connector.ts';
+import type { StockWrite, StockWriteResult } from '../../src/connectors/connector.ts';
 import { inventorySchema, inventoryUpdate } from '../../src/connectors/etsy/inventory.ts';
 import { assertEtsyBody, assertEtsyRequest } from '../support/etsySpecification.ts';
 import { createGate } from '../support/waiting.ts';
@@ -9,10 +9,10 @@ import { type Handler, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
 
 async function connect(shop: TestShop) {
-  const { connector, channel } = await connectEtsy(shop.handle);
+  const { connector, channel, context } = await connectEtsy(shop.handle);
   const sent = () =>
     channel.requests.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
-  return { connector, channel, sent };
+  return { connector, channel, context, sent };
 }
 
 const write = (
@@ -70,7 +70,7 @@ test('a price keeps its value for currencies with another divisor than 100', () 
 test('a write changes its own variant and leaves the others as they are', async () => {
   const shop = createShop({ 11: twoVariants() });
   const { connector } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 4)])).toEqual([{ kind: 'effective', quantity: 4 }]);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'effective', quantity: 4 }]);
   expect(quantitiesOf(shop, 11)).toEqual([4, 7]);
 });
 
@@ -82,6 +82,40 @@ test('writes for several variants of one listing travel in one update', async ()
   expect(sent().filter((call) => call === 'PUT 11/inventory')).toHaveLength(1);
   expect(quantitiesOf(shop, 11)).toEqual([3, 0]);
   expect(quantitiesOf(shop, 12)).toEqual([5, 2]);
+});
+
+/** Of each result, what else the write set: variant, number put there, number read just before. */
+const alongOf = (results: readonly StockWriteResult[]) =>
+  results.map((result) =>
+    'companions' in result
+      ? result.companions?.map(({ address, quantity, shown }) => [address.variantId, quantity, shown])
+      : undefined,
+  );
+
+test('a write tells what it put at the variants it does not name, with what was read there just before', async () => {
+  const shop = createShop({ 11: twoVariants(), 12: twoVariants('inactive'), 13: twoVariants() }, (call) =>
+    call.method === 'PUT' && call.path.includes('/13/') ? 'lost' : null,
+  );
+  const { connector, context } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 4), write(12, 'Y', 3), write(13, 'X', 4)]);
+  // What is down shows nothing, and nothing of it is put up again; after a lost answer the numbers may be there.
+  expect(alongOf(results)).toEqual([[['Y', 7, 7]], [['X', 0, 0]], [['Y', 7, 7]]]);
+  expect(results).toMatchObject([{ companions: [{ readAt: context.now() }] }, {}, { kind: 'unknown' }]);
+});
+
+test('a write that names every variant, that sends nothing or that takes the listing down sets nothing else', async () => {
+  const shop = createShop({ 11: twoVariants(), 12: twoVariants(), 13: twoVariants() });
+  const { connector } = await connect(shop);
+  const both = [write(11, 'X', 4), write(11, 'Y', 3)];
+  const down = [write(13, 'X', 0), write(13, 'Y', 0)];
+  const results = await connector.setStock([...both, write(12, 'X', 5), ...down]);
+  expect(alongOf(results)).toEqual(results.map(() => undefined));
+});
+
+test('one quantity for all variants: what was put at the others is not what was read there', async () => {
+  const shop = createShop({ 11: { ...twoVariants(), shared: true } });
+  const { connector } = await connect(shop);
+  expect(alongOf(await connector.setStock([write(11, 'X', 2)]))).toEqual([[['Y', 2, 7]]]);
 });
 
 test('T10: a write for one variant never puts back a copy of the other that it read before', async () => {
@@ -105,8 +139,8 @@ test('T10: a write for one variant never puts back a copy of the other that it r
   for (let turn = 0; turn < 10; turn += 1)
     await fetch(`${channel.url}/v3/application/listings/11/inventory`, bystander);
   mayAnswer.open();
-  expect(await first).toEqual([{ kind: 'effective', quantity: 6 }]);
-  expect(await second).toEqual([{ kind: 'effective', quantity: 4 }]);
+  expect(await first).toMatchObject([{ kind: 'effective', quantity: 6 }]);
+  expect(await second).toMatchObject([{ kind: 'effective', quantity: 4 }]);
   expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
 });
 
@@ -145,7 +179,7 @@ test('a taken-down listing reads 0 for every variant, whatever numbers its recor
 test('raising one variant of a taken-down listing stores the numbers first and does not offer the others again', async () => {
   const shop = createShop({ 11: twoVariants('inactive') });
   const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'Y', 3)])).toEqual([{ kind: 'effective', quantity: 3 }]);
+  expect(await connector.setStock([write(11, 'Y', 3)])).toMatchObject([{ kind: 'effective', quantity: 3 }]);
   expect(sent()).toEqual(['GET 11/inventory', 'PUT 11/inventory', 'PATCH listings/11']);
   expect(shop.listings.get(11)).toMatchObject({
     state: 'active',
@@ -194,7 +228,9 @@ test('a raise over a sale that the read shows is stale, and a lowering write goe
   const { connector } = await connect(shop);
   expect(await connector.setStock([write(11, 'X', 9, 6)])).toEqual([{ kind: 'stale', actual: 5 }]);
   expect(quantitiesOf(shop, 11)).toEqual([5, 7]);
-  expect(await connector.setStock([write(11, 'X', 0, 6)])).toEqual([{ kind: 'effective', quantity: 0 }]);
+  expect(await connector.setStock([write(11, 'X', 0, 6)])).toMatchObject([
+    { kind: 'effective', quantity: 0 },
+  ]);
   expect(connector.capabilities.compareAndSet).toBe(false);
 });
 

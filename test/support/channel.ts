@@ -256,8 +256,12 @@ export async function markDirty(db: Queryable, listingId: string, reread = false
 
 const earlier = (column: string): string => `${column} = ${column} - $2 * interval '1 ms'`;
 
-/** Lets so much time pass for everything of a connection that waits, is leased or was sent. */
-export async function letTimePass(db: Queryable, connectionId: string, ms: number): Promise<void> {
+/** Lets so much time pass for everything of one connection, or of several, that waits, is leased or was sent. */
+export async function letTimePass(
+  db: Queryable,
+  connectionIds: string | readonly string[],
+  ms: number,
+): Promise<void> {
   const tables = [
     ['dirty_listings', 'connection_id', ['not_before', 'leased_until']],
     ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
@@ -266,8 +270,8 @@ export async function letTimePass(db: Queryable, connectionId: string, ms: numbe
   ] as const;
   passedMs += ms;
   for (const [table, column, times] of tables) {
-    await db.query(`UPDATE ${table} SET ${times.map(earlier).join(', ')} WHERE ${column} = $1`, [
-      connectionId,
+    await db.query(`UPDATE ${table} SET ${times.map(earlier).join(', ')} WHERE ${column} = ANY($1)`, [
+      [connectionIds].flat(),
       ms,
     ]);
   }

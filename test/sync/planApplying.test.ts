@@ -291,12 +291,12 @@ describe('choosing', () => {
 
 describe('the blast guard', () => {
   test('C4: a plan beyond the limits is not applied without a word, also after a restart, and then it is', async () => {
-    const planId = await sizeOf(12, 6);
-    expect(await readPlan(open.pool, planId)).toMatchObject({ zeroing: 6, unchanged: 6, large: true });
+    const planId = await sizeOf(24, 12);
+    expect(await readPlan(open.pool, planId)).toMatchObject({ zeroing: 12, unchanged: 12, large: true });
     for (let restart = 0; restart < 3; restart += 1) {
       expect(await apply(planId, false)).toMatchObject({
         ok: false,
-        problems: [{ code: 'PLAN_TOO_LARGE', size: { listings: 12, zeroing: 6, changing: 6 } }],
+        problems: [{ code: 'PLAN_TOO_LARGE', size: { listings: 24, zeroing: 12, changing: 12 } }],
       });
       await shop.work(planId);
       expect(await readPlan(open.pool, planId)).toMatchObject({ status: 'ready', applied: 0 });
@@ -306,15 +306,15 @@ describe('the blast guard', () => {
     expect(await apply(planId, true)).toMatchObject({ ok: true });
     await shop.finish(planId);
     await shop.push();
-    expect(shop.channel.writes).toHaveLength(6);
+    expect(shop.channel.writes).toHaveLength(12);
   });
 
   test('counts what is chosen, and the limits as they are when it is applied', async () => {
-    const planId = await sizeOf(12, 6);
+    const planId = await sizeOf(24, 12);
     const entries = Object.values(await readEntries(open.pool, planId));
     const zeroed = entries.filter(({ action }) => action === 'zero').map(({ unit }) => unit);
-    await choose(planId, zeroed.slice(0, 4), 'skip');
-    expect(await readPlan(open.pool, planId)).toMatchObject({ zeroing: 2, skipped: 4, large: false });
+    await choose(planId, zeroed.slice(0, 8), 'skip');
+    expect(await readPlan(open.pool, planId)).toMatchObject({ zeroing: 4, skipped: 8, large: false });
     await choose(planId, zeroed, 'ledger');
     await open.pool.query(
       'UPDATE connections SET zero_share_max = 0.9, change_share_max = 0.9 WHERE id = $1',
@@ -324,7 +324,7 @@ describe('the blast guard', () => {
   });
 
   test('lets a handful of listings through', async () => {
-    const planId = await sizeOf(5, 5);
+    const planId = await sizeOf(10, 10);
     expect(await apply(planId, false)).toMatchObject({ ok: true });
   });
 });

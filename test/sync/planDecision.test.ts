@@ -89,8 +89,8 @@ test.each([
   [{ listings: 100, zeroing: 20, changing: 50 }, false],
   [{ listings: 100, zeroing: 21, changing: 21 }, true],
   [{ listings: 100, zeroing: 0, changing: 51 }, true],
-  [{ listings: 5, zeroing: 5, changing: 5 }, false],
-  [{ listings: 6, zeroing: 6, changing: 6 }, true],
+  [{ listings: 10, zeroing: 10, changing: 10 }, false],
+  [{ listings: 11, zeroing: 11, changing: 11 }, true],
 ])('a plan of the size %j is large: %s', (size, large) => {
   expect(isLarge(size, { zeroShareMax: 0.2, changeShareMax: 0.5 })).toBe(large);
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ChannelError, type Order } from '../../src/connectors/connector.ts';
 import { silentLog } from '../../src/log.ts';
 import type { OrderEffect } from '../../src/sync/orders.ts';
-import { type PollOptions, pollConnection } from '../../src/sync/poll.ts';
+import { fetchOrders, type PollOptions, pollConnection } from '../../src/sync/poll.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { availableDeltas } from '../support/ledgerState.ts';
@@ -134,6 +134,17 @@ describe('the watermark', () => {
     await poll();
     expect((await state()).watermark).toEqual(before.watermark);
   });
+});
+
+test('orders fetched for a push keep no poll out: what a reading asks for is asked at once', async () => {
+  const connections = support.connectTo(open.pool, { shopify: channel });
+  const opened = await connections.open(connection.id);
+  channel.orderPages = () => support.pages([sold()]);
+  const { fetching } = support.pushOptions(open.pool, connections);
+  expect(opened && (await fetchOrders({ ...fetching, clock }, opened))).toBeNull();
+  expect(channel.polledSince).toHaveLength(1);
+  expect(await state()).toMatchObject({ leased: false });
+  expect(await poll()).toBe(1);
 });
 
 describe('orders seen again', () => {

@@ -153,6 +153,28 @@ describe('a reading below everything that is known', () => {
     expect(await readMovements(open.pool, one.item.id)).toHaveLength(1);
   });
 
+  test('is explained by units that were sold and given up again before we heard of the order, and so is the full number', async () => {
+    const one = await listed(5, 5);
+    await push();
+    await pass(1_000);
+    const createdAt = new Date(support.clock.now());
+    await pass(1_000);
+    const updatedAt = new Date(support.clock.now());
+    const lines = [fixtures.orderLine({ address: one, ordered: 2, reserved: 0 })];
+    const order = fixtures.order({ status: 'cancelled', createdAt, updatedAt, lines });
+    channel.capabilities.restocksOnCancel = true;
+    await applyOrder(open.pool, fixtures.source(connection, { observedAt: updatedAt }), order);
+    for (const quantity of [3, 5]) {
+      support.show(channel, one, quantity);
+      await pass(1_800_001);
+      await knowOrders();
+      await read();
+      expect(await shadowOf(one)).toMatchObject({ hold: 0, raises_stopped: false });
+    }
+    expect(proven).toEqual([]);
+    expect(await readMovements(open.pool, one.item.id)).toHaveLength(1);
+  });
+
   test('is proof of a cut only when the orders are known and a second reading says the same', async () => {
     const one = await listed(5, 5);
     await push();

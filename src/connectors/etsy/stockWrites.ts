@@ -1,7 +1,7 @@
 /** Writes Etsy quantities: a write changes only the variants it names, because it starts from a record read a moment before. */
 
 import { mapBounded } from '../concurrency.ts';
-import { ChannelError, type StockWrite, type StockWriteResult } from '../connector.ts';
+import { ChannelError, type Companion, type StockWrite, type StockWriteResult } from '../connector.ts';
 import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type Quantities,
   recordedQuantity,
   shownQuantity,
+  variantIdOf,
   wouldBeAllZero,
 } from './inventory.ts';
 import { isListingId, type Listing, readListing, stateSchema } from './stock.ts';
@@ -64,8 +65,10 @@ async function writeListing(
   group: readonly Slot[],
   results: StockWriteResult[],
 ): Promise<void> {
+  let companions: readonly Companion[] = [];
   try {
     const listing = isListingId(listingId) ? await precedingCall(readListing(api, listingId)) : null;
+    const readAt = api.now();
     const open = group.filter(({ write, index }) => {
       const refused =
         listing === null ? rejected('not_found', 'Etsy does not know this listing') : refuse(listing, write);
@@ -74,12 +77,48 @@ async function writeListing(
     });
     if (listing === null || open.length === 0) return;
     const wanted = open.map((slot) => slot.write);
+    companions = companionsOf(listing, wanted, readAt);
     const outcome = await bringAbout(api, listingId, listing, wanted);
-    for (const { write, index } of open) results[index] = resultOf(outcome, write);
+    for (const { write, index } of open) {
+      const result = resultOf(outcome, write);
+      results[index] = outcome.written ? along(result, companions) : result;
+    }
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = along(failureOf(error), companions);
     for (const { index } of group) results[index] ??= failure;
   }
+}
+
+/** Every variant that the write does not name and that buyers see now or afterwards. */
+function companionsOf(listing: Listing, writes: readonly StockWrite[], readAt: number): readonly Companion[] {
+  const { inventory, state } = listing;
+  const quantities = wantedQuantities(listing, writes);
+  // Then the listing is taken down, or left alone.
+  if (wouldBeAllZero(inventory, quantities)) return [];
+  const named = namedProducts(inventory, writes);
+  const byVariant = new Map<string, Companion>();
+  for (const product of liveProducts(inventory)) {
+    if (named.has(product.product_id) || !isEnabled([product])) continue;
+    const variantId = variantIdOf(inventory, product);
+    const reading = shownQuantity(inventory, state, variantId);
+    byVariant.set(variantId, {
+      address: { unitId: writes[0]?.address.unitId ?? '', variantId },
+      quantity: quantities.get(product.product_id) ?? 0,
+      shown: reading.kind === 'quantity' ? reading.quantity : null,
+      readAt,
+    });
+  }
+  return [...byVariant.values()];
+}
+
+function along(result: StockWriteResult, companions: readonly Companion[]): StockWriteResult {
+  if (companions.length === 0) return result;
+  return result.kind === 'effective' || result.kind === 'unknown' ? { ...result, companions } : result;
+}
+
+function namedProducts(inventory: Inventory, writes: readonly StockWrite[]): ReadonlySet<number> {
+  const products = writes.flatMap(({ address }) => productsAt(inventory, address.variantId));
+  return new Set(products.map((product) => product.product_id));
 }
 
 /** What can be said before anything is sent; null when the write may go on. */
@@ -160,11 +199,7 @@ function wantedQuantities({ inventory, state }: Listing, writes: readonly StockW
       quantities.set(product.product_id, quantity);
   }
   if (!isShared(inventory)) return quantities;
-  const named = new Set(
-    writes.flatMap(({ address }) =>
-      productsAt(inventory, address.variantId).map((product) => product.product_id),
-    ),
-  );
+  const named = namedProducts(inventory, writes);
   const all = liveProducts(inventory).every((product) => named.has(product.product_id));
   // One number for all: never more than any variant asked for, nor a raise that some variant was not asked about.
   const shared = Math.min(...writes.map((write) => write.quantity), all ? quantityMax : current);

@@ -142,16 +142,36 @@ function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
   const unexplained = deficitOf(shadow, reading) > 0 || excessOf(shadow, reading) > 0;
   const later = shadow.readings.slice(index + 1);
   if (unexplained) {
-    // Only a reading that is later for certain can take back what this one says.
+    // Only a reading that is later for certain can take back what this one says, and not one of a number that was written since.
     return !later.some(
       (other) =>
-        other.from > reading.until && deficitOf(shadow, other) === 0 && excessOf(shadow, other) === 0,
+        other.from > reading.until &&
+        deficitOf(shadow, other) === 0 &&
+        excessOf(shadow, other) === 0 &&
+        !writtenBetween(shadow, reading, other),
     );
   }
   // Until its orders are known it may still refute a candidate, or prove what the unit can sell at most.
   if (!ordersCover(shadow, reading)) return true;
   if (later.some((other) => ordersCover(shadow, other))) return false;
   return !shadow.candidates.some(({ state, sentAt }) => state === 'EFFECTIVE' && sentAt >= reading.until);
+}
+
+/** True when the later reading may show a write that came into force after the earlier one: then it says nothing about what that one missed. */
+function writtenBetween(shadow: Shadow, earlier: Reading, later: Reading): boolean {
+  return shadow.candidates.some(
+    (candidate) => latestEffect(candidate, shadow.bounds) > earlier.from && inForce(candidate, later),
+  );
+}
+
+/** At most so many, what is explained and old going first: what is withheld because of a reading stays withheld. */
+export function newestReadings(shadow: Shadow, most: number): readonly Reading[] {
+  const { readings } = shadow;
+  if (readings.length <= most) return readings;
+  const explained = readings.find(
+    (reading) => deficitOf(shadow, reading) === 0 && excessOf(shadow, reading) === 0,
+  );
+  return readings.filter((reading) => reading !== (explained ?? readings[0]));
 }
 
 const mergedKey = 'merged';

@@ -134,10 +134,24 @@ function rangeSince(shadow: Shadow, reading: Reading, now: number): Range | null
   return { low, high };
 }
 
+/** Units that readings found missing and that no write has put back since: a number that is in force after a reading does not lack what that one lacked. */
+function missingNow(shadow: Shadow): number {
+  if (shadow.hold === 0) return 0;
+  const newest = shadow.candidates.reduce(
+    (at, { state, sentAt }) => (state === 'EFFECTIVE' ? Math.max(at, sentAt) : at),
+    Number.NEGATIVE_INFINITY,
+  );
+  return holdOf({ ...shadow, readings: shadow.readings.filter(({ until }) => until > newest) });
+}
+
 /** What the unit shows now: what the writes allow, narrowed by what readings have shown since. */
 export function rangeNow(shadow: Shadow, now: number): Range {
+  return rangeWithout(shadow, missingNow(shadow), now);
+}
+
+function rangeWithout(shadow: Shadow, missing: number, now: number): Range {
   const written = reachableRange(shadow, { from: now, until: now });
-  let low = Math.max(0, written.low - shadow.hold);
+  let low = Math.max(0, written.low - missing);
   let narrowest: Range = { low, high: written.high };
   for (const reading of shadow.readings) {
     const since = rangeSince(shadow, reading, now);
@@ -168,7 +182,7 @@ export function eventualRange(shadow: Shadow, now: number): Range {
   );
   return lasting.length === candidates.length
     ? rangeNow(shadow, now)
-    : rangeNow({ ...shadow, candidates: lasting }, now);
+    : rangeWithout({ ...shadow, candidates: lasting }, missingNow(shadow), now);
 }
 
 /** The most the unit can still sell, every order up to a reading being known and nothing under way since; null when no reading proves it. */

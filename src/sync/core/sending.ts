@@ -35,6 +35,9 @@ export function calls<Write extends Sendable>(
   );
 }
 
+/** A connection where so few listings change is never stopped. */
+export const blastAlwaysAllowed = 10;
+
 export type BlastLimits = {
   /** Share of a connection's listings that one run may zero, from 0 to 1. */
   readonly zeroShareMax: number;

@@ -1,5 +1,5 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { mayLandTwice, settled } from './collapse.ts';
+import { mayLandTwice, newestReadings, settled } from './collapse.ts';
 import { asCandidate, latestEffect, readingKey } from './range.ts';
 
 export { settled } from './collapse.ts';
@@ -86,7 +86,7 @@ export type Shadow = {
   readonly resurrectedUnits: number;
 };
 
-/** Readings kept as evidence; the oldest goes first. */
+/** Readings kept as evidence. */
 const readingsMax = 6;
 /** Less than a millisecond: tells apart what happened within one. */
 const tick = 0.5;
@@ -232,14 +232,11 @@ export function orderSeen(shadow: Shadow, sale: Change, now: number): Shadow {
     last.key !== readingKey &&
     last.expected === null &&
     sale.from - shadow.bounds.clockSkewMax < latestEffect(last, shadow.bounds);
-  return settled(
-    {
-      ...shadow,
-      sales: [...shadow.sales, { ...sale, knownAt: now }],
-      resurrectedUnits: shadow.resurrectedUnits + (offeredAgain ? sale.quantity : 0),
-    },
-    now,
-  );
+  const known = settled({ ...shadow, sales: [...shadow.sales, { ...sale, knownAt: now }] }, now);
+  if (!offeredAgain) return known;
+  // Units that a reading had found missing were withheld from that write already.
+  const again = Math.max(0, sale.quantity - Math.max(0, shadow.hold - known.hold));
+  return { ...known, resurrectedUnits: known.resurrectedUnits + again };
 }
 
 /** Units came back. The shown number only changes by itself when the channel put them back; where that is not known, as if, but not `certain`. */
@@ -281,7 +278,8 @@ export function readingOf(
 /** Remembers a reading. What it means is asked of `judge`; here it only ends candidates that it refutes. */
 export function readingTaken(shadow: Shadow, reading: Reading, now: number): Shadow {
   const speaks = reading.from >= shadow.knownSince;
-  const readings = speaks ? [...shadow.readings, reading].slice(-readingsMax) : shadow.readings;
+  const all = speaks ? [...shadow.readings, reading] : shadow.readings;
+  const readings = newestReadings({ ...shadow, readings: all }, readingsMax);
   return settled({ ...shadow, readings, readAt: Math.max(shadow.readAt, reading.until) }, now);
 }
 

@@ -1,0 +1,66 @@
+/** Variants that another one's write has set too (Etsy): each shadow learns what was put there, so that a sale overwritten by it is found and repaired. */
+import type { Companion, StockWriteResult } from '../connectors/connector.ts';
+import type { Queryable } from '../db.ts';
+import { writtenAlong } from './core/along.ts';
+import type { CandidateState } from './core/shadow.ts';
+import type { KeptListing } from './keptListing.ts';
+
+export type CompanionWrite = Companion & {
+  readonly listingId: string;
+  readonly state: Extract<CandidateState, 'EFFECTIVE' | 'ACCEPTED' | 'UNKNOWN'>;
+  /** When the call began, in milliseconds. */
+  readonly calledAt: number;
+};
+
+type Answer = { readonly result: StockWriteResult; readonly sentAt: number };
+
+const states = { effective: 'EFFECTIVE', accepted: 'ACCEPTED', unknown: 'UNKNOWN' } as const;
+
+const listingsSql = `
+SELECT listing.id, listing.unit_id AS "unitId", listing.variant_id AS "variantId"
+  FROM jsonb_to_recordset($2::jsonb) AS wanted ("unitId" text, "variantId" text)
+  JOIN listings listing ON listing.connection_id = $1 AND listing.unit_id = wanted."unitId" AND listing.variant_id = wanted."variantId"
+  JOIN shadows ON shadows.listing_id = listing.id`;
+
+const keyOf = ({ unitId, variantId }: Companion['address']): string => JSON.stringify([unitId, variantId]);
+
+/** Of the listings that have a shadow; those in `answered` were written for themselves. */
+export async function companionsOf(
+  db: Queryable,
+  connectionId: string,
+  answers: readonly Answer[],
+  answered: ReadonlySet<string>,
+): Promise<readonly CompanionWrite[]> {
+  const byAddress = new Map<string, Omit<CompanionWrite, 'listingId'>>();
+  for (const { result, sentAt } of answers) {
+    if (result.kind !== 'effective' && result.kind !== 'accepted' && result.kind !== 'unknown') continue;
+    for (const companion of result.companions ?? [])
+      byAddress.set(keyOf(companion.address), { ...companion, state: states[result.kind], calledAt: sentAt });
+  }
+  if (byAddress.size === 0) return [];
+  const { rows } = await db.query<{ id: string; unitId: string; variantId: string }>({
+    name: 'companions-find',
+    text: listingsSql,
+    values: [connectionId, JSON.stringify([...byAddress.values()].map(({ address }) => address))],
+  });
+  return rows.flatMap(({ id: listingId, ...address }) => {
+    const write = byAddress.get(keyOf(address));
+    return write === undefined || answered.has(listingId) ? [] : [{ ...write, listingId }];
+  });
+}
+
+/** True when the number that was overwritten is not explained: the channel's orders should be asked for now. */
+export function takeCompanion(
+  listing: KeptListing,
+  write: CompanionWrite,
+  key: string,
+  now: number,
+): boolean {
+  if (listing.shadow === null) return false;
+  const { quantity: value, shown, calledAt, readAt, state } = write;
+  const readFrom = calledAt - listing.bounds.staleMax;
+  const along = { key, value, shown, readFrom, readAt: Math.min(readAt, now), state };
+  const { shadow, verdict } = writtenAlong(listing.shadow, along, now);
+  listing.shadow = shadow;
+  return verdict?.kind === 'belowLow' || verdict?.kind === 'aboveHigh';
+}

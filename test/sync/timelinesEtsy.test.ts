@@ -1,0 +1,224 @@
+/** Proves the race timeline of two variants that one write replaces together (Etsy), with a scripted channel and with the sandbox's Etsy. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Companion, StockWrite, StockWriteResult } from '../../src/connectors/connector.ts';
+import { applyOrder } from '../../src/sync/orders.ts';
+import { pushConnection } from '../../src/sync/push.ts';
+import { readConnection } from '../../src/sync/reads.ts';
+import * as support from '../support/channel.ts';
+import * as fixtures from '../support/fixtures.ts';
+import { readStock } from '../support/ledgerState.ts';
+import { startProduct, tinyCatalogue } from '../support/product.ts';
+import { waitFor } from '../support/waiting.ts';
+
+let open: fixtures.TestPool;
+
+beforeAll(async () => {
+  open = await fixtures.openTestPool(8);
+});
+afterAll(() => open[Symbol.asyncDispose]());
+
+describe('T10 Two Etsy variants', () => {
+  const [x, y] = ['X', 'Y'] as const;
+
+  /** X and Y are variants of one listing; each write reads all of them and replaces all of them, as Etsy does. */
+  async function variants() {
+    const accountId = await fixtures.insertAccount(open.pool);
+    const connection = await fixtures.insertConnection(open.pool, accountId, 'etsy');
+    const channel = support.createChannel('etsy');
+    channel.capabilities.indexLagMs = 30_000;
+    const unitId = fixtures.unique('unit');
+    const listed = {
+      X: await support.insertListed(open.pool, { connection, channel }, 5, 5, { unitId, variantId: x }),
+      Y: await support.insertListed(open.pool, { connection, channel }, 7, 7, { unitId, variantId: y }),
+    };
+    const sibling = { X: y, Y: x };
+    const unexplained: true[] = [];
+    const connections = support.connectTo(open.pool, { etsy: channel });
+    const onUnexplained = async (): Promise<void> => void unexplained.push(true);
+    const readings: NonNullable<Parameters<typeof support.pushOptions>[2]>['readings'] = (opened) =>
+      support.readingOptions(open.pool, opened, { onUnexplained });
+    const shop = {
+      channel,
+      unexplained,
+      listed,
+      /** Called between a write's reading and its effect. */
+      meanwhile: async (): Promise<void> => undefined,
+      /** What the answer is, once everything is in force. */
+      answer: (write: StockWrite, companions: readonly Companion[]): StockWriteResult => ({
+        kind: 'effective',
+        quantity: write.quantity,
+        companions,
+      }),
+      shows: (which: 'X' | 'Y') => support.shownOn(channel, listed[which]) ?? 0,
+      written: (which: 'X' | 'Y') =>
+        channel.writes.filter(({ address }) => address.variantId === which).map(({ quantity }) => quantity),
+      /** A buyer takes one; the order is heard of when the answer is called. */
+      buy(which: 'X' | 'Y'): () => Promise<unknown> {
+        support.show(channel, listed[which], shop.shows(which) - 1);
+        const at = new Date(support.clock.now());
+        const lines = [fixtures.orderLine({ address: listed[which] })];
+        const order = fixtures.order({ createdAt: at, updatedAt: at, lines });
+        return async () => applyOrder(open.pool, fixtures.source(connection), order);
+      },
+      push: () => pushConnection(support.pushOptions(open.pool, connections, { readings }), connection.id),
+      read: () => readConnection(support.readOptions(open.pool, connections, { readings }), connection.id),
+      pass: (ms: number) => support.letTimePass(open.pool, connection.id, ms),
+      async shadow(which: 'X' | 'Y') {
+        const { rows } = await open.pool.query<{
+          hold: number;
+          shown_max: number;
+          resurrected_units: number;
+        }>('SELECT hold, shown_max, resurrected_units FROM shadows WHERE listing_id = $1', [
+          listed[which].listingId,
+        ]);
+        return rows[0];
+      },
+    };
+    channel.onWrite = async (write) => {
+      const other = sibling[write.address.variantId as 'X' | 'Y'];
+      const shown = shop.shows(other);
+      const readAt = support.clock.now();
+      await shop.meanwhile();
+      support.takeEffect(channel, write);
+      support.show(channel, listed[other], shown);
+      const { variantId } = listed[other];
+      return shop.answer(write, [{ address: { unitId, variantId }, quantity: shown, shown, readAt }]);
+    };
+    await shop.push();
+    expect(channel.writes).toEqual([]);
+    return shop;
+  }
+
+  /** X is lowered to 4, and Y sells between that write's reading and its effect. */
+  async function overwritten(answer?: 'unknown') {
+    const shop = await variants();
+    let tell: (() => Promise<unknown>) | undefined;
+    shop.meanwhile = async () => {
+      shop.meanwhile = async () => undefined;
+      await shop.pass(10);
+      tell = shop.buy('Y');
+      await shop.pass(10);
+    };
+    if (answer === 'unknown') {
+      const honest = shop.answer;
+      shop.answer = (_write, companions) => {
+        shop.answer = honest;
+        return { kind: 'unknown', reason: 'no answer in time', companions };
+      };
+    }
+    await support.moveStock(open.pool, shop.listed.X.item, -1);
+    await shop.push();
+    return { shop, tell: async () => tell?.() };
+  }
+
+  test('Y sells between the read and the write for X: it is offered again for a moment, found, lowered and counted', async () => {
+    const { shop, tell } = await overwritten();
+    expect([shop.shows('X'), shop.shows('Y')]).toEqual([4, 7]);
+    await tell();
+    expect(await readStock(open.pool, shop.listed.Y.item.id)).toMatchObject({ available: 6 });
+    await shop.push();
+    expect([shop.written('X'), shop.written('Y')]).toEqual([[4], [6]]);
+    expect([shop.shows('X'), shop.shows('Y')]).toEqual([4, 6]);
+    expect(await shop.shadow('Y')).toMatchObject({ hold: 0, shown_max: 6, resurrected_units: 1 });
+    expect(await shop.shadow('X')).toMatchObject({ resurrected_units: 0 });
+  });
+
+  test('a lost answer leaves both numbers possible, and Y is lowered all the same', async () => {
+    const { shop, tell } = await overwritten('unknown');
+    await tell();
+    expect(await shop.shadow('Y')).toMatchObject({ shown_max: 7 });
+    for (let round = 0; round < 3; round += 1) {
+      await shop.push();
+      await shop.pass(400_000);
+      await shop.read();
+    }
+    await shop.push();
+    expect([shop.shows('X'), shop.shows('Y')]).toEqual([4, 6]);
+    expect(await shop.shadow('Y')).toMatchObject({ hold: 0, shown_max: 6 });
+  });
+
+  test('S9: a sale of Y that the write read and nobody has told of is held, asked for and never put back', async () => {
+    const shop = await variants();
+    const tell = shop.buy('Y');
+    await shop.pass(10);
+    await support.moveStock(open.pool, shop.listed.X.item, -1);
+    await shop.push();
+    expect(shop.unexplained).toHaveLength(1);
+    expect(await shop.shadow('Y')).toMatchObject({ hold: 1, shown_max: 6 });
+    await shop.pass(10_001);
+    await shop.read();
+    await shop.push();
+    await tell();
+    await shop.push();
+    expect(shop.written('Y')).toEqual([]);
+    expect(shop.shows('Y')).toBe(6);
+    expect(await shop.shadow('Y')).toMatchObject({ hold: 0, shown_max: 6, resurrected_units: 0 });
+  });
+
+  test('S9: without a sale the other variant keeps its number and is not written', async () => {
+    const shop = await variants();
+    await support.moveStock(open.pool, shop.listed.X.item, -1);
+    await shop.push();
+    await shop.pass(1_800_001);
+    await shop.read();
+    await shop.push();
+    expect([shop.written('X'), shop.written('Y')]).toEqual([[4], []]);
+    expect(await support.readListing(open.pool, shop.listed.Y.listingId)).toMatchObject({ quantity: 7 });
+  });
+});
+
+test('T10 Two Etsy variants: on the sandbox’s Etsy too, Y sold between the read and the write for X is found, lowered and counted', async () => {
+  const catalogue = tinyCatalogue({ X: 5, Y: 7 }).map((item, index) => {
+    const properties = [
+      {
+        propertyId: 200,
+        propertyName: 'Primary color',
+        scaleId: null,
+        valueIds: [1_000 + index],
+        values: [item.sku],
+      },
+    ];
+    const together = { sharedListing: 'A pair', properties };
+    const placements = item.placements.map((placement) =>
+      placement.platform === 'etsy' ? Object.assign({}, placement, together) : placement,
+    );
+    return Object.assign({}, item, { placements });
+  });
+  await using product = await startProduct({ sandbox: { catalogue } });
+  const { sandbox, db } = product;
+  // Until a sale now is later for certain than the reading that we start from, by Etsy's clock of whole seconds too.
+  await waitFor(
+    async () =>
+      (
+        await db.query(
+          `SELECT 1 FROM listings WHERE connection_id = $1 AND quantity_at < now() - interval '2.2 s'`,
+          [product.connections.etsy],
+        )
+      ).rowCount === 2,
+  );
+  const reads = (): number =>
+    sandbox.requests('etsy').filter(({ operation }) => operation === 'getListingInventory').length;
+  const before = reads();
+  const operation = 'updateListingInventory';
+  const delayMs = { min: 700, max: 700 };
+  sandbox.faults.add({ platform: 'etsy', kind: 'latency', operation, count: 1, delayMs });
+  product.buy('ebay', 'X');
+  await waitFor(() => reads() > before, { what: 'the read before the write' });
+  product.buy('etsy', 'Y');
+  await product.inStep();
+  expect(sandbox.displayed('etsy')).toEqual({ X: 4, Y: 6 });
+  const changes = sandbox.shops.etsy.journal
+    .values()
+    .filter(({ sku }) => sku === 'Y')
+    .map(({ cause, to }) => `${cause} ${to}`);
+  expect(changes.slice(-3)).toEqual(['buyer 6', 'write 7', 'write 6']);
+  const { rows } = await db.query(
+    `SELECT listing.sku, shadow.resurrected_units FROM shadows shadow JOIN listings listing ON listing.id = shadow.listing_id
+      WHERE listing.connection_id = $1 ORDER BY listing.sku`,
+    [product.connections.etsy],
+  );
+  expect(rows).toEqual([
+    { sku: 'X', resurrected_units: 0 },
+    { sku: 'Y', resurrected_units: 1 },
+  ]);
+});
