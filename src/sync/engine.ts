@@ -126,15 +126,7 @@ export function createSyncEngine(given: SyncEngineOptions): SyncEngine {
     },
   };
   const lanes = openInbox(inbox);
-  const tail = createEventTail({
-    db: pool,
-    bus,
-    clock,
-    mailboxMax: limits.mailboxMax,
-    heartbeatIntervalMs: limits.heartbeatIntervalMs,
-    lookIntervalMs: limits.lookIntervalMs,
-    onError: (error) => log.error({ error }, 'the event log could not be read'),
-  });
+  const tail = openTail(options);
   return {
     tail,
     sync: loggedSync(
@@ -169,6 +161,18 @@ export function createSyncEngine(given: SyncEngineOptions): SyncEngine {
       },
     }),
   };
+}
+
+function openTail({ pool: db, bus, clock, limits, log }: SyncEngineOptions): EventTail {
+  return createEventTail({
+    db,
+    bus,
+    clock,
+    mailboxMax: limits.mailboxMax,
+    heartbeatIntervalMs: limits.heartbeatIntervalMs,
+    lookIntervalMs: limits.lookIntervalMs,
+    onError: (error) => log.error({ error }, 'the event log could not be read'),
+  });
 }
 
 function openIntake(options: SyncEngineOptions, inbox: InboxOptions, tail: EventTail): Intake {

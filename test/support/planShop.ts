@@ -188,8 +188,8 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
           const reading = support.readingOptions(pool, opened);
           return { ...reading, context: { ...reading.context, now: clock.now } };
         };
-        const options = support.pushOptions(pool, connections, { clock, readings });
-        await pushConnection({ ...options, fetching: { ...options.fetching, clock } }, id);
+        const push = support.pushOptions(pool, connections, { clock, readings });
+        await pushConnection({ ...push, fetching: { ...push.fetching, clock } }, id);
       }
     },
     shows(unitId) {

@@ -160,11 +160,10 @@ describe('what is shown now', () => {
     expect(rangeNow(read(above, 4, 40 * second).shadow, 50 * second)).toEqual({ low: 4, high: 8 });
   });
 
-  test('reaches as far below as units are held', () => {
+  test('does not reach below what was written since units were found missing', () => {
     const held = { ...shadowOf(5), hold: 2 };
 
-    expect(rangeNow(held, 10)).toEqual({ low: 3, high: 5 });
-    expect(rangeNow({ ...held, hold: 9 }, 10)).toEqual({ low: 0, high: 5 });
+    expect(rangeNow(held, 10)).toEqual({ low: 5, high: 5 });
   });
 });
 
