@@ -15,7 +15,7 @@ import {
 import { decideEscrow } from './escrowDecisions.ts';
 import { grantsOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
-import { type Claim, markOutOfStep, recordWrites } from './pushSql.ts';
+import { type Claim, markWanted, recordWrites } from './pushSql.ts';
 import type { Kept } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
@@ -120,7 +120,7 @@ async function tellOthers(
 ): Promise<void> {
   const claimed = new Set(claims.map(({ listingId }) => listingId));
   const others = escrows.flatMap((held) => grantsOf(held, ruleMax(targets), now).map(({ name }) => name));
-  await markOutOfStep(
+  await markWanted(
     client,
     others.filter((listingId) => !claimed.has(listingId)),
   );

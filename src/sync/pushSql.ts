@@ -191,3 +191,17 @@ ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before
 export async function markOutOfStep(client: pg.PoolClient, listingIds: readonly string[]): Promise<void> {
   if (listingIds.length > 0) await client.query({ name: 'push-dirty', text: dirtySql, values: [listingIds] });
 }
+
+const wantedSql = `
+INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
+SELECT id, account_id, connection_id, false FROM listings WHERE id = ANY($1) ORDER BY id
+ON CONFLICT (listing_id) DO UPDATE SET not_before = least(current.not_before, now())`;
+
+/**
+ * These listings may take what another one of their item has given back. One that is dirty already keeps its version: whoever works on it decides under
+ * the item's lock, after this, and would otherwise never come to an end while both tell each other.
+ */
+export async function markWanted(client: pg.PoolClient, listingIds: readonly string[]): Promise<void> {
+  if (listingIds.length > 0)
+    await client.query({ name: 'push-wanted', text: wantedSql, values: [listingIds] });
+}

@@ -360,7 +360,8 @@ describe('a channel that does not answer', () => {
     };
     const connected = support.connectTo(open.pool, { shopify: read, etsy: read });
     await workOffInbox(options({ connections: connected, batchMax: 2, connectionMax: 2 }));
-    expect(order.slice(0, 2).toSorted()).toEqual(['b0', 'quiet']);
+    // Which of the busy one's comes first is chance where several were stored within a millisecond.
+    expect(order.slice(0, 2)).toContain('quiet');
     expect(order).toHaveLength(7);
   });
 });
