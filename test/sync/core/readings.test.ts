@@ -98,7 +98,10 @@ describe('a proof', () => {
 test('a word that was under way for so long that nothing in force then is remembered says nothing', () => {
   const now = 1_000_000;
   const shadow = shadowOf(5);
-  const later = { ...shadow, candidates: shadow.candidates.map((one) => ({ ...one, sentAt: now - 10 })) };
+  const later = {
+    ...shadow,
+    candidates: shadow.candidates.map((one) => Object.assign({}, one, { sentAt: now - 10 })),
+  };
   const reading = { value: 9, from: now - 500, until: now - 400 };
   const { shadow: after, verdict } = readingArrived(later, { kind: 'quantity', reading }, now);
   expect(verdict).toMatchObject({ kind: 'notComparable' });
