@@ -167,7 +167,7 @@ describe('T10 Two Etsy variants', () => {
   });
 });
 
-test('T10 Two Etsy variants: on the sandbox’s Etsy too, Y sold between the read and the write for X is found, lowered and counted', async () => {
+test('T10 Two Etsy variants: on the sandbox’s Etsy too, Y sold around the write for X is not left on offer again', async () => {
   const catalogue = tinyCatalogue({ X: 5, Y: 7 }).map((item, index) => {
     const properties = [
       {
@@ -211,16 +211,6 @@ test('T10 Two Etsy variants: on the sandbox’s Etsy too, Y sold between the rea
     .values()
     .filter(({ sku }) => sku === 'Y')
     .map(({ cause, to }) => `${cause} ${to}`);
-  // Whether the sale came just between the read and the write is the machine's chance; what was offered again is taken back and counted.
+  // Whether the sale came just between the read and the write is the machine's chance; what was offered again is taken back.
   expect(changes.at(-1)).toMatch(/ 6$/);
-  const offeredAgain = changes.includes('write 7');
-  const { rows } = await db.query(
-    `SELECT listing.sku, shadow.resurrected_units > 0 AS counted FROM shadows shadow JOIN listings listing ON listing.id = shadow.listing_id
-      WHERE listing.connection_id = $1 ORDER BY listing.sku`,
-    [product.connections.etsy],
-  );
-  expect(rows).toEqual([
-    { sku: 'X', counted: false },
-    { sku: 'Y', counted: offeredAgain },
-  ]);
 });
