@@ -47,7 +47,7 @@ async function until(product: Product, id: string, status: Plan['status']): Prom
       if (found?.status !== status) throw new Error(JSON.stringify(found));
       return found;
     },
-    { timeoutMs: 20_000, what: `the plan to be ${status}` },
+    { timeoutMs: 40_000, what: `the plan to be ${status}` },
   );
 }
 

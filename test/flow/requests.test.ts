@@ -170,7 +170,7 @@ test('bringing all items in step tells its progress and ends with every channel 
   const end = await progress.find(
     ({ status }) => status === 'COMPLETED' || status === 'FAILED',
     'the job to end',
-    25_000,
+    40_000,
   );
   expect(end).toMatchObject({ status: 'COMPLETED', completed: total, failed: 0, total });
   const steps = progress.events().map(({ completed, failed }) => completed + failed);
@@ -197,13 +197,13 @@ test.each(platforms)(
         status: 'COMPLETED',
         error: null,
       });
-      await product.inStep({ timeoutMs: 25_000 });
+      await product.inStep({ timeoutMs: 40_000 });
       expect(product.sandbox.displayed(platform)).toEqual({ MUG: 10 });
     }
     // A reading never moves the ledger.
     expect(await product.stock('MUG')).toMatchObject({ quantity: 10, reserved: 0, seq: 1 });
   },
-  90_000,
+  150_000,
 );
 
 /** What somebody else does to a channel's number is to be undone, however large it is. */
@@ -224,7 +224,7 @@ test('an operation whose channel does not take the number fails and says why, wh
   expect(end.status).toBe('FAILED');
   expect(end.error).toMatch(/^ebay: /);
   await waitFor(() => product.sandbox.displayed('shopify')['MUG'] === 10, {
-    timeoutMs: 25_000,
+    timeoutMs: 40_000,
     what: 'what was taken away on Shopify to be put back',
   });
   const { inventoryItemBySku: item } = await product.graphql(itemBySku, { sku: 'MUG' });
@@ -232,4 +232,4 @@ test('an operation whose channel does not take the number fails and says why, wh
   expect(item?.listings.nodes.filter(({ lastError }) => lastError !== null)).toMatchObject([
     { platform: 'EBAY' },
   ]);
-});
+}, 90_000);
