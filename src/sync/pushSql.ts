@@ -149,6 +149,11 @@ told AS (
   UPDATE listings listing SET last_error = outcome.error, updated_at = now()
     FROM outcome WHERE listing.id = outcome.listing_id AND outcome.error_known AND listing.last_error IS DISTINCT FROM outcome.error
 ),
+woken AS (
+  -- Another worker has it now and may wait for the very answer that this one has brought.
+  UPDATE dirty_listings dirty SET not_before = least(dirty.not_before, now())
+    FROM held WHERE dirty.listing_id = held.listing_id AND NOT held.ours
+),
 cleared AS (
   DELETE FROM dirty_listings dirty USING outcome, held
    WHERE dirty.listing_id = outcome.listing_id AND held.listing_id = dirty.listing_id AND held.ours
