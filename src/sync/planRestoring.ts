@@ -19,22 +19,17 @@ const pauseMaxMs = 30_000;
 /** Answers null when nothing is left to restore. */
 export async function restoreNumbers(work: PlanWork): Promise<Pause> {
   const { options, plan } = work;
+  const settleMaxMs = await settleMaxOf(work);
   let after: readonly [string, string] = ['', ''];
   let waiting = 0;
   let oldest = options.clock.now();
   for (;;) {
     if (options.signal?.aborted === true) return 0;
-    const open = await openRestores(
-      options.pool,
-      plan.id,
-      after,
-      options.batchMax,
-      work.channel.connector.capabilities.settleMaxMs,
-    );
+    const open = await openRestores(options.pool, plan.id, after, options.batchMax, settleMaxMs);
     const last = open.at(-1);
     if (last === undefined) break;
     after = [last.unitId, last.variantId];
-    waiting += await restoreBatch(work, open);
+    waiting += await restoreBatch(work, open, settleMaxMs);
     oldest = Math.min(oldest, ...open.map(({ withdrawnAt }) => withdrawnAt));
   }
   if (waiting === 0) return null;
@@ -43,15 +38,28 @@ export async function restoreNumbers(work: PlanWork): Promise<Pause> {
   return Math.min(pauseMaxMs, Math.max(fenceMs, (options.clock.now() - oldest) / 8));
 }
 
+/** Milliseconds until a write is in force at the latest: the connection's own bound, or else the marketplace's. */
+async function settleMaxOf({ options, plan, channel }: PlanWork): Promise<number> {
+  const { rows } = await options.pool.query<{ settle_max_ms: number | null }>(
+    'SELECT settle_max_ms FROM connections WHERE id = $1',
+    [plan.connectionId],
+  );
+  return rows[0]?.settle_max_ms ?? channel.connector.capabilities.settleMaxMs;
+}
+
 /** Answers how many are still to be done. */
-async function restoreBatch(work: PlanWork, open: readonly OpenRestore[]): Promise<number> {
+async function restoreBatch(
+  work: PlanWork,
+  open: readonly OpenRestore[],
+  settleMaxMs: number,
+): Promise<number> {
   const { options, plan, owner } = work;
   const time = await readChannelTime(options.pool, plan.connectionId);
   // Until then an order may be under way that has lowered the number we would write over.
   const due = open.filter((entry) => entry.withdrawnAt <= time.ordersKnownUntil && !entry.foreignWrite);
   const leased = await leaseListings(options.pool, work, due);
   try {
-    const steps = await decideBatch(work, leased, time.marginMs);
+    const steps = await decideBatch(work, leased, time.marginMs, settleMaxMs);
     const over = steps.filter(({ step }) => step.kind === 'done' || step.kind === 'fail').length;
     return open.length - over - (await send(work, steps));
   } finally {
@@ -66,6 +74,7 @@ async function decideBatch(
   work: PlanWork,
   leased: readonly OpenRestore[],
   marginMs: number,
+  settleMaxMs: number,
 ): Promise<readonly Decided[]> {
   if (leased.length === 0) return [];
   const { options, plan, channel } = work;
@@ -82,7 +91,7 @@ async function decideBatch(
         reading: readingOf(readings[index], from, until),
         sales: sales.get(entry.listingId) ?? ([] satisfies readonly PlanSale[]),
         marginMs,
-        settleMaxMs: connector.capabilities.settleMaxMs,
+        settleMaxMs,
         newId: options.newId,
       }),
     }));
