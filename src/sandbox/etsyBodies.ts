@@ -75,7 +75,7 @@ export function listingBody(shop: Shop, listing: Listing, view: StockView) {
     shop_id: etsyShopId,
     title: listing.title,
     description: listing.description,
-    state: etsyStates[listing.state],
+    state: etsyStates[view.state(listing)],
     creation_timestamp: epochSeconds(listing.createdAt),
     created_timestamp: epochSeconds(listing.createdAt),
     ending_timestamp: epochSeconds(listing.createdAt) + 120 * 86_400,

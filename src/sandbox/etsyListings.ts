@@ -75,10 +75,13 @@ export function etsyListingRoutes(shop: Shop, access: EtsyAccess): readonly Rout
     return { status: 200, body: { count: results.length, results } };
   }
 
-  const readOne = (call: Call): Reply => ({
-    status: 200,
-    body: inventoryBody(shop, find(call), call.view()),
-  });
+  function readOne(call: Call): Reply {
+    const listing = find(call);
+    const view = call.view();
+    const body = inventoryBody(shop, listing, view);
+    const withListing = call.query.getAll('includes').some((each) => each.split(',').includes('Listing'));
+    return { status: 200, body: withListing ? { ...body, listing: listingBody(shop, listing, view) } : body };
+  }
 
   function write(call: Call): Reply {
     const listing = find(call);

@@ -83,6 +83,7 @@ export class Shop {
       updatedAt: now,
     };
     this.#listings.set(id, listing);
+    this.#history.rememberState(listing, now, this.settings.historyMs);
     listing.variantIds = input.variants.map((variant) => this.#addVariant(listing, variant).id);
     return listing;
   }
@@ -135,12 +136,12 @@ export class Shop {
   removeListing(listingId: string): void {
     for (const variantId of this.requireListing(listingId).variantIds) this.removeVariant(variantId);
     this.#listings.delete(listingId);
+    this.#history.forgetListing(listingId);
   }
 
   setListingState(listingId: string, state: ListingState): void {
-    const listing = this.requireListing(listingId);
-    listing.state = state;
-    listing.updatedAt = this.clock.now();
+    const listing = Object.assign(this.requireListing(listingId), { state, updatedAt: this.clock.now() });
+    this.#history.rememberState(listing, listing.updatedAt, this.settings.historyMs);
   }
 
   listings(): readonly Listing[] {

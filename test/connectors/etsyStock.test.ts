@@ -199,6 +199,18 @@ test('raising a sold-out listing writes the numbers again after Etsy has renewed
   expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
 });
 
+test('raising a sold-out listing to the 1 that Etsy renews it with writes nothing over what a buyer has taken meanwhile', async () => {
+  const shop = createShop({ 11: twoVariants('sold_out') });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 1), write(11, 'Y', 1)]);
+  expect(results).toEqual([
+    { kind: 'effective', quantity: 1 },
+    { kind: 'effective', quantity: 1 },
+  ]);
+  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11']);
+  expect(quantitiesOf(shop, 11)).toEqual([1, 1]);
+});
+
 test('a failure after a sold-out listing came back leaves the number unknown', async () => {
   let puts = 0;
   const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {

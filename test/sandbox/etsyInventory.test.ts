@@ -235,3 +235,22 @@ test('A listing is drafted from a form and deleted for good', async () => {
   expect((await etsy('DELETE', path)).status).toBe(204);
   expect((await etsy('GET', `${path}/inventory`)).status).toBe(404);
 });
+
+test('A late answer with its listing is from one moment: the record kept by a taken-down listing is never told as on sale', async () => {
+  await using bench = await openSandbox({ shops: { etsy: { readStaleMs: { min: 5_000, max: 5_000 } } } });
+  const { clock, sandbox } = bench;
+  const id = addYarn(bench);
+  const ask = async () => {
+    const { body } = await etsyClient(sandbox)('GET', `${inventoryPath(id)}?includes=Listing`);
+    return [at(body, 'listing.state'), at(body, 'products.0.offerings.0.quantity')];
+  };
+  clock.advance(10_000);
+  sandbox.shops.etsy.setListingState(id, 'inactive');
+  expect(await ask()).toEqual(['active', 4]);
+  clock.advance(10_000);
+  sandbox.shops.etsy.write(variantId(sandbox, 'etsy', 'RED'), { quantity: 1 }, null);
+  sandbox.shops.etsy.setListingState(id, 'active');
+  expect(await ask()).toEqual(['inactive', 4]);
+  clock.advance(5_000);
+  expect(await ask()).toEqual(['active', 1]);
+});

@@ -171,9 +171,12 @@ async function bringAbout(
   // The numbers first: an activated listing sells at once.
   const stored = await putInventory(api, listingId, inventory, quantities);
   const activated = await changeState(api, listingId, 'active');
-  if (state !== 'sold_out') return { listing: { state: activated, inventory: stored }, written: true };
+  // Renewing a sold-out listing makes Etsy set every quantity to 1. Where that is what was asked for, a second write could only sell a unit twice: the
+  // listing is on sale, and somebody may have bought it meanwhile.
+  const asRenewed = [...quantities.values()].every((quantity) => quantity === 1);
+  if (state !== 'sold_out' || asRenewed)
+    return { listing: { state: activated, inventory: stored }, written: true };
   try {
-    // Renewing a sold-out listing makes Etsy set the quantity to 1.
     const restored = await putInventory(api, listingId, inventory, quantities);
     return { listing: { state: activated, inventory: restored }, written: true };
   } catch (error) {
