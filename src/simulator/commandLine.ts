@@ -1,5 +1,5 @@
 /** The simulator's command line as a value; whatever is wrong with it is a UsageError that says so. */
-import { parseArgs } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import {
   type Demand,
   demands,
@@ -28,6 +28,7 @@ export const usage = `npm run simulate -- [OPTIONS]
   --check          check every promise after every event, and that all comes to rest
   --workers N      threads (2)
   --json           one JSON document instead of a table
+  --live           the real product over HTTP instead of the model; --live --help tells how
 `;
 
 export class UsageError extends Error {
@@ -69,7 +70,7 @@ const options = {
 
 /** Throws `UsageError`. */
 export function readCommand(words: readonly string[]): Command {
-  const values = parsed(words);
+  const values = parseWords(words, options);
   let world: Parameters = {
     ...pageWorld,
     stock: wholeNumber('stock', values.stock, 0, 1_000_000),
@@ -96,15 +97,18 @@ export function readCommand(words: readonly string[]): Command {
   };
 }
 
-function parsed(words: readonly string[]) {
+export function parseWords<const Options extends ParseArgsOptionsConfig>(
+  words: readonly string[],
+  known: Options,
+) {
   try {
-    return parseArgs({ args: [...words], options, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...words], options: known, strict: true, allowPositionals: false }).values;
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 
-function wholeNumber(name: string, text: string, min: number, max: number): number {
+export function wholeNumber(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || text.trim() === '' || value < min || value > max)
     throw new UsageError(`--${name} is a whole number from ${min} to ${max}, not '${text}'`);

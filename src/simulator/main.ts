@@ -2,6 +2,7 @@
 import { type Command, readCommand, UsageError, usage } from './commandLine.ts';
 import { drawnWorld } from './drawnWorld.ts';
 import { shrunk, timeline } from './failure.ts';
+import { live } from './liveCommand.ts';
 import { demands } from './parameters.ts';
 import { type RunsTask, runAll } from './runs.ts';
 import { type Cell, figuresOf, table } from './table.ts';
@@ -35,6 +36,7 @@ function tell({ parameters, policy, check, drawn }: Omit<RunsTask, 'seeds'>, see
 }
 
 async function main(words: readonly string[]): Promise<number> {
+  if (words.includes('--live')) return live(words);
   const command = readCommand(words);
   if (command.help) {
     process.stdout.write(usage);

@@ -39,7 +39,7 @@ export function figuresOf({ runs, oversoldRuns, oversoldUnits, turnedAway, write
   return figures((100 * oversoldRuns) / runs, oversoldUnits / runs, turnedAway / runs, writes / runs);
 }
 
-function written(found: Figures | undefined): string {
+export function written(found: Figures | undefined): string {
   if (found === undefined) return '-';
   const { oversoldRuns, oversold, turnedAway, writes } = found;
   const share = oversoldRuns > 0 && oversoldRuns < 10 ? oversoldRuns.toFixed(1) : oversoldRuns.toFixed(0);

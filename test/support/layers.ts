@@ -53,6 +53,23 @@ export const layers: readonly Layer[] = [
   { name: 'sync', holds: /^src\/sync\//, mayImport: ['sync', 'contract', 'database', 'foundation'] },
   { name: 'connectors', holds: /^src\/connectors\//, mayImport: ['connectors', 'contract', 'foundation'] },
   { name: 'sandbox', holds: /^src\/sandbox\//, mayImport: ['sandbox', 'foundation'] },
+  // Its second mode runs the real product; only the command line of both may know of it.
+  {
+    name: 'live',
+    holds: /^src\/simulator\/(live\w*|main)\.ts$/,
+    mayImport: [
+      'live',
+      'simulator',
+      'app',
+      'transport',
+      'sync',
+      'contract',
+      'sandbox',
+      'database',
+      'settings',
+      'foundation',
+    ],
+  },
   {
     name: 'simulator',
     holds: /^src\/simulator\//,

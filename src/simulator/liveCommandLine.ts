@@ -1,0 +1,82 @@
+/** The words after --live as a value; whatever is wrong with them is a UsageError that says so. */
+import type { Protection } from '../sync/protection.ts';
+import { parseWords, UsageError, wholeNumber } from './commandLine.ts';
+import { demands, type Parameters, pageWorld, withStorms } from './parameters.ts';
+
+export const liveUsage = `npm run simulate -- --live [OPTIONS]
+
+Runs the real product over HTTP against the sandbox marketplaces, an hour for each seed, and checks every promise at the end.
+The database is an embedded PostgreSQL, or a fresh one on the server of DATABASE_URL for each run.
+
+  --runs N           seeds to run (4)
+  --seed N           the first seed (1)
+  --demand NAME      steady or rush (steady)
+  --protection NAME  shared, escrow or automatic (shared)
+  --stock N          units at the start (12)
+  --restock N        units delivered later (6)
+  --items N          items in the shop; with storms some orders hold two of them (1)
+  --storms           refusals, storms, lost requests, expired tokens, cancellations, order edits, bursts, and a second worker
+  --compress N       every duration of the hour is divided by this; 60 makes it a minute (60)
+  --workers N        runs at the same time (2)
+  --json             one JSON document instead of a table
+
+Buyers, faults and deliveries are drawn from the seed. How they interleave with the product's own work is up to the machine, so a seed that fails may
+hold the next time: the timeline on standard error tells what happened. The product's work is not compressed, so the larger the factor, the slower the
+product is for its world: a shared pool oversells more than in the pure simulator, whose figures for the same seeds stand beside, and escrow hands units
+on too slowly for so many buyers.
+`;
+
+export type LiveCommand = {
+  readonly help: boolean;
+  readonly runs: number;
+  readonly seed: number;
+  readonly protection: Protection;
+  readonly world: Parameters;
+  readonly compress: number;
+  readonly workers: number;
+  readonly json: boolean;
+};
+
+const options = {
+  live: { type: 'boolean', default: false },
+  runs: { type: 'string', default: '4' },
+  seed: { type: 'string', default: '1' },
+  demand: { type: 'string', default: 'steady' },
+  protection: { type: 'string', default: 'shared' },
+  stock: { type: 'string', default: String(pageWorld.stock) },
+  restock: { type: 'string', default: String(pageWorld.restock) },
+  items: { type: 'string', default: String(pageWorld.items) },
+  storms: { type: 'boolean', default: false },
+  compress: { type: 'string', default: '60' },
+  workers: { type: 'string', default: '2' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+/** Throws `UsageError`. */
+export function readLiveCommand(words: readonly string[]): LiveCommand {
+  const values = parseWords(words, options);
+  const calm: Parameters = {
+    ...pageWorld,
+    buyersPerHour: demands[named('demand', values.demand, ['steady', 'rush'])],
+    stock: wholeNumber('stock', values.stock, 1, 10_000),
+    restock: wholeNumber('restock', values.restock, 0, 10_000),
+    items: wholeNumber('items', values.items, 1, 20),
+  };
+  return {
+    help: values.help,
+    runs: wholeNumber('runs', values.runs, 1, 100_000),
+    seed: wholeNumber('seed', values.seed, 0, 2 ** 31),
+    protection: named('protection', values.protection, ['shared', 'escrow', 'automatic']),
+    world: values.storms ? withStorms(calm) : calm,
+    compress: wholeNumber('compress', values.compress, 1, 1_000),
+    workers: wholeNumber('workers', values.workers, 1, 5),
+    json: values.json,
+  };
+}
+
+function named<Name extends string>(option: string, text: string, names: readonly Name[]): Name {
+  const found = names.find((name) => name === text);
+  if (found === undefined) throw new UsageError(`--${option} is ${names.join(', ')}, not '${text}'`);
+  return found;
+}

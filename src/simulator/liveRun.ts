@@ -1,0 +1,272 @@
+/** One run of the real product against the four sandbox marketplaces: an hour of buyers in compressed time, a quiet, and then every promise is checked. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type App, startApp } from '../app.ts';
+import { type Role, readConfig } from '../config.ts';
+import { platforms } from '../connectors/connector.ts';
+import { createLog, type Log } from '../log.ts';
+import { tinyCatalogue } from '../sandbox/demoShop.ts';
+import type { Order } from '../sandbox/goods.ts';
+import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
+import type { Protection } from '../sync/protection.ts';
+import type { LiveApi } from './liveApi.ts';
+import { buyersOf, deliveriesOf } from './liveBuyers.ts';
+import { factsOf, type LiveFacts } from './liveFacts.ts';
+import { disturbancesOf, startFaults, type Timed } from './liveFaults.ts';
+import { breachesOf, rightsBreaches, unrestOf } from './liveInvariants.ts';
+import { channelOf, type LivePace, livePace } from './livePace.ts';
+import { openLiveShop } from './liveShop.ts';
+import { liveTimeline } from './liveTimeline.ts';
+import { createLiveWorld, type LiveTotals, type LiveWorld, skuOf } from './liveWorld.ts';
+import type { Parameters } from './parameters.ts';
+
+export type LiveOptions = {
+  /** Of a migrated database that nobody else uses. */
+  readonly databaseUrl: string;
+  readonly seed: number;
+  readonly world: Parameters;
+  readonly protection: Protection;
+  /** Simulated milliseconds in a real one. */
+  readonly compress: number;
+  /** Runs in the middle of the hour: for proving that the checks can fail. */
+  readonly meanwhile?: (world: LiveWorld) => void;
+};
+
+export type LiveResult = {
+  readonly seed: number;
+  readonly totals: LiveTotals;
+  /** Writes of the hour and the quiet, those that open the shop left out. */
+  readonly writes: number;
+  /** What did not hold; empty when all promises did. */
+  readonly breaches: readonly string[];
+  /** What the product itself logged as an error. */
+  readonly errors: readonly string[];
+  readonly timeline: readonly string[];
+  readonly facts: LiveFacts;
+};
+
+/** What a run has at hand once the shop is open. */
+type Stage = {
+  readonly options: LiveOptions;
+  readonly pace: LivePace;
+  readonly world: LiveWorld;
+  readonly app: App;
+  readonly api: LiveApi;
+  /** Units that were put on the shelf, by SKU. */
+  readonly delivered: Map<string, number>;
+  /** Breaches seen on the way. */
+  readonly seen: Set<string>;
+};
+
+export async function liveRun(options: LiveOptions): Promise<LiveResult> {
+  const { seed, world: parameters, compress } = options;
+  const pace = livePace(parameters, compress);
+  const errors: string[] = [];
+  const log = errorLog(errors);
+  const down = new AsyncDisposableStack();
+  try {
+    const sandbox = down.adopt(createLiveSandbox(parameters, pace, seed), (it) => it.stop());
+    await sandbox.start();
+    const start = startsProduct(options, pace, log);
+    const app = down.adopt(await start('all'), (it) => it.stop());
+    const world = createLiveWorld(sandbox, parameters.stock);
+    const api = await openLiveShop(app, sandbox, parameters, pace);
+    const delivered = new Map(world.skus.map((sku) => [sku, parameters.stock]));
+    const stage: Stage = { options, pace, world, app, api, delivered, seen: new Set() };
+    // A second worker believes that it is the only one.
+    if (parameters.faults.doublesPerHour > 0) down.adopt(await start('worker'), (it) => it.stop());
+    await protectAll(stage);
+    const opening = (await factsNow(stage)).writes.length;
+    const startedAt = await theHour(stage);
+    const facts = await comeToRest(stage);
+    const breaches = [
+      ...stage.seen,
+      ...breachesOf(facts),
+      ...errors.filter((line) => /\b[A-Z]\d: /.test(line)),
+    ];
+    const timeline = liveTimeline(world, facts, pace, startedAt);
+    return {
+      seed,
+      totals: { ...world.totals },
+      writes: facts.writes.length - opening,
+      breaches: [...new Set(breaches)],
+      errors,
+      timeline,
+      facts,
+    };
+  } finally {
+    await down.disposeAsync();
+  }
+}
+
+function errorLog(errors: string[]): Log {
+  return createLog({
+    level: 'error',
+    readable: false,
+    destination: { write: (line) => void errors.push(line.trim()) },
+  });
+}
+
+function createLiveSandbox(parameters: Parameters, pace: LivePace, seed: number): Sandbox {
+  const skus = Array.from(
+    { length: parameters.items },
+    (_, item) => [skuOf(item), parameters.stock] as const,
+  );
+  const shops = Object.fromEntries(
+    platforms.map((platform) => [platform, pace.shop(channelOf(parameters, platform))]),
+  );
+  return createSandbox({
+    seed,
+    catalogue: tinyCatalogue(Object.fromEntries(skus)),
+    shops,
+    webhooks: { retryDelaysMs: [100, 200, 400, 800] },
+    ports: { control: null },
+  });
+}
+
+function startsProduct(
+  { databaseUrl }: LiveOptions,
+  { environment }: LivePace,
+  log: Log,
+): (role: Role) => Promise<App> {
+  const secretsKey = randomBytes(32);
+  const variables = {
+    ...environment,
+    PORT: '0',
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL_MAX: '12',
+    SECRETS_KEY: secretsKey.toString('base64'),
+  };
+  return (role) => startApp({ config: readConfig(variables, [role]), databaseUrl, secretsKey, log });
+}
+
+const pauseMs = 50;
+/** Draining four full shops takes a few writes of the slowest one after the other. */
+const opensMaxMs = 60_000;
+
+/** Under escrow the shops open once no more is granted than there is. */
+async function protectAll({ options, api, world, pace }: Stage): Promise<void> {
+  const { protection } = options;
+  if (protection === 'shared') return;
+  const deadline = Date.now() + opensMaxMs + 4 * pace.stillMs;
+  for (const sku of world.skus) {
+    const { id } = await api.item(sku);
+    await api.protect(id, protection === 'escrow' ? 'ESCROW' : 'AUTOMATIC');
+    for (let open = false; !open; await delay(pauseMs)) {
+      const { escrow } = await api.item(sku);
+      const granted = escrow?.rights.some(({ inForce }) => inForce > 0) ?? protection === 'automatic';
+      open =
+        granted &&
+        (escrow?.shortfall ?? 0) === 0 &&
+        (escrow === null || world.shown(sku) <= (world.left.get(sku) ?? 0));
+      if (!open && Date.now() > deadline) throw new Error(`E3: escrow of ${sku} does not begin`);
+    }
+  }
+}
+
+/** Answers when it began. */
+async function theHour(stage: Stage): Promise<number> {
+  const { options, pace, world } = stage;
+  startFaults(world.sandbox, options.world, pace);
+  const unwatched = options.protection === 'escrow' ? world.watch(() => checkShown(stage)) : () => {};
+  const ended = new AbortController();
+  const watching = watchRights(stage, ended.signal);
+  const startedAt = Date.now();
+  const work: Promise<void>[] = [];
+  try {
+    for (const { at, run } of programme(stage)) {
+      await delay(Math.max(0, startedAt + pace.real(at) - Date.now()));
+      const running = run();
+      if (running !== undefined) work.push(running);
+    }
+    await delay(Math.max(0, startedAt + pace.real(options.world.duration) - Date.now()));
+    await Promise.all(work);
+    world.note('the hour is over');
+  } finally {
+    ended.abort();
+    await watching;
+    unwatched();
+  }
+  return startedAt;
+}
+
+/** Everything that happens from outside, in order of time. */
+function programme(stage: Stage): readonly Timed[] {
+  const { options, world } = stage;
+  const { seed, world: parameters, meanwhile } = options;
+  const orders = new Map<number, Order>();
+  const buyers = buyersOf(parameters, seed).flatMap((buyer): Timed[] => {
+    const { at, later, number, platform } = buyer;
+    const buy = () => {
+      const order = world.buy(buyer);
+      if (order !== null) orders.set(number, order);
+    };
+    if (later === null) return [{ at, run: buy }];
+    const regret = () => {
+      const order = orders.get(number);
+      if (order !== undefined) world.regret(platform, order, later.kind);
+    };
+    return [
+      { at, run: buy },
+      { at: later.at, run: regret },
+    ];
+  });
+  const deliveries = deliveriesOf(parameters, seed).flatMap((at, item): Timed[] =>
+    at === null ? [] : [{ at, run: () => deliver(stage, skuOf(item)) }],
+  );
+  const middle =
+    meanwhile === undefined ? [] : [{ at: parameters.duration / 2, run: () => meanwhile(world) }];
+  return [...buyers, ...deliveries, ...middle, ...disturbancesOf(world.sandbox, parameters, seed)].toSorted(
+    (one, other) => one.at - other.at,
+  );
+}
+
+async function deliver({ api, delivered, options, world }: Stage, sku: string): Promise<void> {
+  const units = options.world.restock;
+  world.deliver(sku, units);
+  delivered.set(sku, (delivered.get(sku) ?? 0) + units);
+  await api.receive((await api.item(sku)).id, units, `delivery ${sku}`);
+}
+
+/** E2, whenever a marketplace shows another number. */
+function checkShown({ world, seen }: Stage): void {
+  for (const sku of world.skus) {
+    const [shown, left] = [world.shown(sku), world.left.get(sku) ?? 0];
+    if (shown <= left) continue;
+    seen.add(`E2: ${shown} of ${sku} were shown while ${left} were left`);
+    world.note(`E2: ${shown} of ${sku} are shown, and ${left} are left`);
+  }
+}
+
+/** E1 and E4, again and again. */
+async function watchRights({ api, options, seen, world }: Stage, signal: AbortSignal): Promise<void> {
+  if (options.protection === 'shared') return;
+  while (!signal.aborted) {
+    for (const sku of world.skus) {
+      for (const breach of rightsBreaches(await api.item(sku))) {
+        if (!seen.has(breach)) world.note(breach);
+        seen.add(breach);
+      }
+    }
+    await delay(3 * pauseMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Waits until nothing is out of step and nothing has been written for a while, or until that has taken too long. */
+async function comeToRest(stage: Stage): Promise<LiveFacts> {
+  const { pace } = stage;
+  const deadline = Date.now() + pace.restMaxMs;
+  for (;;) {
+    const found = await factsNow(stage);
+    const lastWriteAt = found.writes.at(-1)?.sentAt.getTime() ?? 0;
+    const still = Date.now() - lastWriteAt >= pace.stillMs;
+    if (still && unrestOf(found).length === 0) return found;
+    if (Date.now() > deadline) return { ...found, restless: !still };
+    await delay(4 * pauseMs);
+  }
+}
+
+function factsNow({ api, app, delivered, options, world }: Stage): Promise<LiveFacts> {
+  const { protection } = options;
+  return factsOf({ db: app.database.pool, api, world, delivered, protection });
+}
