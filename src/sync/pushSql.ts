@@ -44,9 +44,10 @@ WITH picked AS (
      FOR UPDATE OF dirty SKIP LOCKED
 )
 UPDATE dirty_listings dirty
-   SET leased_until = statement_timestamp() + $4 * interval '1 ms', lease_owner = $2, leased_version = dirty.version
+   SET leased_until = statement_timestamp() + $4 * interval '1 ms', lease_owner = $2, leased_version = dirty.version,
+       leased_reread = dirty.leased_reread OR dirty.reread, reread = false
   FROM picked WHERE dirty.listing_id = picked.listing_id
-RETURNING dirty.listing_id AS "listingId", dirty.version, dirty.reread, dirty.attempts, dirty.guarded`;
+RETURNING dirty.listing_id AS "listingId", dirty.version, dirty.leased_reread AS reread, dirty.attempts, dirty.guarded`;
 
 export async function claimDirty(
   pool: pg.Pool,
@@ -160,8 +161,7 @@ cleared AS (
      AND outcome.done AND held.version = outcome.version
 )
 UPDATE dirty_listings dirty
-   SET leased_until = NULL, lease_owner = NULL, leased_version = NULL,
-       reread = CASE WHEN held.version = outcome.version THEN outcome.reread ELSE dirty.reread OR outcome.reread END,
+   SET leased_until = NULL, lease_owner = NULL, leased_version = NULL, leased_reread = false, reread = dirty.reread OR outcome.reread,
        attempts = CASE WHEN held.version = outcome.version THEN dirty.attempts + 1 ELSE 0 END,
        not_before = CASE WHEN held.version = outcome.version THEN now() + outcome.retry_in_ms * interval '1 ms' ELSE now() END
   FROM outcome, held

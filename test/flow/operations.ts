@@ -60,7 +60,7 @@ export const itemBySku = graphql(`
 
 export const openAlerts = graphql(`
   query FlowOpenAlerts {
-    alerts(first: 10, where: { status: { in: [OPEN, ACKNOWLEDGED] } }) {
+    alerts(first: 10, where: { status: { in: [OPEN, ACKNOWLEDGED] }, kind: { eq: OVERSELL } }) {
       nodes { id status units item { sku } orders(first: 10) { platform platformOrderId } }
     }
   }

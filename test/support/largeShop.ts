@@ -1,5 +1,8 @@
 /** Fills a database with the years of a busy shop: history that grows, and a backlog of work that does not. */
 import type { Queryable } from '../../src/db.ts';
+import { newDemand } from '../../src/sync/core/demand.ts';
+import { newShadow } from '../../src/sync/core/shadow.ts';
+import type { StoredState } from '../../src/sync/shadowSql.ts';
 
 /** Whose rows they are; the id of the n-th row of a kind is `test_id(kind, n)`. */
 export type LargeShop = { readonly accountId: string; readonly connectionId: string };
@@ -28,6 +31,23 @@ export function rowId(kind: keyof typeof kinds, n: number): string {
   return `0000000${kinds[kind]}-0000-7000-8000-${n.toString(16).padStart(12, '0')}`;
 }
 
+/** What is known of every listing: it was read an hour ago. */
+function shadowState(unit: string): StoredState {
+  const at = Date.now() - 3_600_000;
+  const bounds = {
+    staleMax: 5_000,
+    settleMax: 5_000,
+    clockSkewMax: 1_000,
+    readMax: 60_000,
+    restocksOnCancel: false,
+  };
+  return {
+    shadow: newShadow(unit, bounds, { value: 10, at, targetSeq: 3 }),
+    demand: newDemand(at),
+    traits: { compareAndSet: true, quantityMax: 1_000_000, indexLagMs: 1_000, landingMs: 500 },
+  };
+}
+
 /**
  * Adds items `from` to `to`, each with two listings, a settled write per listing, three movements, an order of one line, an operation, a delivery and
  * two events, shadows, a reservation and changed settings; a tenth has had an alert, a conflict and a return, and a tenth is a bundle of the item after it. The backlog is made of the first rows. Statistics are brought up to date.
@@ -42,6 +62,7 @@ export async function fillShop(db: Queryable, shop: LargeShop, from: number, to:
       .replaceAll('$account', `'${shop.accountId}'::uuid`)
       .replaceAll('$connection', `'${shop.connectionId}'::uuid`)
       .replaceAll('$backlog', String(backlog))
+      .replaceAll('$shadow', `'${JSON.stringify(shadowState('unit'))}'::jsonb`)
       .replaceAll('$rows', `generate_series(${from}::bigint, ${to}) n`)
       .replaceAll('$pairs', `generate_series(${2 * from}::bigint, ${2 * to + 1}) n`)
       .replaceAll('$thirds', `generate_series(${3 * from}::bigint, ${3 * to + 2}) n`);
@@ -75,7 +96,8 @@ const statements: readonly string[] = [
   // What is sold out does not grow with the shop.
   `UPDATE inventory_items SET quantity = 0 FROM (SELECT test_id(1, n) AS sold_out FROM $rows WHERE n BETWEEN 1000 AND 1100) item WHERE id = sold_out`,
   `INSERT INTO shadows (listing_id, account_id, connection_id, item_id, state, shown_min, shown_max)
-   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), '{}', 10, 10 FROM $pairs WHERE n > $backlog`,
+   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), jsonb_set($shadow, '{shadow,unit}', to_jsonb(test_id(2, n))), 10, 10
+     FROM $pairs WHERE n > $backlog`,
   `INSERT INTO setting_changes (account_id, listing_id, setting, before, after, actor_kind) SELECT $account, test_id(2, n), 'rule', '{}', '{}', 'system' FROM $rows`,
   `INSERT INTO measured_sales (item_id, account_id, seq) SELECT test_id(1, n), $account, 2 FROM $rows`,
   `INSERT INTO dirty_listings (listing_id, account_id, connection_id)

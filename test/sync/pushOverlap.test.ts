@@ -189,6 +189,17 @@ describe('stock that rises while a write hangs', () => {
     await slow.answer();
     expect(channel.readCalls).toHaveLength(1);
   });
+
+  test('does not read it again for a reason that asks for no reading', async () => {
+    const one = await listed(5, 9);
+    await support.markDirty(open.pool, one.listingId, true);
+    const slow = await hang();
+    expect(channel.readCalls).toHaveLength(1);
+    await support.markDirty(open.pool, one.listingId);
+    await slow.answer();
+    expect(channel.readCalls).toHaveLength(1);
+    expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
+  });
 });
 
 describe('a reason that comes at the very moment of the answer', () => {
@@ -244,6 +255,15 @@ describe('a worker that dies', () => {
     expect(channel.writes[1]?.key).toBe(channel.writes[0]?.key);
     expect(await support.readWrites(open.pool, one.listingId)).toMatchObject([{ state: 'effective' }]);
     expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
+  });
+
+  test('before it has read what it was asked to read leaves that to the next one', async () => {
+    const one = await listed(5, 9);
+    await support.markDirty(open.pool, one.listingId, true);
+    expect(await claim()).toMatchObject([{ reread: true }]);
+    expect(await claim()).toEqual([]);
+    await support.letTimePass(open.pool, connection.id, 60_001);
+    expect(await claim()).toMatchObject([{ reread: true }]);
   });
 
   test('does not keep a lower number waiting for its lease', async () => {

@@ -63,6 +63,8 @@ ALTER TABLE order_lines ADD COLUMN listing_id uuid;
 
 -- True when the change came from people or files and counts towards the blast guard; sales never do.
 ALTER TABLE dirty_listings ADD COLUMN guarded boolean NOT NULL DEFAULT true;
+-- True while whoever holds the lease is to read it first; `reread` then tells whether somebody has asked for that again.
+ALTER TABLE dirty_listings ADD COLUMN leased_reread boolean NOT NULL DEFAULT false;
 
 -- What we believe one listing shows: the shadow of sync-model.md section 3, and what others must know of it without reading it.
 CREATE TABLE shadows (
