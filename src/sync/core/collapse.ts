@@ -164,14 +164,21 @@ function writtenBetween(shadow: Shadow, earlier: Reading, later: Reading): boole
   );
 }
 
-/** At most so many, what is explained and old going first: what is withheld because of a reading stays withheld. */
-export function newestReadings(shadow: Shadow, most: number): readonly Reading[] {
+/**
+ * At most so many. The oldest are the first whose orders become known, and the newest says how it is now: what is between goes, the explained before
+ * the unexplained, and never the one that withholds most. Were it the oldest that go, a unit read more often than its orders are would never prove anything.
+ */
+export function thinnedReadings(shadow: Shadow, most: number): readonly Reading[] {
   const { readings } = shadow;
   if (readings.length <= most) return readings;
-  const explained = readings.find(
-    (reading) => deficitOf(shadow, reading) === 0 && excessOf(shadow, reading) === 0,
+  const deficits = readings.map((reading) => deficitOf(shadow, reading));
+  const largest = deficits.indexOf(Math.max(...deficits));
+  const between = readings.slice(0, -1);
+  const explained = between.findLastIndex(
+    (reading, index) => deficits[index] === 0 && excessOf(shadow, reading) === 0,
   );
-  return readings.filter((reading) => reading !== (explained ?? readings[0]));
+  const dropped = explained >= 0 ? explained : between.findLastIndex((_, index) => index !== largest);
+  return readings.filter((_, index) => index !== dropped);
 }
 
 const mergedKey = 'merged';

@@ -1,5 +1,5 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { mayLandTwice, newestReadings, settled } from './collapse.ts';
+import { mayLandTwice, thinnedReadings, settled } from './collapse.ts';
 import { asCandidate, latestEffect, readingKey } from './range.ts';
 
 export { settled } from './collapse.ts';
@@ -279,7 +279,7 @@ export function readingOf(
 export function readingTaken(shadow: Shadow, reading: Reading, now: number): Shadow {
   const speaks = reading.from >= shadow.knownSince;
   const all = speaks ? [...shadow.readings, reading] : shadow.readings;
-  const readings = newestReadings({ ...shadow, readings: all }, readingsMax);
+  const readings = thinnedReadings({ ...shadow, readings: all }, readingsMax);
   return settled({ ...shadow, readings, readAt: Math.max(shadow.readAt, reading.until) }, now);
 }
 

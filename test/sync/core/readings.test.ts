@@ -84,6 +84,26 @@ describe('a proof', () => {
     expect(delta(ordersKnown(seen, 50 * second), 50 * second)).toBe(1);
   });
 
+  test('comes however often the unit is read before its orders are known', () => {
+    let shadow = shadowOf(5);
+    for (let at = 50; at <= 170; at += 1) {
+      // Orders are known a minute late.
+      shadow = ordersKnown(read(shadow, 3, at * second).shadow, (at - 60) * second);
+      if (at < 111) expect(delta(shadow, at * second)).toBeNull();
+    }
+    expect(delta(shadow, 170 * second)).toBe(-2);
+  });
+
+  test('is not lost, nor is what is withheld, when the memory is full of readings nothing explains', () => {
+    const values = [4, 4, 1, 4, 4, 4, 4, 4, 4];
+    const shadow = values.reduce(
+      (before, value, index) => read(before, value, (50 + index) * second).shadow,
+      shadowOf(5),
+    );
+    expect(shadow.hold).toBe(4);
+    expect(shadow.readings.map(({ until }) => until / second)).toEqual([50, 51, 52, 53, 54, 58]);
+  });
+
   test('forgets what it has explained, keeps what may still land, and is drawn once', () => {
     const writing = written(shadowOf(5, slow), ['four', 4], 10 * second, 'accepted');
     const { shadow, proof } = judge(read(writing, 9, 20 * second).shadow, 20 * second);

@@ -276,12 +276,12 @@ describe('a reading', () => {
     });
   });
 
-  test('is kept among the newest six', () => {
+  test('is kept among six: the oldest, which are proved first, and the newest', () => {
     let shadow = shadowOf(5);
     for (let index = 1; index <= 8; index++)
       shadow = readingTaken(shadow, { value: 5, from: index, until: index }, index);
 
-    expect(shadow.readings.map(({ until }) => until)).toEqual([3, 4, 5, 6, 7, 8]);
+    expect(shadow.readings.map(({ until }) => until)).toEqual([1, 2, 3, 4, 5, 8]);
     expect(shadow.readAt).toBe(8);
     expect(readingTaken(shadow, { value: 5, from: 2, until: 4 }, 9).readAt).toBe(8);
   });
