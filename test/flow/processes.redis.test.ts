@@ -124,9 +124,6 @@ test(
       hookBase: serveOne.url,
       readNew: async () => undefined,
     });
-    // What a policy books is proven in the conflict tests. Here a starved machine can hold the sandbox's
-    // answers past the bounds the connections declare; this flow is about the orders alone.
-    await pool.query(`UPDATE accounts SET auto_resolution = 'keep_ours', auto_resolution_units_max = 1000`);
     for (const platform of ['ebay', 'shopify'] as const)
       sandbox.setWebhookTarget(platform, serveTwo.url + webhookPath(platform, shop.connections[platform]));
 
@@ -175,6 +172,7 @@ test(
       what: 'every order to be known',
     });
     const truth = truthOf(market.orders);
+    expect(await conflictsOf(pool, sandbox)).toEqual([]);
     await waitFor(
       async () => {
         const wrong = await ledgerDifferences(pool, shop.accountId, truth);
@@ -198,6 +196,7 @@ test(
     const inStepMs = performance.now() - startedAt;
 
     expect(await ledgerBreaches(pool)).toEqual([]);
+    expect(await conflictsOf(pool, sandbox)).toEqual([]);
     const open = await pool.query(
       "SELECT topic, status, error FROM webhook_deliveries WHERE status <> 'processed'",
     );
@@ -243,6 +242,23 @@ async function cutAndResume(
     subscriber?.cut();
     await subscriber?.resume(url);
   }
+}
+
+/** Nobody edits anything here, so that whatever is proven is proven falsely: with its evidence, and with what really happened to that listing. */
+async function conflictsOf(
+  pool: ReturnType<typeof openPool>,
+  sandbox: Sandbox,
+): Promise<readonly string[]> {
+  const { rows } = await pool.query<{ platform: Platform; sku: string; evidence: unknown; created_at: Date }>(
+    `SELECT listing.platform, listing.sku, conflict.conflict_data AS evidence, conflict.created_at
+       FROM sync_conflicts conflict JOIN listings listing ON listing.id = conflict.listing_id`,
+  );
+  return Promise.all(
+    rows.map(
+      async ({ platform, sku, evidence, created_at: at }) =>
+        `${platform} ${sku} at ${at.toISOString()}: ${JSON.stringify(evidence)}\n${await historyOf(pool, sandbox, platform, sku)}`,
+    ),
+  );
 }
 
 async function ledgerDifferences(

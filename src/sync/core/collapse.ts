@@ -8,6 +8,7 @@ import {
   latestEffect,
   latestOf,
   ordersCover,
+  tick,
 } from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
@@ -125,17 +126,27 @@ function forgotten(shadow: Shadow, now: number): Shadow {
   const { staleMax, readMax } = shadow.bounds;
   const readings = filtered(shadow.readings, (reading, index) => isTelling(shadow, reading, index));
   const horizon = readings.reduce((at, { from }) => Math.min(at, from), now - staleMax - readMax);
-  const candidates = merged(
-    filtered(
-      shadow.candidates,
-      ({ state, endedAt }) => state !== 'REJECTED' && (endedAt === null || endedAt >= horizon),
-    ),
-    shadow.bounds,
+  const kept = filtered(
+    shadow.candidates,
+    ({ state, endedAt }) => state !== 'REJECTED' && (endedAt === null || endedAt >= horizon),
   );
+  const knownSince = kept === shadow.candidates ? shadow.knownSince : sinceEnded(shadow, kept);
+  const candidates = merged(kept, shadow.bounds);
   const same = readings === shadow.readings && candidates === shadow.candidates;
-  const next = same ? shadow : { ...shadow, readings, candidates };
+  const next = same ? shadow : { ...shadow, readings, candidates, knownSince };
   if (shadow.sales.length === 0 && shadow.restocks.length === 0) return next;
   return folded(next, Math.min(horizon, shadow.ordersWatermark));
+}
+
+/** Only a time after the end of what is forgotten is known in full. */
+function sinceEnded({ candidates, knownSince }: Shadow, kept: readonly Candidate[]): number {
+  return candidates.reduce(
+    (since, candidate) =>
+      candidate.state === 'REJECTED' || candidate.endedAt === null || kept.includes(candidate)
+        ? since
+        : Math.max(since, candidate.endedAt + tick),
+    knownSince,
+  );
 }
 
 function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
@@ -238,6 +249,8 @@ function foldedChange(shadow: Shadow, list: 'sales' | 'restocks', change: Change
   const spread = change.certain === false ? change.quantity : 0;
   return {
     ...shadow,
+    // A reading of an earlier time would find the units missing from the number.
+    knownSince: Math.max(shadow.knownSince, latestOf(change, skew) + tick),
     [list]: shadow[list].filter((other) => other !== change),
     candidates: shadow.candidates.map((candidate) =>
       after(candidate)

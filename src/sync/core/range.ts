@@ -6,6 +6,9 @@ export type Range = { readonly low: number; readonly high: number };
 
 export type Window = { readonly from: number; readonly until: number };
 
+/** Less than a millisecond: tells apart what happened within one. */
+export const tick = 0.5;
+
 /** The last instant at which a write may come into force. */
 export function latestEffect(candidate: Candidate, bounds: Bounds): number {
   return candidate.settledAt ?? candidate.lastSentAt + bounds.settleMax;

@@ -1,13 +1,5 @@
 /** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
-import {
-  deficitOf,
-  excessOf,
-  inForce,
-  isComparable,
-  ordersCover,
-  type Range,
-  reachableRange,
-} from './range.ts';
+import { deficitOf, excessOf, isComparable, ordersCover, type Range, reachableRange } from './range.ts';
 import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
 
 /** Absent is not zero: a read answers a number, that the channel does not count, or that it cannot say. */
@@ -49,9 +41,6 @@ export function readingArrived(
   const notComparable = { kind: 'notComparable', readAgainAt: now + shadow.bounds.staleMax } as const;
   if (reading.from < shadow.knownSince)
     return { shadow: readingTaken(shadow, reading, now), verdict: notComparable };
-  // A word that was under way for so long that what was in force then is forgotten says nothing any more.
-  if (!shadow.candidates.some((candidate) => inForce(candidate, reading)))
-    return { shadow, verdict: notComparable };
   const deficit = deficitOf(shadow, reading);
   const excess = excessOf(shadow, reading);
   const comparable = isComparable(shadow, reading);

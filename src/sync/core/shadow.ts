@@ -1,6 +1,6 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { mayLandTwice, thinnedReadings, settled } from './collapse.ts';
-import { asCandidate, latestEffect, readingKey } from './range.ts';
+import { mayLandTwice, settled, thinnedReadings } from './collapse.ts';
+import { asCandidate, latestEffect, readingKey, tick } from './range.ts';
 
 export { settled } from './collapse.ts';
 
@@ -88,8 +88,6 @@ export type Shadow = {
 
 /** Readings kept as evidence. */
 const readingsMax = 6;
-/** Less than a millisecond: tells apart what happened within one. */
-const tick = 0.5;
 
 /** A unit whose number was just read or written for certain. `at` is when. */
 export function newShadow(
@@ -207,15 +205,21 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
       return replaceCandidate(shadow, { ...written, state: 'UNKNOWN' }, now);
     case 'rejected':
     case 'stale': {
+      const told = answer.kind === 'stale' ? answer.actual : null;
+      // A reading has shown it in force: the answer to a repeated key can deny that, but not undo it.
+      if (written.state === 'EFFECTIVE') return toldBy(shadow, written, told, now);
       // An earlier attempt under this key that got no answer may have happened all the same.
       const attempted = written.lastSentAt > written.sentAt;
       const state = attempted && answer.kind === 'rejected' ? 'UNKNOWN' : 'REJECTED';
       const next = replaceCandidate(shadow, { ...written, state }, now);
-      if (answer.kind === 'rejected' || answer.actual === null) return next;
-      // Under a repeated key the channel may tell again what it told the first time.
-      return readingTaken(next, { value: answer.actual, from: written.sentAt, until: now }, now);
+      return toldBy(next, written, told, now);
     }
   }
+}
+
+/** Under a repeated key the channel may tell again what it told the first time. */
+function toldBy(shadow: Shadow, { sentAt }: Candidate, actual: number | null, now: number): Shadow {
+  return actual === null ? shadow : readingTaken(shadow, { value: actual, from: sentAt, until: now }, now);
 }
 
 function replaceCandidate(shadow: Shadow, candidate: Candidate, now: number): Shadow {

@@ -1,7 +1,7 @@
 /** Proves what a reading may do: confirm, hold back, ask for another, or prove an outside edit; and that no answer does nothing. */
 import { describe, expect, test } from 'vitest';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
-import { rebased, targetSet } from '../../../src/sync/core/shadow.ts';
+import { rebased, type Shadow, settled, targetSet } from '../../../src/sync/core/shadow.ts';
 import { delta, fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 describe('a reading', () => {
@@ -115,15 +115,34 @@ describe('a proof', () => {
   });
 });
 
-test('a word that was under way for so long that nothing in force then is remembered says nothing', () => {
-  const now = 1_000_000;
-  const shadow = shadowOf(5);
-  const later = {
-    ...shadow,
-    candidates: shadow.candidates.map((one) => Object.assign({}, one, { sentAt: now - 10 })),
-  };
-  const reading = { value: 9, from: now - 500, until: now - 400 };
-  const { shadow: after, verdict } = readingArrived(later, { kind: 'quantity', reading }, now);
-  expect(verdict).toMatchObject({ kind: 'notComparable' });
-  expect(after).toBe(later);
+describe('a word that was under way for so long that what was in force then is forgotten', () => {
+  const told = (shadow: Shadow, value: number, from: number, until: number) =>
+    readingArrived(
+      shadow,
+      { kind: 'quantity', reading: { value, from: from * second, until: until * second } },
+      900 * second,
+    );
+  const replaced = settled(written(shadowOf(9), ['five', 5], 100 * second, 'effective'), 900 * second);
+
+  test('says nothing, also when the write that replaced it may be what it is about', () => {
+    expect(replaced.candidates.map(({ value }) => value)).toEqual([5]);
+    for (const [from, until] of [
+      [50, 60],
+      [99, 102],
+    ] as const) {
+      const { shadow, verdict } = told(replaced, 9, from, until);
+      expect(verdict).toMatchObject({ kind: 'notComparable' });
+      expect(delta(shadow, 900 * second)).toBeNull();
+    }
+    expect(told(replaced, 9, 102, 103).verdict).toEqual({ kind: 'aboveHigh', units: 4 });
+  });
+
+  test('says nothing about a time before sales that were taken off the number', () => {
+    let shadow = shadowOf(40);
+    for (let at = 10; at < 30; at += 1) shadow = ordersKnown(sale(shadow, 1, at * second), (at + 1) * second);
+    const folded = settled(ordersKnown(shadow, 800 * second), 900 * second);
+    expect(folded.sales.length).toBeLessThan(20);
+    expect(told(folded, 40, 5, 6).verdict).toMatchObject({ kind: 'notComparable' });
+    expect(told(folded, 20, 890, 891).verdict).toEqual({ kind: 'inRange' });
+  });
 });

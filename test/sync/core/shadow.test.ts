@@ -20,7 +20,7 @@ const bounds = {
   ...fresh,
   staleMax: 20,
   settleMax: 15,
-  clockSkewMax: 2,
+  clockSkewMax: 6,
   readMax: 10,
   restocksOnCancel: true,
 };
@@ -37,6 +37,8 @@ type Step =
   | { readonly kind: 'learn'; readonly which: number }
   | { readonly kind: 'poll' }
   | { readonly kind: 'read'; readonly age: number }
+  /** The channel's own word on what it showed, as late as webhooks come. */
+  | { readonly kind: 'told'; readonly age: number; readonly skew: number }
   | {
       readonly kind: 'write';
       readonly value: number;
@@ -51,7 +53,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('sell'),
       quantity: fc.integer({ min: 1, max: 2 }),
-      skew: fc.integer({ min: -2, max: 2 }),
+      skew: fc.integer({ min: -6, max: 6 }),
     }),
   },
   {
@@ -66,6 +68,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('learn'), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('poll') }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('read'), age: fc.integer({ min: 0, max: 20 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('told'),
+      age: fc.integer({ min: 0, max: 120 }),
+      skew: fc.integer({ min: -6, max: 6 }),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -186,6 +196,15 @@ class Unit {
       case 'read': {
         const value = this.shownAt(this.now - one.age);
         const reading = { value, from: this.now - bounds.staleMax, until: this.now };
+        this.shadow = readingArrived(this.shadow, { kind: 'quantity', reading }, this.now).shadow;
+        return;
+      }
+      case 'told': {
+        const at = Math.max(0, this.now - one.age);
+        const said = at + one.skew;
+        const { clockSkewMax } = bounds;
+        const window = { from: said - clockSkewMax, until: Math.min(said + clockSkewMax, this.now) };
+        const reading = { value: this.shownAt(at), ...window };
         this.shadow = readingArrived(this.shadow, { kind: 'quantity', reading }, this.now).shadow;
         return;
       }

@@ -204,6 +204,16 @@ describe('an answer', () => {
     expect(repeated.readings).toEqual([{ value: 3, from: 10 * second, until: 21 * second }]);
   });
 
+  test('that denies what a reading has proved is not believed', () => {
+    for (const kind of ['stale', 'rejected'] as const) {
+      const lost = written(shadowOf(5), ['three', 3], 10 * second, 'unknown', { expected: 5 });
+      const again = written(lost, ['three', 3], 20 * second, null, { expected: 5 });
+      const seen = read(ordersKnown(again, 21 * second), 3, 21 * second).shadow;
+      const denied = writeAnswered(seen, 'three', { kind, actual: 3 }, 22 * second);
+      expect(rangeNow(denied, 30 * second)).toEqual({ low: 3, high: 3 });
+    }
+  });
+
   test('about a write that is not known changes nothing', () => {
     expect(writeAnswered(sent, 'other', { kind: 'effective' }, 20 * second)).toBe(sent);
   });
