@@ -64,6 +64,13 @@ export const workLimits = {
     [100, 10 * minute],
     'How old the look at orders and stock may be when a raise is sent.',
   ),
+  sendWithinMs: integer(
+    'SEND_WITHIN_MS',
+    'ms',
+    5_000,
+    [50, 10 * minute],
+    'How long after its decision a channel write may leave; one that has waited longer is decided again.',
+  ),
   pushBatchMax: integer(
     'PUSH_BATCH_MAX',
     'listings',

@@ -9,9 +9,10 @@ export function syncLimits(config: Config): SyncLimits {
     pollIntervalMs: config.pollIntervalMs,
     pollOverlapMs: config.pollOverlapMs,
     // A lease must outlive the longest call made under it, or two workers would make that call at once.
-    leaseMs: config.channelDeadlineMs * 2,
+    leaseMs: config.sendWithinMs + config.channelDeadlineMs * 2,
     lookIntervalMs: config.lookIntervalMs,
     callMaxMs: config.channelDeadlineMs,
+    sendWithinMs: config.sendWithinMs,
     verifyIntervalMs: config.verifyIntervalMs,
     reconcileIntervalMs: config.reconcileIntervalMs,
     fenceMaxMs: config.fenceMaxMs,

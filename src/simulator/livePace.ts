@@ -29,12 +29,14 @@ export type LivePace = {
 
 /** Marketplaces tell times to the second. */
 const roundingMs = 1_000;
-/** What a busy machine may add to a timer, and between remembering a write and sending it. */
+/** What a busy machine may add to a timer. */
 const lateMs = 1_500;
 /** Reads and index lags are decided by comparing times, not by timers: only their rounding is added. */
 const tickMs = 5;
 /** The shortest time in which a call on a busy machine is sure to be answered. */
 const callMinMs = 2_000;
+/** The shortest time in which a busy machine gets from a decision to the call. */
+const sendWithinMinMs = 500;
 /** The product waits this long between two attempts at what got no answer, whatever the factor. */
 const patienceMs = 20_000;
 
@@ -50,8 +52,13 @@ export function livePace(world: Parameters, compress: number): LivePace {
   });
   const slowest = (name: keyof ChannelBounds) =>
     Math.max(...world.channels.map((channel) => bounds(channel)[name]));
+  const sendWithinMs = Math.max(sendWithinMinMs, Math.round(real(5 * second)));
   const stillMs =
-    slowest('indexLagMs') + 2 * slowest('staleMaxMs') + slowest('settleMaxMs') + slowest('clockSkewMaxMs');
+    slowest('indexLagMs') +
+    2 * slowest('staleMaxMs') +
+    sendWithinMs +
+    slowest('settleMaxMs') +
+    slowest('clockSkewMaxMs');
   const atLeast = (least: number, simulatedMs: number) =>
     String(Math.max(least, Math.round(real(simulatedMs))));
   return {
@@ -74,6 +81,7 @@ export function livePace(world: Parameters, compress: number): LivePace {
       BACKOFF_MAX_MS: atLeast(200, 5 * minute),
       FENCE_MAX_MS: atLeast(1_000, 15 * second),
       CHANNEL_DEADLINE_MS: String(callMs),
+      SEND_WITHIN_MS: String(sendWithinMs),
     },
     restMaxMs: real(world.quiet) + 3 * stillMs + patienceMs,
     stillMs,

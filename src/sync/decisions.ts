@@ -26,6 +26,8 @@ export type PlannedWrite = {
   readonly expected: number | null;
   readonly targetSeq: number;
   readonly direction: Direction;
+  /** In milliseconds: what this was decided from was true then. */
+  readonly decidedAt: number;
 };
 
 export type Decided = { readonly claim: Claim; readonly listing: KeptListing } & (
@@ -201,7 +203,8 @@ function meaningOf(
     case 'write': {
       const { value: quantity, expected, targetSeq, direction, repeats } = decision;
       const key = repeats ?? options.newId();
-      return { kind: 'write', write: { listing, key, quantity, expected, targetSeq, direction } };
+      const write = { listing, key, quantity, expected, targetSeq, direction, decidedAt: now };
+      return { kind: 'write', write };
     }
   }
 }

@@ -32,6 +32,8 @@ export type SyncLimits = {
   readonly lookIntervalMs: number;
   /** Longest run of one call to a channel. */
   readonly callMaxMs: number;
+  /** How long after its decision a write may leave. */
+  readonly sendWithinMs: number;
   readonly verifyIntervalMs: number;
   readonly reconcileIntervalMs: number;
   readonly fenceMaxMs: number;

@@ -98,6 +98,7 @@ function readingOptions(options: EngineParts, { connection, connector }: Connect
       connectionId: connection.id,
       capabilities: connector.capabilities,
       callMaxMs: limits.callMaxMs,
+      sendWithinMs: limits.sendWithinMs,
       pace: limits,
       measures,
       async onProven(client, { listing, before, proof }, now) {

@@ -59,6 +59,7 @@ function planned(
     expected,
     targetSeq: seq,
     direction: directionOf(shadow, value, now),
+    decidedAt: now,
   };
 }
 

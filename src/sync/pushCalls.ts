@@ -48,11 +48,20 @@ function rank({ write }: ToWrite): number {
   return write.direction === 'zero' ? 0 : 1;
 }
 
-type Answered = ToWrite & { readonly result: StockWriteResult; readonly sentAt: number };
+/** It waited for its turn until what it was decided from was too old, and did not leave. */
+type Late = { readonly kind: 'late' };
+
+type Answered = ToWrite & { readonly result: StockWriteResult | Late; readonly sentAt: number };
 
 async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pending[]> {
   const { connector } = run.channel;
   const sentAt = run.context.now();
+  if (call.some(({ write }) => sentAt > write.decidedAt + run.options.sendWithinMs)) {
+    return takeAnswers(
+      run,
+      call.map((one) => ({ ...one, result: { kind: 'late' }, sentAt })),
+    );
+  }
   const results = await connector.setStock(
     call.map(({ write: { listing, quantity, expected, key } }) => ({
       address: { unitId: listing.unitId, variantId: listing.variantId },
@@ -71,8 +80,13 @@ async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pe
   return takeAnswers(run, answered);
 }
 
+function hasLeft(answer: Answered): answer is Answered & { readonly result: StockWriteResult } {
+  return answer.result.kind !== 'late';
+}
+
 /** Answers that say that nothing was changed. */
-const refusals = new Set<StockWriteResult['kind']>(['stale', 'rejected', 'deferred']);
+const refusals = new Set<Answered['result']['kind']>(['stale', 'rejected', 'deferred', 'late']);
+const unsent = new Set<Answered['result']['kind']>(['deferred', 'late']);
 const spoken = new Set<StockWriteResult['kind']>(['effective', 'accepted', 'stale', 'rejected']);
 
 function logAnswer(
@@ -92,7 +106,7 @@ async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<read
   const byListing = new Map(answers.map((answer) => [answer.claim.listingId, answer]));
   const { db, newId } = run.options;
   const answered = new Set(byListing.keys());
-  const along = await companionsOf(db, run.channel.connection.id, answers, answered);
+  const along = await companionsOf(db, run.channel.connection.id, answers.filter(hasLeft), answered);
   const alongIds = new Set(along.map(({ listingId }) => listingId));
   let unexplained = false;
   const { result, wake } = await withShadows(
@@ -157,7 +171,7 @@ function evidence(shadow: Shadow, { write, result, sentAt }: Answered, now: numb
   return writeAnswered(shadow, key, meaningOf(result), now);
 }
 
-function meaningOf(result: StockWriteResult): WriteAnswer {
+function meaningOf(result: Answered['result']): WriteAnswer {
   switch (result.kind) {
     case 'effective':
     case 'accepted':
@@ -167,6 +181,7 @@ function meaningOf(result: StockWriteResult): WriteAnswer {
     case 'stale':
       return { kind: 'stale', actual: result.actual };
     case 'deferred':
+    case 'late':
       // Certainly not sent or not applied.
       return { kind: 'rejected' };
   }
@@ -176,15 +191,16 @@ function toRow({ claim, write, result }: Answered, kept: readonly KeptListing[])
   const listing = kept.find(({ listingId }) => listingId === claim.listingId);
   // That this attempt did nothing says nothing about one before it that was never answered.
   const open = listing?.shadow?.candidates.some(({ key, state }) => key === write.key && state === 'UNKNOWN');
-  const state = open ? 'unknown' : result.kind === 'deferred' ? 'superseded' : result.kind;
+  const state = open ? 'unknown' : unsent.has(result.kind) ? 'superseded' : result.kind;
   return { id: write.key, listingId: claim.listingId, state, error: told(result) };
 }
 
-function told(result: StockWriteResult): string | null {
+function told(result: Answered['result']): string | null {
   switch (result.kind) {
     case 'effective':
     case 'accepted':
     case 'stale':
+    case 'late':
       return null;
     case 'rejected':
       return `${result.code}: ${result.message}`;
@@ -208,6 +224,8 @@ function followUp(run: Run, { claim, result }: Answered): readonly ClaimOutcome[
       return attempts < staleMax ? [] : [postponed(run, claim, null)];
     case 'rejected':
       return [{ listingId, version, done: true, retryInMs: 0, reread: false }];
+    case 'late':
+      return [{ listingId, version, done: false, retryInMs: 0, reread: false }];
     case 'unknown':
       return [postponed(run, claim, result.reason)];
     case 'deferred':

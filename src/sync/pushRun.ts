@@ -25,6 +25,8 @@ export type PushOptions = {
   readonly leaseMs: number;
   /** Longest run of one channel call. */
   readonly callMaxMs: number;
+  /** How long after its decision a write may leave; one that has waited longer is decided again. */
+  readonly sendWithinMs: number;
   /** How old the looks of a fence may be when the raise is sent. */
   readonly fenceMaxMs: number;
   /** While an older write may still land after a zero, the zero is sent again after so long. */
@@ -53,10 +55,10 @@ export type Run = {
 };
 
 export function decisionOptions(
-  options: Pick<PushOptions, 'newId' | 'fenceMaxMs' | 'zeroAgainMs' | 'callMaxMs'>,
+  options: Pick<PushOptions, 'newId' | 'fenceMaxMs' | 'zeroAgainMs' | 'callMaxMs' | 'sendWithinMs'>,
   { connection, connector }: ConnectedChannel,
 ): DecisionOptions {
-  const { newId, fenceMaxMs, zeroAgainMs, callMaxMs } = options;
+  const { newId, fenceMaxMs, zeroAgainMs, callMaxMs, sendWithinMs } = options;
   const { capabilities } = connector;
   return {
     capabilities,
@@ -64,7 +66,7 @@ export function decisionOptions(
     newId,
     fenceMaxMs,
     zeroAgainMs,
-    answerWaitMs: callMaxMs,
+    answerWaitMs: sendWithinMs + callMaxMs,
   };
 }
 

@@ -29,8 +29,10 @@ export type ShadowContext = {
   readonly now: () => number;
   readonly connectionId: string;
   readonly capabilities: ConnectorCapabilities;
-  /** Longest run of one call to the channel, in milliseconds: what was sent longer ago will not be answered any more. */
+  /** Longest run of one call to the channel, in milliseconds. */
   readonly callMaxMs: number;
+  /** How long after its decision a write may leave, in milliseconds. */
+  readonly sendWithinMs: number;
   readonly pace: ReadPace;
   readonly measures?: MeasureBuffer;
   /** Remembers an outside edit, in the transaction that proves it. Answers the connections with listings to look at because of it. */
@@ -112,7 +114,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
   const sales = row.sales.map((sale) => toFact(sale, row));
   const known = row.state === null ? null : { ...row.state.shadow, bounds };
   const shadow =
-    known === null ? null : informed(known, sales, watermarkOf(context, row), now, context.callMaxMs);
+    known === null ? null : informed(known, sales, watermarkOf(context, row), now, answeredBy(context));
   const sold = sales.reduce((sum, { units }) => sum + Math.max(0, units), 0);
   const shows = shadow !== null && rangeNow(shadow, now).high > 0;
   const aged = demandAged(row.state?.demand ?? newDemand(now), shows, now, demandLimits);
@@ -135,19 +137,24 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
   };
 }
 
+/** What was decided longer ago will not be answered any more, in milliseconds. */
+function answeredBy({ callMaxMs, sendWithinMs }: ShadowContext): number {
+  return sendWithinMs + callMaxMs;
+}
+
 /** Everything that became known since: sales, orders up to the watermark, and that nobody waits for an old answer any more. */
 function informed(
   known: Shadow,
   sales: readonly SaleFact[],
   watermark: { readonly to: number; readonly fetchedAt: number } | null,
   now: number,
-  callMaxMs: number,
+  answerMaxMs: number,
 ): Shadow {
   let shadow = known;
   for (const sale of sales) shadow = learned(shadow, sale, now);
   if (watermark !== null) shadow = watermarkAdvanced(shadow, watermark.to, watermark.fetchedAt, now);
   for (const { key, state, lastSentAt } of shadow.candidates) {
-    if (state === 'SENT' && lastSentAt + callMaxMs < now)
+    if (state === 'SENT' && lastSentAt + answerMaxMs < now)
       shadow = writeAnswered(shadow, key, { kind: 'unknown' }, now);
   }
   return settled(shadow, now);
@@ -177,12 +184,12 @@ function traitsOf({ capabilities }: ShadowContext, row: KeptRow): ChannelTraits 
   return { compareAndSet, quantityMax, indexLagMs, landingMs };
 }
 
-export function boundsOf({ capabilities, callMaxMs }: ShadowContext, row: KeptRow): Bounds {
+export function boundsOf({ capabilities, callMaxMs, sendWithinMs }: ShadowContext, row: KeptRow): Bounds {
   const { staleMaxMs, settleMaxMs, clockSkewMaxMs, restocksOnCancel } = capabilities;
   return {
     staleMax: row.staleMaxMs ?? staleMaxMs,
-    // Until the channel carries the call out, and then until it takes effect.
-    settleMax: row.settleMaxMs ?? settleMaxMs + callMaxMs,
+    // Until the call leaves, until the channel carries it out, and then until it takes effect.
+    settleMax: sendWithinMs + (row.settleMaxMs ?? settleMaxMs + callMaxMs),
     clockSkewMax: row.clockSkewMaxMs ?? clockSkewMaxMs,
     readMax: callMaxMs,
     restocksOnCancel,

@@ -245,10 +245,7 @@ async function cutAndResume(
 }
 
 /** Nobody edits anything here, so that whatever is proven is proven falsely: with its evidence, and with what really happened to that listing. */
-async function conflictsOf(
-  pool: ReturnType<typeof openPool>,
-  sandbox: Sandbox,
-): Promise<readonly string[]> {
+async function conflictsOf(pool: ReturnType<typeof openPool>, sandbox: Sandbox): Promise<readonly string[]> {
   const { rows } = await pool.query<{ platform: Platform; sku: string; evidence: unknown; created_at: Date }>(
     `SELECT listing.platform, listing.sku, conflict.conflict_data AS evidence, conflict.created_at
        FROM sync_conflicts conflict JOIN listings listing ON listing.id = conflict.listing_id`,

@@ -69,6 +69,7 @@ function createEngine({ pool, intake }: Database): SyncEngine {
       leaseMs: 60_000,
       lookIntervalMs: 1_000,
       callMaxMs: 30_000,
+      sendWithinMs: 5_000,
       verifyIntervalMs: 60_000,
       reconcileIntervalMs: 1_800_000,
       fenceMaxMs: 15_000,

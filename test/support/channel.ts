@@ -60,6 +60,8 @@ export const clock: Clock = { ...systemClock, now: () => Date.now() + passedMs }
 
 /** Longest channel call, in milliseconds. */
 export const callMaxMs = 30_000;
+/** How long after its decision a write may leave, in milliseconds. */
+export const sendWithinMs = 5_000;
 const pace = { verifyIntervalMs: 10_000, reconcileIntervalMs: 1_800_000 };
 
 export function readingOptions(
@@ -75,6 +77,7 @@ export function readingOptions(
       connectionId: connection.id,
       capabilities,
       callMaxMs,
+      sendWithinMs,
       pace,
       onProven: async () => [],
     },
@@ -99,6 +102,7 @@ export function pushOptions(
     batchMax: 50,
     leaseMs: 60_000,
     callMaxMs,
+    sendWithinMs,
     fenceMaxMs: 15_000,
     zeroAgainMs: 30_000,
     backoffMaxMs: 60_000,
@@ -192,7 +196,7 @@ export async function insertShadow(
 ): Promise<void> {
   const bounds: Bounds = {
     staleMax: capabilities.staleMaxMs,
-    settleMax: capabilities.settleMaxMs + callMaxMs,
+    settleMax: sendWithinMs + capabilities.settleMaxMs + callMaxMs,
     clockSkewMax: capabilities.clockSkewMaxMs,
     readMax: callMaxMs,
     restocksOnCancel: capabilities.restocksOnCancel,

@@ -41,6 +41,7 @@ const quickEnvironment: Readonly<Record<string, string>> = {
   VERIFY_INTERVAL_MS: '100',
   BACKOFF_MAX_MS: '500',
   CHANNEL_DEADLINE_MS: '2000',
+  SEND_WITHIN_MS: '500',
   HEARTBEAT_INTERVAL_MS: '100',
   SHUTDOWN_DEADLINE_MS: '10000',
   DATABASE_POOL_MAX: '12',

@@ -202,6 +202,36 @@ describe('stock that rises while a write hangs', () => {
   });
 });
 
+describe('a raise that waits behind a slow lowering', () => {
+  test('leaves as it was decided while that is true', async () => {
+    channel.capabilities.compareAndSet = true;
+    await listed(5, 9);
+    await listed(9, 2);
+    const slow = await hang();
+    await support.letTimePass(open.pool, connection.id, support.sendWithinMs - 1_000);
+    await slow.answer();
+    expect(quantities()).toEqual([5, 9]);
+  });
+
+  test('is decided again when that was long ago', async () => {
+    channel.capabilities.compareAndSet = true;
+    await listed(5, 9);
+    const raised = await listed(9, 2);
+    const slow = await hang();
+    await support.letTimePass(open.pool, connection.id, support.sendWithinMs + 1);
+    await support.moveStock(open.pool, raised.item, -3);
+    await slow.answer();
+    expect(quantities()).toEqual([5, 6]);
+    expect(shows(raised)).toBe(6);
+    expect(await support.readDirty(open.pool, raised.listingId)).toBeNull();
+    expect(await support.readListing(open.pool, raised.listingId)).toMatchObject({ last_error: null });
+    expect((await support.readWrites(open.pool, raised.listingId)).map(({ state }) => state)).toEqual([
+      'superseded',
+      'effective',
+    ]);
+  });
+});
+
 describe('a reason that comes at the very moment of the answer', () => {
   test('keeps the listing dirty and gives the lease back', async () => {
     const one = await listed(5, 9);

@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 
 const intervalMs = 10_000;
-const settleMs = (): number => channel.capabilities.settleMaxMs + support.callMaxMs;
+const settleMs = (): number => support.sendWithinMs + channel.capabilities.settleMaxMs + support.callMaxMs;
 const pass = (ms: number): Promise<void> => support.letTimePass(open.pool, connection.id, ms);
 const listed = (onHand: number, shows: number | null): Promise<support.Listed> =>
   support.insertListed(open.pool, { connection, channel }, onHand, shows);
