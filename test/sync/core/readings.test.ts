@@ -50,6 +50,14 @@ describe('a reading', () => {
   });
 });
 
+/** Read every second, with its orders known a minute late. */
+function looked(before: Shadow, from: number, until: number): Shadow {
+  let shadow = before;
+  for (let at = from; at <= until; at += 1)
+    shadow = ordersKnown(read(shadow, 3, at * second).shadow, (at - 60) * second);
+  return shadow;
+}
+
 describe('a proof', () => {
   test('of a cut says how much, by which reading, in which range, with which orders known', () => {
     const seen = read(read(shadowOf(5), 3, 50 * second).shadow, 3, 60 * second).shadow;
@@ -85,12 +93,9 @@ describe('a proof', () => {
   });
 
   test('comes however often the unit is read before its orders are known', () => {
-    let shadow = shadowOf(5);
-    for (let at = 50; at <= 170; at += 1) {
-      // Orders are known a minute late.
-      shadow = ordersKnown(read(shadow, 3, at * second).shadow, (at - 60) * second);
-      if (at < 111) expect(delta(shadow, at * second)).toBeNull();
-    }
+    const early = looked(shadowOf(5), 50, 109);
+    expect(delta(early, 109 * second)).toBeNull();
+    const shadow = looked(early, 110, 170);
     expect(delta(shadow, 170 * second)).toBe(-2);
   });
 
@@ -115,13 +120,13 @@ describe('a proof', () => {
   });
 });
 
+/** What the channel says at 900 s about a time before. */
+function told(shadow: Shadow, value: number, from: number, until: number) {
+  const reading = { value, from: from * second, until: until * second };
+  return readingArrived(shadow, { kind: 'quantity', reading }, 900 * second);
+}
+
 describe('a word that was under way for so long that what was in force then is forgotten', () => {
-  const told = (shadow: Shadow, value: number, from: number, until: number) =>
-    readingArrived(
-      shadow,
-      { kind: 'quantity', reading: { value, from: from * second, until: until * second } },
-      900 * second,
-    );
   const replaced = settled(written(shadowOf(9), ['five', 5], 100 * second, 'effective'), 900 * second);
 
   test('says nothing, also when the write that replaced it may be what it is about', () => {
