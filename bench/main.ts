@@ -7,13 +7,21 @@ import { createLog } from '../src/log.ts';
 import { migrate } from '../src/migrate.ts';
 import { catalogueSize } from './catalogueSize.ts';
 import { fanOut } from './fanOut.ts';
+import { guardedOrders } from './guardedOrders.ts';
 import type { Bench, Benchmark, Result } from './harness.ts';
 import { memory } from './memory.ts';
 import { orderThroughput } from './orderThroughput.ts';
 import { table } from './table.ts';
 import { webhookLatency } from './webhookLatency.ts';
 
-const benchmarks: readonly Benchmark[] = [orderThroughput, webhookLatency, fanOut, catalogueSize, memory];
+const benchmarks: readonly Benchmark[] = [
+  orderThroughput,
+  webhookLatency,
+  fanOut,
+  catalogueSize,
+  memory,
+  guardedOrders,
+];
 
 const usage = `npm run bench -- [--json] [--only a,c] [--quick] [--minutes 10]
 ${benchmarks.map(({ letter, title }) => `  ${letter}  ${title}`).join('\n')}
