@@ -152,8 +152,31 @@ const toldSql = `
 SELECT DISTINCT item_id AS id FROM alerts
  WHERE kind IN ('oversell_risk', 'still_on_sale') AND status <> 'resolved' AND item_id > $1 ORDER BY id LIMIT $2`;
 
-/** Everything that is sold out and may still be shown somewhere. */
-const onSaleSql = `SELECT id FROM inventory_items item WHERE ${shownSomewhere} AND id > $1 ORDER BY id LIMIT $2`;
+/** Stock of its own; null for a bundle, whose number is always 0 and says nothing. In the very words of an index, like `bundlesLeft`. */
+const ownStock = `(CASE WHEN item.role <> 'bundle' THEN item.available END)`;
+/** How many of the bundle that takes most of a component could be made of it; null for what is in no bundle. */
+const bundlesLeft = '(component.available / nullif(component.part_max, 0))';
+
+/** Bundles of which at most so many may be left, 0 or more: a component allows no more, or some of it is held back or in doubt (`item_sellable`). */
+const scarceBundlesSql = (left: string, scope = 'true'): string => `
+  SELECT part.bundle_id AS id FROM bundle_components part
+    JOIN inventory_items component ON component.id = part.component_id AND component.account_id = part.account_id
+   WHERE ${bundlesLeft} <= ${left} AND component.available / part.quantity <= ${left} AND ${scope}
+  UNION
+  SELECT part.bundle_id FROM shadows JOIN bundle_components part ON part.component_id = shadows.item_id WHERE shadows.hold > 0 AND ${scope}
+  UNION
+  SELECT part.bundle_id FROM sync_conflicts conflict JOIN bundle_components part ON part.component_id = conflict.item_id
+   WHERE conflict.status = 'open' AND conflict.delta < 0 AND conflict.conflict_type <> 'price_mismatch' AND ${scope}`;
+
+/** Everything with stock of its own that is sold out and may still be shown somewhere. */
+const onSaleSql = `
+SELECT id FROM inventory_items item
+ WHERE ${ownStock} <= 0 AND EXISTS (SELECT FROM shadows WHERE item_id = item.id AND shown_max > 0) AND id > $1 ORDER BY id LIMIT $2`;
+
+/** Every bundle that may be sold out and may still be shown somewhere. */
+const bundlesOnSaleSql = `
+SELECT id FROM (${scarceBundlesSql('0')}) item
+ WHERE EXISTS (SELECT FROM shadows WHERE item_id = item.id AND shown_max > 0) AND id > $1 ORDER BY id LIMIT $2`;
 
 /** The accounts to look at: something of theirs, or what they call low, changed since `$1`. */
 const accountsSql = `
@@ -169,10 +192,13 @@ SELECT item.id FROM inventory_items item JOIN accounts account ON account.id = i
         ELSE item.available > $2::int + ${lowMargin} OR alert.units <> greatest(0, item.available) END)
  ORDER BY item.id LIMIT $5`;
 
-/** All items of an account that was changed itself, after `$3`: what is low now, and every low-stock alert that names what was low before. */
+/** All items of an account that was changed itself, after `$3`: what may be low now, and every low-stock alert that names what was low before. */
 const allLowSql = `
 SELECT id FROM (
-  SELECT item.id FROM inventory_items item WHERE item.account_id = $1 AND item.available <= $2::int AND ${lowWithoutAlert}
+  SELECT item.id FROM inventory_items item
+   WHERE item.account_id = $1 AND ((${ownStock} <= 0 AND $2::int IS NOT NULL) OR item.available BETWEEN 1 AND $2::int) AND ${lowWithoutAlert}
+  UNION
+  SELECT item.id FROM (${scarceBundlesSql('$2::int', 'part.account_id = $1')}) item WHERE ${lowWithoutAlert}
   UNION
   SELECT alert.item_id FROM alerts alert JOIN accounts account ON account.id = alert.account_id AND alert.updated_at < account.updated_at
    WHERE alert.account_id = $1 AND alert.kind = 'low_stock' AND alert.status <> 'resolved' AND account.updated_at >= $3::timestamptz
@@ -243,7 +269,7 @@ export async function sweepAlerts(db: Queryable, options = { everythingMs }): Pr
   if (looked === undefined) throw new Error('the row that remembers the last sweep is missing');
   const { rowCount: everything } = await db.query(everythingSql, [options.everythingMs]);
   let changes = 0;
-  for (const text of everything === 1 ? [toldSql, onSaleSql] : [toldSql])
+  for (const text of everything === 1 ? [toldSql, onSaleSql, bundlesOnSaleSql] : [toldSql])
     changes += await settleAll(db, (after) => ({ text, values: [after, batchMax] }));
   changes += await sweepAccounts(db, looked.since);
   const broken = await withRetry(() => db.query<{ changes: number }>(connectionsSql));

@@ -1,7 +1,7 @@
 /** The blast-radius guard: when people's changes would zero or change too much of a connection at once, it stops until somebody has looked. */
 import type pg from 'pg';
 import type { Queryable } from '../db.ts';
-import { blastAlwaysAllowed, guardBlast, type SendingClass } from './core/sending.ts';
+import { blastAlwaysAllowed, guardBlast, listingsEnough, type SendingClass } from './core/sending.ts';
 import type { Decided } from './decisions.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
 
@@ -15,7 +15,6 @@ type CountRow = {
   changed: string[];
   approved: boolean;
   stopped: boolean;
-  listings: number;
   zero_share_max: number;
   change_share_max: number;
 };
@@ -28,8 +27,20 @@ ON CONFLICT (connection_id) DO UPDATE
        zeroed = CASE WHEN current.stopped_at IS NULL AND current.since < now() - interval '${windowMinutes} minutes' THEN '{}' ELSE current.zeroed END,
        changed = CASE WHEN current.stopped_at IS NULL AND current.since < now() - interval '${windowMinutes} minutes' THEN '{}' ELSE current.changed END
 RETURNING zeroed, changed, coalesce(approved_until > now(), false) AS approved, stopped_at IS NOT NULL AS stopped,
-  (SELECT count(*)::int FROM listings WHERE connection_id = $1 AND sync_enabled AND writable AND item_id IS NOT NULL) AS listings,
   (SELECT zero_share_max FROM connections WHERE id = $1), (SELECT change_share_max FROM connections WHERE id = $1)`;
+
+/** As many listings as there are, up to `$2`, in the order of an index. */
+const listingsSql = `
+SELECT count(*)::int AS listings FROM (
+  SELECT FROM listings WHERE connection_id = $1 AND sync_enabled AND writable AND item_id IS NOT NULL ORDER BY unit_id, variant_id LIMIT $2
+) counted`;
+
+/** Few changes need no count, and more of them no count beyond what allows them: a connection may have a million listings. */
+async function countListings(client: pg.PoolClient, connectionId: string, enough: number): Promise<number> {
+  if (enough === 0) return 0;
+  const { rows } = await client.query<{ listings: number }>(listingsSql, [connectionId, enough]);
+  return rows[0]?.listings ?? 0;
+}
 
 /** Writes that follow from sales always go; the others count, and stop together when they are too many. */
 export async function guardBatch(
@@ -51,16 +62,15 @@ export async function guardBatch(
       ? [{ unit: one.claim.listingId, class: one.write.direction satisfies SendingClass, exposure: 0 }]
       : [],
   );
-  const verdict = guardBlast(
-    { zeroed: new Set(row.zeroed), changed: new Set(row.changed), approved: row.approved },
-    sendables,
-    row.listings,
-    {
-      zeroShareMax: row.zero_share_max,
-      changeShareMax: row.change_share_max,
-      alwaysAllowed: blastAlwaysAllowed,
-    },
-  );
+  const count = { zeroed: new Set(row.zeroed), changed: new Set(row.changed), approved: row.approved };
+  const limits = {
+    zeroShareMax: row.zero_share_max,
+    changeShareMax: row.change_share_max,
+    alwaysAllowed: blastAlwaysAllowed,
+  };
+  const enough = listingsEnough(count, sendables, limits);
+  const listings = await countListings(client, connectionId, enough);
+  const verdict = guardBlast(count, sendables, listings, limits);
   if (verdict.kind === 'stopped') await stop(client, connectionId, verdict);
   // What was stopped stays so as a whole: the harmless part of a mistake is a part of it.
   if (verdict.kind === 'stopped' || (row.stopped && !row.approved)) {

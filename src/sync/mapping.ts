@@ -86,16 +86,18 @@ export async function mapSku(
   return done({ linesApplied });
 }
 
-/** Lines without an item for which an item is known now, by their listing, their SKU or an alias. Null looks in every account. */
+/**
+ * Lines without an item for which an item is known now, by their SKU, an alias or their listing. Null looks in every account. Each line is looked up by
+ * itself: joined or hashed, whole tables are read for a handful of lines.
+ */
 const waitingSql = `
-SELECT DISTINCT line.account_id, line.order_id, count(*) OVER (PARTITION BY line.order_id)::int AS lines
-  FROM order_lines line JOIN orders ON orders.id = line.order_id
- WHERE line.item_id IS NULL AND ($1::uuid IS NULL OR line.account_id = $1)
-   AND (EXISTS (SELECT FROM listings WHERE connection_id = orders.connection_id AND item_id IS NOT NULL
-                   AND ((unit_id = line.unit_id AND variant_id = line.variant_id) OR sku = line.sku))
-     OR EXISTS (SELECT FROM inventory_items WHERE account_id = line.account_id AND sku = line.sku)
-     OR EXISTS (SELECT FROM sku_aliases WHERE account_id = line.account_id AND sku = line.sku))
- ORDER BY line.order_id LIMIT $2`;
+SELECT line.account_id, line.order_id, count(*)::int AS lines FROM order_lines line
+ WHERE line.item_id IS NULL AND ($1::uuid IS NULL OR line.account_id = $1) AND coalesce(
+         (SELECT id FROM inventory_items WHERE account_id = line.account_id AND sku = line.sku),
+         (SELECT item_id FROM sku_aliases WHERE account_id = line.account_id AND sku = line.sku),
+         (SELECT item_id FROM listings WHERE connection_id = (SELECT connection_id FROM orders WHERE id = line.order_id) AND item_id IS NOT NULL
+             AND ((unit_id = line.unit_id AND variant_id = line.variant_id) OR sku = line.sku) LIMIT 1)) IS NOT NULL
+ GROUP BY line.account_id, line.order_id ORDER BY line.order_id LIMIT $2`;
 
 /**
  * Applies waiting lines. Also swept now and then without an account: a line stored at the very moment of its mapping sees neither the mapping nor

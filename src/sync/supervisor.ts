@@ -26,8 +26,9 @@ const dueSql = `
 SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
   SELECT FROM dirty_listings WHERE connection_id = connection.id AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
 UNION ALL
-SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
-  SELECT FROM shadows WHERE connection_id = connection.id AND read_due_at <= now())
+-- The soonest alone says it, however many are due: after an outage that is every listing.
+SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled
+   AND (SELECT min(read_due_at) FROM shadows WHERE connection_id = connection.id) <= now()
 UNION ALL
 SELECT 'poll', id FROM connections
  WHERE status IN ('active', 'needs_authorization') AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())

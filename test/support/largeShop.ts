@@ -84,9 +84,10 @@ export async function fillShop(db: Queryable, shop: LargeShop, from: number, to:
 const ago = (unit: string): string => `now() - n * interval '1 ${unit}'`;
 
 const statements: readonly string[] = [
-  `INSERT INTO inventory_items (id, account_id, sku, title, quantity, reserved, seq, sync_status, updated_at, role)
+  `INSERT INTO inventory_items (id, account_id, sku, title, quantity, reserved, seq, sync_status, updated_at, role, part_max)
    SELECT test_id(1, n), $account, 'SKU-' || lpad(n::text, 9, '0'), 'Title ' || n % 5000, CASE WHEN role = 'bundle' THEN 0 ELSE 10 + n % 90 END,
-          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, 3, (CASE WHEN n <= $backlog THEN 'error' ELSE 'synced' END)::sync_status, ${ago('second')}, role
+          CASE WHEN n <= $backlog THEN 1 ELSE 0 END, 3, (CASE WHEN n <= $backlog THEN 'error' ELSE 'synced' END)::sync_status, ${ago('second')}, role,
+          CASE WHEN role = 'component' THEN 2 ELSE 0 END
      FROM $rows, LATERAL (SELECT (CASE WHEN n <= $backlog THEN 'plain' WHEN n % 10 = 7 THEN 'bundle' WHEN n % 10 = 8 THEN 'component' ELSE 'plain' END)::item_role AS role) r`,
   `INSERT INTO bundle_components (account_id, bundle_id, component_id, quantity)
    SELECT $account, test_id(1, n), test_id(1, n + 1), 2 FROM $rows WHERE n > $backlog AND n % 10 = 7`,
@@ -95,8 +96,10 @@ const statements: readonly string[] = [
           'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, ${ago('second')} FROM $pairs`,
   // What is sold out does not grow with the shop.
   `UPDATE inventory_items SET quantity = 0 FROM (SELECT test_id(1, n) AS sold_out FROM $rows WHERE n BETWEEN 1000 AND 1100) item WHERE id = sold_out`,
-  `INSERT INTO shadows (listing_id, account_id, connection_id, item_id, state, shown_min, shown_max)
-   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), jsonb_set($shadow, '{shadow,unit}', to_jsonb(test_id(2, n))), 10, 10
+  // The readers keep up: due are the writes that nothing has proved yet, and the rest of the half hour is spread over all others.
+  `INSERT INTO shadows (listing_id, account_id, connection_id, item_id, state, shown_min, shown_max, read_due_at)
+   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), jsonb_set($shadow, '{shadow,unit}', to_jsonb(test_id(2, n))), 10, 10,
+          now() + CASE WHEN n BETWEEN 4 * $backlog AND 5 * $backlog THEN interval '0' ELSE interval '5 minutes' + n % 1500 * interval '1 second' END
      FROM $pairs WHERE n > $backlog`,
   `INSERT INTO setting_changes (account_id, listing_id, setting, before, after, actor_kind) SELECT $account, test_id(2, n), 'rule', '{}', '{}', 'system' FROM $rows`,
   `INSERT INTO measured_sales (item_id, account_id, seq) SELECT test_id(1, n), $account, 2 FROM $rows`,

@@ -195,6 +195,31 @@ describe('the sweep', () => {
     expect(await ledgerBreaches(open.pool)).toEqual([]);
   });
 
+  test('finds a line by its SKU, an alias, or the address or SKU of its listing, and tells of each order once', async () => {
+    await fixtures.insertListing(open.pool, connection, { itemId: null, unitId: 'by address' });
+    await fixtures.insertListing(open.pool, connection, { itemId: null, sku: 'by listing' });
+    const elsewhere = await fixtures.insertConnection(open.pool, caller.accountId, 'etsy');
+    await sell('by listing', null, elsewhere);
+    await sell(null, 'by address');
+    const skus = ['by item', 'by alias', 'by listing', 'unknown'];
+    const lines = skus.map((sku, index) => fixtures.orderLine({ lineId: `${index}`, sku, reserved: 1 }));
+    await applyOrder(open.pool, fixtures.source(connection), fixtures.order({ lines }));
+    expect(await applyWaiting(options(), null)).toBe(0);
+
+    const named = await fixtures.insertItem(open.pool, caller.accountId, { sku: 'by item', onHand: 1 });
+    await fixtures.insertAlias(open.pool, item, 'by alias');
+    await open.pool.query('UPDATE listings SET item_id = $2 WHERE connection_id = $1', [
+      connection.id,
+      item.id,
+    ]);
+    expect(await applyWaiting(options(), null)).toBe(4);
+    expect(effects).toHaveLength(2);
+    expect(await reserved()).toBe(3);
+    expect(await readStock(open.pool, named.id)).toMatchObject({ reserved: 1 });
+    // Another channel's line of that SKU, and the one that nobody knows.
+    expect(await stranded()).toBe(2);
+  });
+
   test('takes so many orders at a time and changes no order whose lines are still unknown', async () => {
     for (let count = 0; count < 5; count += 1) await sell('odd');
     const { orderId } = await sell('unknown');

@@ -7,6 +7,8 @@ CREATE TYPE item_role AS ENUM ('plain', 'component', 'bundle');
 ALTER TABLE inventory_items
   -- Kept by the triggers of bundle_components. One value: an item that is a component cannot be a bundle, so bundles never nest.
   ADD COLUMN role item_role NOT NULL DEFAULT 'plain',
+  -- Units of it in the bundle that takes most of it; 0 for what is in none. Kept by the same triggers.
+  ADD COLUMN part_max integer NOT NULL DEFAULT 0,
   -- Added to seq by item_sellable, so that its number also grows when an item becomes a bundle, changes its recipe or stops being one.
   ADD COLUMN seq_base bigint NOT NULL DEFAULT 0,
   -- A bundle is its components: it has no stock of its own, and no movement can give it any. One check instead of two: PostgreSQL makes each ready anew
@@ -50,10 +52,14 @@ BEGIN
         USING ERRCODE = 'check_violation', CONSTRAINT = 'bundle_components_nesting', TABLE = 'bundle_components';
     END IF;
   END IF;
+  UPDATE inventory_items item SET part_max = taken.units
+    FROM (SELECT changed.id, coalesce((SELECT max(quantity) FROM bundle_components WHERE component_id = changed.id), 0) AS units
+            FROM (VALUES (OLD.component_id), (NEW.component_id)) changed (id)) taken
+   WHERE item.id = taken.id AND item.part_max <> taken.units;
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER bundle_components_roles AFTER INSERT OR DELETE OR UPDATE OF bundle_id, component_id ON bundle_components
+CREATE TRIGGER bundle_components_roles AFTER INSERT OR DELETE OR UPDATE OF bundle_id, component_id, quantity ON bundle_components
   FOR EACH ROW EXECUTE FUNCTION keep_item_roles();
 
 -- Tells those who follow the bundles that an item is part of, once each in a transaction, and answers these bundles. A volatile function reads with a

@@ -66,23 +66,51 @@ export type BlastVerdict =
       readonly listings: number;
     };
 
-/** Asked before each batch. Zeroing what was sold is not a run's doing: the caller leaves such units out. */
-export function guardBlast(
-  count: BlastCount,
-  batch: readonly Sendable[],
-  listings: number,
-  limits: BlastLimits,
-): BlastVerdict {
+function withBatch(count: BlastCount, batch: readonly Sendable[]): BlastCount {
   const quantities = batch.filter(({ class: kind }) => kind !== 'price' && kind !== 'content');
   const changed = new Set([...count.changed, ...quantities.map(({ unit }) => unit)]);
   const zeroed = new Set([
     ...count.zeroed,
     ...quantities.filter(({ class: kind }) => kind === 'zero').map(({ unit }) => unit),
   ]);
+  return { ...count, zeroed, changed };
+}
+
+function listingsFor(units: number, share: number): number {
+  return units === 0 ? 0 : Math.ceil(units / share);
+}
+
+/**
+ * So many listings of a connection allow the batch, whatever more there are: whoever counts them for `guardBlast` may stop there. 0 where the batch is
+ * allowed on a connection of any size.
+ */
+export function listingsEnough(count: BlastCount, batch: readonly Sendable[], limits: BlastLimits): number {
+  const { zeroed, changed, approved } = withBatch(count, batch);
+  if (approved || changed.size <= limits.alwaysAllowed) return 0;
+  const enough = Math.max(
+    listingsFor(zeroed.size, limits.zeroShareMax),
+    listingsFor(changed.size, limits.changeShareMax),
+  );
+  // One more, for what the division may round away.
+  return Math.min(enough + 1, Number.MAX_SAFE_INTEGER);
+}
+
+/**
+ * Asked before each batch. Zeroing what was sold is not a run's doing: the caller leaves such units out. `listings` is how many the connection has, or
+ * `listingsEnough` where it has more.
+ */
+export function guardBlast(
+  count: BlastCount,
+  batch: readonly Sendable[],
+  listings: number,
+  limits: BlastLimits,
+): BlastVerdict {
+  const next = withBatch(count, batch);
+  const { zeroed, changed } = next;
   const within =
     (zeroed.size <= limits.zeroShareMax * listings && changed.size <= limits.changeShareMax * listings) ||
     changed.size <= limits.alwaysAllowed;
   return count.approved || within
-    ? { kind: 'allowed', count: { ...count, zeroed, changed } }
+    ? { kind: 'allowed', count: next }
     : { kind: 'stopped', zeroing: zeroed.size, changing: changed.size, listings };
 }

@@ -1,9 +1,11 @@
 /** Proves section 5: when a number is written, when it waits, in which order, and when so many are stopped. */
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   calls,
   emptyBlast,
   guardBlast,
+  listingsEnough,
   type Sendable,
   sendingOrder,
 } from '../../../src/sync/core/sending.ts';
@@ -276,5 +278,37 @@ describe('sending', () => {
     const both = [sendable('a', 'zero'), sendable('b', 'zero')];
     expect(guardBlast(emptyBlast, both, 2, limits).kind).toBe('allowed');
     expect(guardBlast(emptyBlast, [...both, sendable('c', 'zero')], 3, limits).kind).toBe('stopped');
+  });
+
+  test('C4: to count no more listings than allow a batch changes no verdict, and what is always allowed needs no count', () => {
+    const share = fc.oneof(
+      fc.constantFrom(0, 0.1, 0.2, 0.5, 0.7, 1),
+      fc.double({ min: 0.001, max: 1, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(
+        fc.record({
+          zeroed: fc.nat(40),
+          lowered: fc.nat(40),
+          listings: fc.nat(2_000),
+          approved: fc.boolean(),
+        }),
+        fc.record({ zeroShareMax: share, changeShareMax: share, alwaysAllowed: fc.nat(10) }),
+        ({ zeroed, lowered, listings, approved }, limits) => {
+          const count = { ...emptyBlast, zeroed: new Set(['0']), changed: new Set(['0']), approved };
+          const batch = Array.from({ length: zeroed + lowered }, (_, index) =>
+            sendable(`${index}`, index < zeroed ? 'zero' : 'lower'),
+          );
+          const enough = listingsEnough(count, batch, limits);
+          const counted = Math.min(listings, enough);
+          expect(guardBlast(count, batch, counted, limits)).toEqual(
+            guardBlast(count, batch, listings, limits),
+          );
+          const changing = Math.max(batch.length, count.changed.size);
+          expect(enough === 0).toBe(approved || changing <= limits.alwaysAllowed);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
   });
 });
