@@ -75,7 +75,8 @@ describe('a transaction', () => {
         await client.query(`UPDATE accounts SET updated_at = now() WHERE name = $1`, [second]);
       });
     await Promise.all([swap('a', 'b', 0), swap('b', 'a', 1)]);
-    expect(runs).toBe(3);
+    // Both may be chosen to give way.
+    expect(runs).toBeGreaterThanOrEqual(3);
   });
 
   test('whose connection breaks fails, and the next one works', async () => {

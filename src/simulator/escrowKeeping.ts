@@ -1,4 +1,6 @@
 /** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
+
+import { type WriteAnswer } from '../sync/core/answers.ts';
 import {
   booked,
   type Escrow,
@@ -13,7 +15,7 @@ import {
 import { learnedRights, rebalanceUnit } from '../sync/core/escrowUnit.ts';
 import { sellableMax } from '../sync/core/range.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
-import { arrivedTooLate, settled, type WriteAnswer } from '../sync/core/shadow.ts';
+import { arrivedTooLate, settled } from '../sync/core/shadow.ts';
 import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';

@@ -1,7 +1,9 @@
 /** What it means to keep an item: the state of its units, what a way of protecting it decides, and what it may ask for. */
+
+import type { WriteAnswer } from '../sync/core/answers.ts';
 import type { Conflict } from '../sync/core/conflicts.ts';
 import type { Demand } from '../sync/core/demand.ts';
-import type { Shadow, WriteAnswer } from '../sync/core/shadow.ts';
+import type { Shadow } from '../sync/core/shadow.ts';
 import type { LineChange } from './ledger.ts';
 import { type ChannelParameters, hour } from './parameters.ts';
 import type { Stage } from './policy.ts';

@@ -1,6 +1,8 @@
 /** The units of a kept item: opened, taught by orders, and picked up again after a crash. */
+
+import { writeAnswered } from '../sync/core/answers.ts';
 import { demandSeen, newDemand } from '../sync/core/demand.ts';
-import { newShadow, orderCancelled, orderSeen, writeAnswered } from '../sync/core/shadow.ts';
+import { newShadow, orderCancelled, orderSeen } from '../sync/core/shadow.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { boundsOf } from './parameters.ts';

@@ -1,5 +1,6 @@
 /** What the hub asks of the channels: writes, reads, orders, and the fence that is made of both; each answer becomes knowledge. */
-import { type WriteAnswer, watermarkAdvanced, writeAnswered, writeSent } from '../sync/core/shadow.ts';
+import { type WriteAnswer, writeAnswered } from '../sync/core/answers.ts';
+import { watermarkAdvanced, writeSent } from '../sync/core/shadow.ts';
 import type { Evidence } from './evidence.ts';
 import { checkRaise } from './invariants.ts';
 import type { Findings, Keeper, Keeping, KeptUnit } from './keeping.ts';

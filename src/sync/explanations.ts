@@ -186,5 +186,10 @@ function storedShadow(state: unknown): Shadow | null {
   const shadow = state as Shadow | null;
   if (!Array.isArray(shadow?.candidates)) return null;
   const never = Number.NEGATIVE_INFINITY;
-  return { ...shadow, ordersFetchedAt: shadow.ordersFetchedAt ?? never, readAt: shadow.readAt ?? never };
+  return {
+    ...shadow,
+    ordersFetchedAt: shadow.ordersFetchedAt ?? never,
+    readAt: shadow.readAt ?? never,
+    spokenAt: shadow.spokenAt ?? never,
+  };
 }

@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import type { StockWriteResult } from '../connectors/connector.ts';
 import { companionsOf, takeCompanion } from './companions.ts';
-import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
+import { type WriteAnswer, writeAnswered } from './core/answers.ts';
+import { readingTaken, type Shadow } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
 import { type KeptListing } from './keptListing.ts';

@@ -117,6 +117,7 @@ function revived(state: StoredState): StoredState {
       ordersWatermark: never(shadow.ordersWatermark),
       ordersFetchedAt: never(shadow.ordersFetchedAt),
       readAt: never(shadow.readAt),
+      spokenAt: never(shadow.spokenAt),
     },
   };
 }

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
+import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
 import { demandAged, demandSeen, newDemand, ratesPerMs } from './core/demand.ts';
 import { excessOf, rangeNow } from './core/range.ts';
@@ -14,7 +15,6 @@ import {
   orderSeen,
   type Shadow,
   watermarkAdvanced,
-  writeAnswered,
 } from './core/shadow.ts';
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
 import { type ChannelTraits, demandLimits, type KeptListing, type SaleFact } from './keptListing.ts';

@@ -1,7 +1,8 @@
 /** Explanations, exposure, health and alerts over the API: every number from the rows behind it, in one statement for a whole page, for the own account only. */
 import { expect, test } from 'vitest';
 import { encodeId } from '../../src/schema/globalId.ts';
-import { newShadow, readingTaken, writeAnswered, writeSent } from '../../src/sync/core/shadow.ts';
+import { writeAnswered } from '../../src/sync/core/answers.ts';
+import { newShadow, readingTaken, writeSent } from '../../src/sync/core/shadow.ts';
 import { type Api, dataOf, sessionOf } from './apiFixture.ts';
 import { openInsights } from './insightApi.ts';
 import {

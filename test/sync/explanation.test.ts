@@ -1,13 +1,8 @@
 /** Proves by value that an explanation names every row that decides a number, and says it in words that a seller can read. */
 import { describe, expect, test } from 'vitest';
+import { writeAnswered } from '../../src/sync/core/answers.ts';
 import { newEscrow } from '../../src/sync/core/escrow.ts';
-import {
-  newShadow,
-  readingTaken,
-  type Shadow,
-  writeAnswered,
-  writeSent,
-} from '../../src/sync/core/shadow.ts';
+import { newShadow, readingTaken, type Shadow, writeSent } from '../../src/sync/core/shadow.ts';
 import { type ExplanationRows, explanationOf } from '../../src/sync/explanation.ts';
 
 const noon = Date.parse('2026-05-04T12:00:00Z');

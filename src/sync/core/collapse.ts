@@ -14,6 +14,8 @@ import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
 /** Above this number candidates are merged. So many overlap only while answers are lost in series. */
 export const candidatesMax = 24;
+/** Above this number old readings that prove nothing yet go, so that what happened before the newest one may be forgotten. */
+const changesMax = 48;
 /** Above this number the sales that no reading can tell apart any more are taken off the candidates' values. */
 const salesMax = 12;
 
@@ -135,7 +137,11 @@ function forgotten(shadow: Shadow, now: number): Shadow {
   const same = readings === shadow.readings && candidates === shadow.candidates;
   const next = same ? shadow : { ...shadow, readings, candidates, knownSince };
   if (shadow.sales.length === 0 && shadow.restocks.length === 0) return next;
-  return folded(next, Math.min(horizon, shadow.ordersWatermark));
+  return folded(next, isCrowded(next) ? horizon : Math.min(horizon, shadow.ordersWatermark));
+}
+
+function isCrowded({ sales, restocks }: Shadow): boolean {
+  return sales.length + restocks.length > changesMax;
 }
 
 /** Only a time after the end of what is forgotten is known in full. */
@@ -162,6 +168,7 @@ function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
         !writtenBetween(shadow, reading, other),
     );
   }
+  if (isCrowded(shadow) && later.length > 0) return false;
   // Until its orders are known it may still refute a candidate, or prove what the unit can sell at most.
   if (!ordersCover(shadow, reading)) return true;
   if (later.some((other) => ordersCover(shadow, other))) return false;
@@ -228,7 +235,7 @@ function folded(shadow: Shadow, horizon: number): Shadow {
     sales: shadow.sales.filter(matters),
     restocks: shadow.restocks.filter(matters),
   };
-  if (next.sales.length + next.restocks.length <= salesMax || shadow.readings.length > 0) return next;
+  if (next.sales.length + next.restocks.length <= salesMax) return next;
   for (const [list, sign] of [
     ['sales', -1],
     ['restocks', 1],

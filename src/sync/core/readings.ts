@@ -72,10 +72,22 @@ export function judge(
     (reading) => deficitOf(shadow, reading) > 0 && ordersCover(shadow, reading),
   );
   const cut = cuts.at(-1);
-  if (cut === undefined) return { shadow, proof: null };
+  if (cut === undefined || withholdsMore(shadow, cut)) return { shadow, proof: null };
   const overwritten = shadow.candidates.some(({ lastSentAt }) => lastSentAt > cut.from);
   if (cuts.length < 2 && !overwritten) return { shadow, proof: null };
   return proven(shadow, cut, -deficitOf(shadow, cut), now);
+}
+
+/** True while a reading of perhaps the same time found more missing: sales that we do not know yet, which a proof would forget. */
+function withholdsMore(shadow: Shadow, cut: Reading): boolean {
+  const deficit = deficitOf(shadow, cut);
+  return shadow.readings.some(
+    (other) =>
+      other.until > cut.until &&
+      other.from < cut.until &&
+      !ordersCover(shadow, other) &&
+      deficitOf(shadow, other) > deficit,
+  );
 }
 
 function proven(

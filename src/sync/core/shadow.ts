@@ -1,5 +1,5 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { mayLandTwice, settled, thinnedReadings } from './collapse.ts';
+import { settled, thinnedReadings } from './collapse.ts';
 import { asCandidate, latestEffect, readingKey, tick } from './range.ts';
 
 export { settled } from './collapse.ts';
@@ -80,6 +80,8 @@ export type Shadow = {
   readonly ordersFetchedAt: number;
   /** When the newest read was answered. */
   readonly readAt: number;
+  /** The same of readings that are certainly of a time that is known: only they can tell a raise what was sold. */
+  readonly spokenAt: number;
   /** Units withheld everywhere because a reading suggests sales that we have not seen. */
   readonly hold: number;
   /** Units that became known only after a write which may have offered them again. */
@@ -111,6 +113,7 @@ export function newShadow(
     ordersWatermark: at,
     ordersFetchedAt: Number.NEGATIVE_INFINITY,
     readAt: Number.NEGATIVE_INFINITY,
+    spokenAt: Number.NEGATIVE_INFINITY,
     hold: 0,
     resurrectedUnits: 0,
   };
@@ -133,6 +136,7 @@ export function shadowFromReading(
     candidates: [{ ...asCandidate(reading), targetSeq }],
     ordersWatermark: Number.NEGATIVE_INFINITY,
     readAt: until,
+    spokenAt: until,
   };
 }
 
@@ -176,55 +180,6 @@ export function writeSent(
     reading.until >= now ? { ...reading, until: Math.max(reading.from, now - tick) } : reading,
   );
   return settled({ ...shadow, candidates, readings, sentSeq: write.targetSeq }, now);
-}
-
-export type WriteAnswer =
-  /** The answer proves that the write was in force when it was given. */
-  | { readonly kind: 'effective' }
-  /** Taken in; takes effect within `settleMax`. */
-  | { readonly kind: 'accepted' }
-  /** The compare failed and nothing changed. `actual` is what the channel says it shows. */
-  | { readonly kind: 'stale'; readonly actual: number | null }
-  /** Nothing changed: refused, or certainly not sent. */
-  | { readonly kind: 'rejected' }
-  /** No answer: it may or may not have happened. */
-  | { readonly kind: 'unknown' };
-
-export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, now: number): Shadow {
-  const written = shadow.candidates.find((candidate) => candidate.key === key);
-  if (written === undefined) return shadow;
-  const due = written.lastSentAt + shadow.bounds.settleMax;
-  switch (answer.kind) {
-    case 'effective':
-      return mayLandTwice(written)
-        ? replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now)
-        : replaceCandidate(shadow, { ...written, state: 'EFFECTIVE', settledAt: Math.min(now, due) }, now);
-    case 'accepted':
-      return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
-    case 'unknown':
-      return replaceCandidate(shadow, { ...written, state: 'UNKNOWN' }, now);
-    case 'rejected':
-    case 'stale': {
-      const told = answer.kind === 'stale' ? answer.actual : null;
-      // A reading has shown it in force: the answer to a repeated key can deny that, but not undo it.
-      if (written.state === 'EFFECTIVE') return toldBy(shadow, written, told, now);
-      // An earlier attempt under this key that got no answer may have happened all the same.
-      const attempted = written.lastSentAt > written.sentAt;
-      const state = attempted && answer.kind === 'rejected' ? 'UNKNOWN' : 'REJECTED';
-      const next = replaceCandidate(shadow, { ...written, state }, now);
-      return toldBy(next, written, told, now);
-    }
-  }
-}
-
-/** Under a repeated key the channel may tell again what it told the first time. */
-function toldBy(shadow: Shadow, { sentAt }: Candidate, actual: number | null, now: number): Shadow {
-  return actual === null ? shadow : readingTaken(shadow, { value: actual, from: sentAt, until: now }, now);
-}
-
-function replaceCandidate(shadow: Shadow, candidate: Candidate, now: number): Shadow {
-  const candidates = shadow.candidates.map((other) => (other.key === candidate.key ? candidate : other));
-  return settled({ ...shadow, candidates }, now);
 }
 
 /** Units of an order became known: the ledger's movement for this unit, never a second delivery of the same news. */
@@ -284,16 +239,23 @@ export function readingTaken(shadow: Shadow, reading: Reading, now: number): Sha
   const speaks = reading.from >= shadow.knownSince;
   const all = speaks ? [...shadow.readings, reading] : shadow.readings;
   const readings = thinnedReadings({ ...shadow, readings: all }, readingsMax);
-  return settled({ ...shadow, readings, readAt: Math.max(shadow.readAt, reading.until) }, now);
+  const readAt = Math.max(shadow.readAt, reading.until);
+  const spokenAt = speaks ? Math.max(shadow.spokenAt, reading.until) : shadow.spokenAt;
+  return settled({ ...shadow, readings, readAt, spokenAt }, now);
 }
 
-/** Starts again from a reading: what an outside edit has made wrong is forgotten, writes that may still land are not. */
+/**
+ * Starts again from a reading: what an outside edit has made wrong is forgotten. Writes that may still land are not, nor what was read later: units that it
+ * found missing may be sales.
+ */
 export function rebased(shadow: Shadow, reading: Reading, now: number): Shadow {
   const open = shadow.candidates.filter(
     (candidate) => latestEffect(candidate, shadow.bounds) > reading.from && candidate.state !== 'REJECTED',
   );
   const candidates = [asCandidate(reading), ...open.map(notEnded)];
-  return settled({ ...shadow, candidates, knownSince: reading.until, readings: [] }, now);
+  const readings = shadow.readings.filter(({ from }) => from >= reading.until);
+  const spokenAt = readings.reduce((at, { until }) => Math.max(at, until), reading.until);
+  return settled({ ...shadow, candidates, knownSince: reading.until, readings, spokenAt }, now);
 }
 
 function notEnded(candidate: Candidate): Candidate {

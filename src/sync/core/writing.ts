@@ -91,11 +91,13 @@ function decideRaise(shadow: Shadow, want: Want, limits: WritingLimits, now: num
   if (want.raiseInTime === false) return { kind: 'none', reason: 'raiseTooLate' };
   const { low, high } = rangeNow(shadow, now);
   if (limits.compareAndSet && low === high) return write(shadow, want, limits, 'raise', now);
-  return isFenced(shadow, limits, now) ? write(shadow, want, limits, 'raise', now) : { kind: 'fence' };
+  if (isFenced(shadow, limits, now)) return write(shadow, want, limits, 'raise', now);
+  const speaksFrom = shadow.knownSince + shadow.bounds.staleMax;
+  return speaksFrom > now ? { kind: 'wait', until: speaksFrom } : { kind: 'fence' };
 }
 
 export function isFenced(shadow: Shadow, { fenceMax }: WritingLimits, now: number): boolean {
-  return shadow.ordersFetchedAt >= now - fenceMax && shadow.readAt >= now - fenceMax;
+  return shadow.ordersFetchedAt >= now - fenceMax && shadow.spokenAt >= now - fenceMax;
 }
 
 /** Until the last open write has landed or never will; past that only its answer can tell, and the caller gives up on answers in time. */

@@ -1,14 +1,9 @@
 /** Proves what ends a candidate, what a reading refutes, and what may be forgotten: each by the instant at which it happens. */
 import { describe, expect, test } from 'vitest';
+import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { candidatesMax } from '../../../src/sync/core/collapse.ts';
 import { rangeNow } from '../../../src/sync/core/range.ts';
-import {
-  type Candidate,
-  orderCancelled,
-  type Shadow,
-  settled,
-  writeAnswered,
-} from '../../../src/sync/core/shadow.ts';
+import { type Candidate, orderCancelled, type Shadow, settled } from '../../../src/sync/core/shadow.ts';
 import { fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 function candidate(shadow: Shadow, key: string): Candidate | undefined {

@@ -1,6 +1,7 @@
 /** Proves that units which a reading found missing stay withheld until an order or a proof explains them, and never because we wrote over them. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { rangeNow } from '../../../src/sync/core/range.ts';
+import { judge } from '../../../src/sync/core/readings.ts';
 import {
   decided,
   delta,
@@ -55,6 +56,46 @@ test('a later reading of the same number that nothing was written to takes it ba
 test('once every order is known, what stays missing was taken by somebody else', () => {
   const shadow = ordersKnown(raisedOver(), 100 * second);
   expect(delta(shadow, 100 * second)).toBe(-1);
+});
+
+/** Shows 4 for a while, then 2; orders are known up to 58 s. */
+function looked(bounds = fresh) {
+  let shadow = shadowOf(5, bounds);
+  for (const at of [50, 51, 52, 53, 54]) shadow = read(shadow, 4, at * second).shadow;
+  for (const at of [60, 61]) shadow = read(shadow, 2, at * second).shadow;
+  return ordersKnown(shadow, 58 * second);
+}
+
+describe('two sales that are not known yet, after one unit was taken by somebody else', () => {
+  test('stay withheld when the edit is proven', () => {
+    const { shadow, proof } = judge(looked(), 70 * second);
+    expect([proof?.delta, shadow.hold]).toEqual([-1, 2]);
+    expect(rangeNow(shadow, 70 * second)).toEqual({ low: 2, high: 2 });
+    const told = sale(sale(shadow, 1, 58 * second, 95 * second), 1, 59 * second, 95 * second);
+    expect(told.hold).toBe(0);
+    expect(delta(ordersKnown(told, 100 * second), 100 * second)).toBeNull();
+  });
+
+  test('keep the edit unproven where their readings may be of the same time as its own', () => {
+    const shadow = looked({ ...fresh, staleMax: 30 * second });
+    expect([delta(shadow, 70 * second), shadow.hold]).toEqual([null, 3]);
+    const told = sale(sale(shadow, 1, 59 * second, 95 * second), 1, 59 * second, 95 * second);
+    expect(delta(ordersKnown(told, 100 * second), 100 * second)).toBe(-1);
+  });
+});
+
+test('a raise waits until a reading can speak again after a proof', () => {
+  const stale = { ...fresh, staleMax: 60 * second };
+  const twice = read(read(shadowOf(5, stale), 3, 100 * second).shadow, 3, 170 * second).shadow;
+  const { shadow: edited, proof } = judge(ordersKnown(twice, 180 * second), 180 * second);
+  expect(proof?.delta).toBe(-2);
+  // Somebody buys one, and the reading may be older than the proof: it cannot tell.
+  const early = ordersKnown(read(edited, 2, 190 * second).shadow, 190 * second);
+  expect(decided(early, 5, 190 * second)).toEqual({ kind: 'wait', until: 230 * second });
+  expect(decided(early, 5, 231 * second)).toEqual({ kind: 'fence' });
+  const spoken = ordersKnown(read(early, 2, 231 * second).shadow, 231 * second);
+  expect(spoken.hold).toBe(1);
+  expect(decided(spoken, 5, 231 * second)).toMatchObject({ kind: 'write', direction: 'raise' });
 });
 
 test('a sale that nobody had seen before the write counts as offered again', () => {

@@ -1,6 +1,7 @@
 /** Proves S1, S2 and the bounds of memory: under any schedule of sales, writes, losses and stale reads of a channel that nobody edits. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { candidatesMax } from '../../../src/sync/core/collapse.ts';
 import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
@@ -11,7 +12,6 @@ import {
   settled,
   shadowFromReading,
   watermarkAdvanced,
-  writeAnswered,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
 import { delta, fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
@@ -309,6 +309,31 @@ test('S1: a thousand known sales are taken off the number instead of being kept'
 
   expect(shadow.sales.length).toBeLessThan(20);
   expect(rangeNow(shadow, 60_001 * second)).toEqual({ low: 200, high: 200 });
+});
+
+test('S1: memory is bounded although the orders are never all known, and although the unit is read again and again', () => {
+  for (const [writes, covered] of [
+    [true, false],
+    [false, false],
+    [false, true],
+  ]) {
+    let shadow = shadowOf(2_000);
+    for (let index = 1; index <= 600; index++) {
+      const at = index * 120 * second;
+      shadow = sale(shadow, 1, at, at + second);
+      if (covered) shadow = ordersKnown(shadow, at + 2 * second);
+      if (writes)
+        shadow = written(shadow, [`w${index}`, 2_000 - index], at + 5 * second, 'effective', {
+          targetSeq: index,
+        });
+      shadow = read(shadow, 2_000 - index, at + 60 * second).shadow;
+    }
+    const now = 72_100 * second;
+    expect(rangeNow(shadow, now)).toEqual({ low: 1_400, high: 1_400 });
+    expect([shadow.hold, delta(shadow, now)]).toEqual([0, null]);
+    expect(shadow.sales.length).toBeLessThan(60);
+    expect(shadow.candidates.length).toBeLessThanOrEqual(candidatesMax);
+  }
 });
 
 test('S3: an outside cut is reported by the second reading once the orders are known, an increase at once', () => {

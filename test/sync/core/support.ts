@@ -1,4 +1,6 @@
 /** One unit as the tests drive it: a shadow with round bounds, and the decisions asked of it. */
+
+import { type WriteAnswer, writeAnswered } from '../../../src/sync/core/answers.ts';
 import { judge, readingArrived, type Verdict } from '../../../src/sync/core/readings.ts';
 import {
   type Bounds,
@@ -6,9 +8,7 @@ import {
   orderSeen,
   readingOf,
   type Shadow,
-  type WriteAnswer,
   watermarkAdvanced,
-  writeAnswered,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
 import {

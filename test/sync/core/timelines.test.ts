@@ -1,10 +1,11 @@
 /** Proves the race timelines of the model, one named test each, as far as the decision core is concerned. */
 import { describe, expect, test } from 'vitest';
+import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { quantityConflict, resolve } from '../../../src/sync/core/conflicts.ts';
 import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import { sendingOrder } from '../../../src/sync/core/sending.ts';
-import { orderCancelled, writeAnswered, writeSent } from '../../../src/sync/core/shadow.ts';
+import { orderCancelled, writeSent } from '../../../src/sync/core/shadow.ts';
 import { bundleAvailable, targetOf } from '../../../src/sync/core/targets.ts';
 import {
   decided,

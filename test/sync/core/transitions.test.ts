@@ -1,5 +1,6 @@
 /** Proves each transition of a shadow by itself: what it remembers, what it replaces, and what it leaves alone. */
 import { describe, expect, test } from 'vitest';
+import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { rangeNow } from '../../../src/sync/core/range.ts';
 import {
   arrivedTooLate,
@@ -11,7 +12,6 @@ import {
   shadowFromReading,
   targetSet,
   watermarkAdvanced,
-  writeAnswered,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
 import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
@@ -48,6 +48,7 @@ describe('a shadow begins', () => {
       ordersWatermark: 10,
       ordersFetchedAt: never,
       readAt: never,
+      spokenAt: never,
     });
     expect(newShadow('unit', quick, { value: 5, at: 10, targetSeq: 3, mode: 'escrow' }).mode).toBe('escrow');
   });
@@ -68,6 +69,7 @@ describe('a shadow begins', () => {
       ordersWatermark: never,
       ordersFetchedAt: never,
       readAt: 40,
+      spokenAt: 40,
     });
     expect(shadowFromReading('unit', quick, reading, 3, 'observe').mode).toBe('observe');
   });
@@ -302,6 +304,7 @@ describe('a reading', () => {
     expect(readingTaken(later, { value: 4, from: 99, until: 150 }, 150)).toMatchObject({
       readings: [],
       readAt: 150,
+      spokenAt: never,
     });
     expect(readingTaken(later, { value: 4, from: 100, until: 150 }, 150).readings).toHaveLength(1);
   });

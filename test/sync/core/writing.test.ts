@@ -115,7 +115,7 @@ describe('what was learned since the last write', () => {
 describe('a compared write', () => {
   test('compares with the most that may be shown when it lowers, and with the least when it raises', () => {
     const overtaken = sale(written(shadowOf(9), ['seven', 7], 10 * second, 'effective'), 1, 10.5 * second);
-    const looked = ordersKnown({ ...overtaken, readAt: 20 * second }, 20 * second);
+    const looked = ordersKnown({ ...overtaken, spokenAt: 20 * second }, 20 * second);
 
     expect(decided(looked, 5, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 7 });
     expect(decided(looked, 8, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 6 });
@@ -202,10 +202,10 @@ describe('S4: raising', () => {
   });
 
   test('takes looks that are just as old as allowed, and no older one of either kind', () => {
-    const looked = { ...shadowOf(5, quick), ordersFetchedAt: 100 * second, readAt: 100 * second };
+    const looked = { ...shadowOf(5, quick), ordersFetchedAt: 100 * second, spokenAt: 100 * second };
 
     expect(decided(looked, 8, 110 * second)).toMatchObject({ direction: 'raise' });
-    expect(decided({ ...looked, readAt: 99 * second }, 8, 110 * second)).toEqual({ kind: 'fence' });
+    expect(decided({ ...looked, spokenAt: 99 * second }, 8, 110 * second)).toEqual({ kind: 'fence' });
     expect(decided({ ...looked, ordersFetchedAt: 99 * second }, 8, 110 * second)).toEqual({ kind: 'fence' });
   });
 
