@@ -42,7 +42,8 @@ export type KeptRow = {
 };
 
 /**
- * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. Everything in
+ * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. A listing that
+ * withholds units and has orders to take in comes along too, or those units would be missing twice, by its reading and by the ledger. Everything in
  * the order of ids, so that two runs wait for each other and never crosswise.
  */
 const lockSql = `
@@ -52,7 +53,12 @@ WITH guarded AS MATERIALIZED (
    ORDER BY item.id FOR NO KEY UPDATE OF item
 )
 SELECT listing.id FROM listings listing
- WHERE listing.id IN (SELECT unnest($1::uuid[]) UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded))
+ WHERE listing.id IN (
+         SELECT unnest($1::uuid[])
+         UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded)
+         UNION SELECT listing_id FROM shadows
+                WHERE hold > 0 AND item_id IN (SELECT item_id FROM listings WHERE id = ANY($1))
+                  AND EXISTS (SELECT FROM channel_sales WHERE listing_id = shadows.listing_id))
  ORDER BY listing.id FOR NO KEY UPDATE OF listing`;
 
 export async function lockListings(

@@ -28,7 +28,8 @@ async function printed(command: () => Promise<void>): Promise<string> {
 }
 
 test('plan prints what would happen and why, apply does it, undo takes it back', async () => {
-  const names = Array.from({ length: 8 }, (_, index) => `SKU-${index}`);
+  // More than the guard always allows.
+  const names = Array.from({ length: 12 }, (_, index) => `SKU-${index}`);
   await using product = await startProduct({ skus: Object.fromEntries(names.map((name) => [name, 5])) });
   const { app, db, connections, sandbox } = product;
   await db.query('UPDATE listings SET sync_enabled = false WHERE connection_id = $1', [connections.shopify]);
@@ -38,8 +39,8 @@ test('plan prints what would happen and why, apply does it, undo takes it back',
   }
   const before = sandbox.displayed('shopify');
   const text = await printed(() => planConnection(app, connections.shopify, plain));
-  expect(text).toContain('8 listings: 8 to raise, 0 to lower, 0 to zero (0 %), 0 right already,');
-  expect(text).toContain('It would change 8 listings (100 %): to apply it say --acknowledge-large.');
+  expect(text).toContain('12 listings: 12 to raise, 0 to lower, 0 to zero (0 %), 0 right already,');
+  expect(text).toContain('It would change 12 listings (100 %): to apply it say --acknowledge-large.');
   expect(text).toContain('SKU-0  It shows 2. Of 5 available it should show 5.');
   const [, planId = ''] = /^plan (\S+) of shopify ".*": ready$/m.exec(text) ?? [];
 
@@ -47,12 +48,12 @@ test('plan prints what would happen and why, apply does it, undo takes it back',
     () => expect.fail('it was applied'),
     (error: PlanCommandError) => error.message,
   );
-  expect(refusal).toContain('zero 0 and change 8 of 8 listings');
+  expect(refusal).toContain('zero 0 and change 12 of 12 listings');
   const applied = await printed(() => applyPlanById(app, planId, { ...plain, acknowledgeLarge: true }));
-  expect(applied).toContain('applied, 8 applied, 0 left because something changed');
-  await waitFor(() => sandbox.displayed('shopify')['SKU-7'] === 5);
+  expect(applied).toContain('applied, 12 applied, 0 left because something changed');
+  await waitFor(() => sandbox.displayed('shopify')['SKU-11'] === 5);
   const undone = await printed(() => undoPlanById(app, planId));
-  expect(undone).toContain('undone, 8 applied, 0 left because something changed, 8 undone, 0 refused');
+  expect(undone).toContain('undone, 12 applied, 0 left because something changed, 12 undone, 0 refused');
   expect(sandbox.displayed('shopify')).toEqual(before);
   await expect(undoPlanById(app, connections.shopify)).rejects.toThrow('there is no plan');
 }, 60_000);

@@ -86,22 +86,26 @@ test.each(['ebay', 'shopify'] as const)(
       kind: 'latency',
       operation,
       count: 1,
-      delayMs: { min: 3_000, max: 3_000 },
+      delayMs: { min: 9_000, max: 9_000 },
     });
     product.buy('etsy', 'MUG', 2);
     await waitFor(async () => (await writesTo(product, platform)).length === 1);
     product.buy('etsy', 'MUG', 3);
     // The lowering write does not queue behind the slow one.
     await waitFor(() => effects(product, platform).some(({ to }) => to === 5), {
-      timeoutMs: 2_800,
+      timeoutMs: 8_500,
       what: 'the newer number',
     });
     expect(calls(product, platform, operation)).toBeLessThan(2);
     // And it is still so when the slow one has arrived.
-    await waitFor(() => calls(product, platform, operation) >= 2);
+    await waitFor(() => calls(product, platform, operation) >= 2, {
+      timeoutMs: 15_000,
+      what: 'the slow one to arrive',
+    });
     await product.inStep();
     expect(product.sandbox.displayed(platform)).toEqual({ MUG: 5 });
   },
+  60_000,
 );
 
 test('an older Amazon write that takes effect last is noticed by reading and put right', async () => {

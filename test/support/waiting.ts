@@ -20,7 +20,7 @@ export async function waitFor<Value>(
   check: () => Value | Promise<Value>,
   options: WaitOptions = {},
 ): Promise<Truthy<Value>> {
-  const timeoutMs = options.timeoutMs ?? 5_000;
+  const timeoutMs = options.timeoutMs ?? 12_000;
   const deadline = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {
