@@ -68,7 +68,7 @@ export const workLimits = {
     'SEND_WITHIN_MS',
     'ms',
     5_000,
-    [50, 10 * minute],
+    [200, 10 * minute],
     'How long after its decision a channel write may leave; one that has waited longer is decided again.',
   ),
   pushBatchMax: integer(

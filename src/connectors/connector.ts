@@ -108,6 +108,19 @@ export type StockWriteResult =
   | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
 type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };
 
+/** Who goes first where a rate budget is short, the most urgent first: zeroes and lowering writes, orders, raises, readings, whole catalogues. */
+export type Urgency = 'lower' | 'orders' | 'raise' | 'read' | 'import';
+
+/** How a call takes its turn among all calls of its connection. */
+export type Turn = {
+  readonly urgency: Urgency;
+  /**
+   * In milliseconds since the epoch: whoever would have to wait until after this is refused at once, and nothing more is sent. A call under way is not
+   * cut short. Absent: only the deadline counts.
+   */
+  readonly leaveBy?: number;
+};
+
 /** One row of a channel's catalogue, as found by a full scan. */
 export type CatalogueEntry = {
   readonly address: ListingAddress;
@@ -170,8 +183,11 @@ export interface Connector {
   order(orderId: string): Promise<Order | null>;
   /** One reading per address, in the order asked; any number of addresses. A missing row is `unknown`, never 0. */
   readStock(addresses: readonly ListingAddress[]): Promise<readonly StockReading[]>;
-  /** One result per write, in the order given. At most one write per address. Never throws for the channel's failures. */
-  setStock(writes: readonly StockWrite[]): Promise<readonly StockWriteResult[]>;
+  /**
+   * One result per write, in the order given. At most one write per address. Never throws for the channel's failures. Without a turn it is one of a
+   * raise that may wait.
+   */
+  setStock(writes: readonly StockWrite[], turn?: Turn): Promise<readonly StockWriteResult[]>;
   /** The seller's whole catalogue, page by page. Ends normally only after the last page. */
   catalogue(): AsyncIterable<readonly CatalogueEntry[]>;
   /** Tells the channel that a parcel has left. Not idempotent at the channel: reads back before a second attempt. */
@@ -248,6 +264,8 @@ export type HttpRequest = {
   readonly retry: 'safe' | 'never';
   /** The budget this call draws from. Absent: unlimited. */
   readonly budget?: RateLimit;
+  /** Absent: as urgent as a reading. */
+  readonly turn?: Turn;
   /** Whole time allowed, retries and waiting included. Default from configuration. */
   readonly deadlineMs?: number;
 };
@@ -258,6 +276,8 @@ export type RateLimit = {
   readonly perSecond: number;
   readonly burst: number;
   readonly cost?: number;
+  /** The most urgent that ever draws from it: nothing is kept back for what never comes. Default `lower`. */
+  readonly mostUrgent?: Urgency;
 };
 
 export type HttpResponse = {

@@ -75,10 +75,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 async function send(settings: Settings, request: HttpRequest): Promise<HttpResponse> {
   assertSendable(request);
   const deadlineAt = settings.now() + (request.deadlineMs ?? settings.deadlineMs);
+  const waitsUntil = Math.min(deadlineAt, request.turn?.leaveBy ?? Number.POSITIVE_INFINITY);
   // Sticky: once an attempt may have taken effect, no later answer that says "nothing happened" takes that back.
   let maybeApplied = false;
   for (let attempt = 1; ; attempt += 1) {
-    await waitForBudget(settings, request, deadlineAt, maybeApplied);
+    await waitForBudget(settings, request, waitsUntil, maybeApplied);
     const startedAt = settings.now();
     const outcome = await attemptOnce(settings, request, deadlineAt - startedAt);
     const fields = { operation: request.operation, attempt, durationMs: settings.now() - startedAt };
@@ -89,7 +90,7 @@ async function send(settings: Settings, request: HttpRequest): Promise<HttpRespo
     const { error } = outcome;
     maybeApplied ||= outcome.maybeApplied;
     const delay = await delayBeforeRetry(settings, request, error, attempt);
-    const retry = outcome.retryable && attempt <= settings.retriesMax && settings.now() + delay < deadlineAt;
+    const retry = outcome.retryable && attempt <= settings.retriesMax && settings.now() + delay < waitsUntil;
     const message = retry ? 'channel call failed, trying again' : 'channel call failed';
     settings.log.warn(
       {
@@ -121,14 +122,15 @@ function assertSendable(request: HttpRequest): void {
 async function waitForBudget(
   settings: Settings,
   request: HttpRequest,
-  deadlineAt: number,
+  waitsUntil: number,
   maybeApplied: boolean,
 ): Promise<void> {
   if (request.budget === undefined) return;
+  const asked = { ...request.budget, urgency: request.turn?.urgency ?? 'read' };
   for (;;) {
-    const milliseconds = await settings.budget.take(request.budget);
+    const milliseconds = await settings.budget.take(asked);
     if (milliseconds <= 0) return;
-    if (settings.now() + milliseconds >= deadlineAt) {
+    if (settings.now() + milliseconds >= waitsUntil) {
       throw new ChannelError('rate_limited', `${request.operation}: the rate budget is spent`, {
         maybeApplied,
         retryAfterMs: milliseconds,

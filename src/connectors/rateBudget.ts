@@ -1,16 +1,37 @@
-/** Token buckets per key: no caller gets more than `burst` at once or `perSecond` sustained, over all processes when Redis is used. */
+/**
+ * Token buckets per key: no caller gets more than `burst` at once or `perSecond` sustained, over all processes when Redis is used, and the last tokens
+ * are for the most urgent.
+ */
 
 import { createHash } from 'node:crypto';
-import type { RateLimit } from './connector.ts';
+import type { RateLimit, Urgency } from './connector.ts';
+
+export type RateRequest = RateLimit & { readonly urgency: Urgency };
 
 export interface RateBudget {
   /**
-   * Takes `limit.cost` tokens and answers 0, or takes nothing and answers the milliseconds after which to ask again.
+   * Takes `cost` tokens and answers 0, or takes nothing and answers the milliseconds after which to ask again.
    * A cost above `burst` is treated as `burst`, as it could never be paid otherwise.
    */
-  take(limit: RateLimit): Promise<number>;
+  take(request: RateRequest): Promise<number>;
   /** The channel said "too many": nobody may take from `key` for the next `milliseconds`. */
   penalise(key: string, milliseconds: number): Promise<void>;
+}
+
+/**
+ * Percent of a bucket that are kept back from each urgency for those before it. A bucket refills for the most urgent first: while they spend it, all
+ * others wait. Whole tokens, rounded down, so that a bucket of one token serves everybody.
+ */
+const keptBack: Readonly<Record<Urgency, number>> = { lower: 0, orders: 10, raise: 20, read: 30, import: 50 };
+
+/** What is taken, and what must be there: never more than the bucket holds. In tokens. */
+function priceOf({ burst, cost = 1, urgency, mostUrgent = 'lower' }: RateRequest): {
+  readonly cost: number;
+  readonly there: number;
+} {
+  const percent = Math.max(0, keptBack[urgency] - keptBack[mostUrgent]);
+  const kept = Math.floor((burst * percent) / 100);
+  return { cost: Math.min(cost, burst), there: Math.min(cost + kept, burst) };
 }
 
 type Bucket = { tokens: number; readAt: number; closedUntil: number; fullAt: number };
@@ -43,14 +64,14 @@ export function createMemoryRateBudget(options: {
       const at = now();
       const bucket = bucketOf(limit.key, at);
       const perMillisecond = limit.perSecond / 1000;
-      const cost = Math.min(limit.cost ?? 1, limit.burst);
+      const { cost, there } = priceOf(limit);
       const elapsed = Math.max(0, at - bucket.readAt);
       bucket.tokens = Math.min(limit.burst, bucket.tokens + elapsed * perMillisecond);
       bucket.readAt = at;
       bucket.fullAt = at + (limit.burst - bucket.tokens) / perMillisecond;
       if (bucket.closedUntil > at) return Math.ceil(bucket.closedUntil - at);
-      if (bucket.tokens < cost - tolerance) {
-        return Math.max(1, Math.ceil((cost - bucket.tokens) / perMillisecond));
+      if (bucket.tokens < there - tolerance) {
+        return Math.max(1, Math.ceil((there - bucket.tokens) / perMillisecond));
       }
       bucket.tokens -= cost;
       bucket.fullAt = at + (limit.burst - bucket.tokens) / perMillisecond;
@@ -93,7 +114,8 @@ if ARGV[1] == 'penalise' then
 end
 local perMillisecond = tonumber(ARGV[2]) / 1000
 local burst = tonumber(ARGV[3])
-local cost = math.min(tonumber(ARGV[4]), burst)
+local cost = tonumber(ARGV[4])
+local there = tonumber(ARGV[5])
 local tokens = burst
 if stored[1] then
   tokens = math.min(burst, tonumber(stored[1]) + math.max(0, at - tonumber(stored[2])) * perMillisecond)
@@ -101,8 +123,8 @@ end
 local wait = 0
 if closedUntil > at then
   wait = math.ceil(closedUntil - at)
-elseif tokens < cost - ${tolerance} then
-  wait = math.max(1, math.ceil((cost - tokens) / perMillisecond))
+elseif tokens < there - ${tolerance} then
+  wait = math.max(1, math.ceil((there - tokens) / perMillisecond))
 else
   tokens = tokens - cost
 end
@@ -142,7 +164,8 @@ export function createRedisRateBudget(options: {
   return {
     async take(limit) {
       try {
-        return await run(limit.key, ['take', limit.perSecond, limit.burst, limit.cost ?? 1]);
+        const { cost, there } = priceOf(limit);
+        return await run(limit.key, ['take', limit.perSecond, limit.burst, cost, there]);
       } catch (error) {
         onFallback?.(error);
         return fallback.take(limit);

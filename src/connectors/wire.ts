@@ -7,6 +7,7 @@ import {
   type HttpResponse,
   type Money,
   type StockWriteResult,
+  type Turn,
 } from './connector.ts';
 import { moneyFromDecimal } from './money.ts';
 import { redactText } from './redaction.ts';
@@ -125,6 +126,12 @@ export async function precedingCall<T>(call: Promise<T>): Promise<T> {
       cause: error,
     });
   }
+}
+
+/** Asked before the first call of a write that had to queue for others. Throws `ChannelError` when its turn came too late. */
+export function assertInTime({ leaveBy = Number.POSITIVE_INFINITY }: Turn, now: number): void {
+  if (now <= leaveBy) return;
+  throw new ChannelError('rate_limited', 'the turn of this write came too late', { retryAfterMs: 0 });
 }
 
 /** What a failed call means for one stock write. Anything that may have been applied is `unknown`, never `deferred`. */

@@ -1,12 +1,15 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
 import type pg from 'pg';
-import type { StockWriteResult } from '../connectors/connector.ts';
+import type { StockWriteResult, Turn } from '../connectors/connector.ts';
 import { companionsOf, takeCompanion } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
+import { ratesPerMs } from './core/demand.ts';
+import { excessPerMs } from './core/exposure.ts';
+import { calls, type Sendable } from './core/sending.ts';
 import { readingTaken, type Shadow } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
-import { type KeptListing } from './keptListing.ts';
+import { demandLimits, type KeptListing } from './keptListing.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
 import { type ClaimOutcome, markOutOfStep, recordAnswers, settleClaims } from './pushSql.ts';
 import { type Kept, withShadows } from './shadows.ts';
@@ -18,35 +21,29 @@ const callsMax = 4;
 /** Zeroes and lowering writes are answered before the first raise leaves. Answers what is still to be done. */
 export async function sendWrites(run: Run, writes: readonly ToWrite[]): Promise<readonly Pending[]> {
   if (writes.length === 0) return [];
-  const lowering = writes.filter(({ write }) => write.direction !== 'raise');
-  const raising = writes.filter(({ write }) => write.direction === 'raise');
+  const { lowering, others } = calls(
+    writes.map((one) => ({ ...one, ...sendable(one.write) })),
+    run.channel.connector.capabilities.writesPerCall,
+  );
   const pending: Pending[] = [];
-  for (const part of [lowering, raising]) {
-    const waiting = callsOf(run, part).values();
+  for (const [part, urgency] of [
+    [lowering, 'lower'],
+    [others, 'raise'],
+  ] as const) {
+    const waiting = part.values();
     const lane = async (): Promise<void> => {
-      for (const call of waiting) pending.push(...(await sendCall(run, call)));
+      for (const call of waiting) pending.push(...(await sendCall(run, call, urgency)));
     };
     await Promise.all(Array.from({ length: callsMax }, lane));
   }
   return pending;
 }
 
-/** As many writes as the channel takes at once, to zero first, never parting what one write replaces together. */
-function callsOf({ channel }: Run, part: readonly ToWrite[]): readonly (readonly ToWrite[])[] {
-  const { writesPerCall } = channel.connector.capabilities;
-  const urgentFirst = part.toSorted((one, other) => rank(one) - rank(other));
-  const units = Map.groupBy(urgentFirst, ({ write }) => write.listing.unitId);
-  const packed: ToWrite[][] = [];
-  for (const unit of units.values()) {
-    const last = packed.at(-1);
-    if (last !== undefined && last.length + unit.length <= writesPerCall) last.push(...unit);
-    else packed.push([...unit]);
-  }
-  return packed;
-}
-
-function rank({ write }: ToWrite): number {
-  return write.direction === 'zero' ? 0 : 1;
+function sendable({ listing, direction, quantity, decidedAt }: PlannedWrite): Sendable {
+  const { unitId: unit, shadow, demand } = listing;
+  const [rate = 0] = ratesPerMs([demand], [1], demandLimits);
+  const exposure = shadow === null ? 0 : excessPerMs(shadow, quantity, rate, decidedAt);
+  return { unit, class: direction, exposure };
 }
 
 /** It waited for its turn until what it was decided from was too old, and did not leave. */
@@ -54,10 +51,15 @@ type Late = { readonly kind: 'late' };
 
 type Answered = ToWrite & { readonly result: StockWriteResult | Late; readonly sentAt: number };
 
-async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pending[]> {
+async function sendCall(
+  run: Run,
+  call: readonly ToWrite[],
+  urgency: Turn['urgency'],
+): Promise<readonly Pending[]> {
   const { connector } = run.channel;
   const sentAt = run.context.now();
-  if (call.some(({ write }) => sentAt > write.decidedAt + run.options.sendWithinMs)) {
+  const leaveBy = Math.min(...call.map(({ write }) => write.decidedAt)) + run.options.sendWithinMs;
+  if (sentAt > leaveBy) {
     return takeAnswers(
       run,
       call.map((one) => ({ ...one, result: { kind: 'late' }, sentAt })),
@@ -70,6 +72,7 @@ async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pe
       expected: connector.capabilities.compareAndSet ? expected : null,
       key,
     })),
+    { urgency, leaveBy },
   );
   run.errors.push(...connectionErrors(results));
   const answered = call.map((one, index) => ({
@@ -128,7 +131,7 @@ async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<read
       }
       await recordAnswers(
         client,
-        answers.map((answer) => toRow(answer, kept.listings)),
+        answers.filter(hasLeft).map((answer) => toRow(answer, kept.listings)),
       );
       if (alongIds.size > 0) await markWrong(run, client, kept, alongIds, now);
       const outcomes = answers.flatMap((answer) => followUp(run, answer));
@@ -220,16 +223,30 @@ function followUp(run: Run, { claim, result }: Answered): readonly ClaimOutcome[
   switch (result.kind) {
     case 'effective':
     case 'accepted':
+    case 'late':
       return [];
     case 'stale':
       return attempts < staleMax ? [] : [postponed(run, claim, null)];
     case 'rejected':
       return [{ listingId, version, done: true, retryInMs: 0, reread: false }];
-    case 'late':
-      return [{ listingId, version, done: false, retryInMs: 0, reread: false }];
     case 'unknown':
       return [postponed(run, claim, result.reason)];
     case 'deferred':
-      return [postponed(run, claim, result.reason, result.retryAfterMs)];
+      return [deferred(run, claim, result)];
   }
+}
+
+/** So that a channel which refuses at once is not asked without end. */
+const budgetPauseMsMin = 100;
+
+/** A spent budget says itself when it has tokens again: no growing pauses, or the most urgent would come last. */
+function deferred(
+  run: Run,
+  claim: ToWrite['claim'],
+  { reason, retryAfterMs, error }: Extract<StockWriteResult, { kind: 'deferred' }>,
+): ClaimOutcome {
+  const outcome = postponed(run, claim, reason, retryAfterMs);
+  return error === 'rate_limited'
+    ? { ...outcome, retryInMs: Math.max(retryAfterMs, budgetPauseMsMin) }
+    : outcome;
 }

@@ -14,32 +14,43 @@ export type Claim = {
 };
 
 /**
- * Leases dirty listings of one active connection, the most dangerous first: to zero, lower, raise. A listing whose write is in flight is left alone,
- * unless stock has fallen below what that write shows: a lowering never queues behind a slow write. Variants that one write replaces together
- * (Etsy) are leased by one worker at a time, or one worker's copy of the unit would undo the other's.
- * What is wanted is only estimated here, to sort by; the decision is made later, under the shadow's lock. The time is the statement's: the
- * transaction's is from before the wait for the lock.
+ * Leases dirty listings of one active connection, the most dangerous first: to zero, lower, raise, and of these what is oversold fastest. A listing whose
+ * write is in flight is left alone, unless it is to show less than that write: a lowering never queues behind a slow write. Variants that one write
+ * replaces together (Etsy) are leased by one worker at a time, or one worker's copy of the unit would undo the other's.
+ * What is wanted and what is shown are only estimated here, to sort by; the decision is made later, under the shadow's lock. The time is the
+ * statement's: the transaction's is from before the wait for the lock.
  */
 const claimSql = `
 WITH picked AS (
   SELECT dirty.listing_id
     FROM dirty_listings dirty
     JOIN connections connection ON connection.id = dirty.connection_id AND connection.status = 'active' AND connection.sync_enabled
+    JOIN accounts account ON account.id = dirty.account_id
     JOIN listings listing ON listing.id = dirty.listing_id
+    LEFT JOIN shadows shadow ON shadow.listing_id = listing.id AND shadow.item_id = listing.item_id
     LEFT JOIN LATERAL item_sellable(listing.item_id) sellable ON listing.item_id IS NOT NULL
     LEFT JOIN LATERAL (
-      SELECT least(sellable.available - coalesce((SELECT sum(hold) FROM shadows WHERE item_id = listing.item_id), 0)
-                     - coalesce((listing.rule->>'buffer')::int, (connection.rule->>'buffer')::int, 0),
-                   (listing.rule->>'quantityMax')::int) AS quantity WHERE listing.item_id IS NOT NULL
+      SELECT coalesce(sum(hold), 0)::int AS holds, coalesce(sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id), 0) AS others_per_hour
+        FROM shadows WHERE item_id = listing.item_id
+    ) kept ON true
+    LEFT JOIN LATERAL (
+      SELECT rule_target(
+               sellable.available - kept.holds
+                 + coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
+                              WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int,
+               kept.others_per_hour / 3600000 * coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000),
+               merged_rule(merged_rule(account.rule, connection.rule), listing.rule)) AS quantity
+       WHERE listing.item_id IS NOT NULL OFFSET 0
     ) wanted ON true
+    CROSS JOIN LATERAL (SELECT coalesce(shadow.shown_max, listing.target, listing.quantity, 2147483647) AS quantity) shown
    WHERE dirty.connection_id = $1 AND dirty.not_before <= statement_timestamp()
      AND (dirty.leased_until IS NULL OR dirty.leased_until < statement_timestamp()
-          OR (dirty.version > dirty.leased_version AND greatest(wanted.quantity, 0) < listing.target))
+          OR (dirty.version > dirty.leased_version AND wanted.quantity < listing.target))
      AND NOT EXISTS (SELECT FROM listings sibling JOIN dirty_listings busy ON busy.listing_id = sibling.id
                       WHERE sibling.connection_id = $1 AND sibling.unit_id = listing.unit_id AND sibling.id <> listing.id
                         AND busy.leased_until >= statement_timestamp())
-   ORDER BY CASE WHEN wanted.quantity <= 0 THEN 0 WHEN wanted.quantity < coalesce(listing.target, listing.quantity, 2147483647) THEN 1 ELSE 2 END,
-            dirty.since
+   ORDER BY CASE WHEN wanted.quantity < shown.quantity THEN least(wanted.quantity, 1) ELSE 2 END,
+            greatest(0, shown.quantity - wanted.quantity) * coalesce(shadow.sold_per_hour, 0) DESC, dirty.since
    LIMIT $3
      FOR UPDATE OF dirty SKIP LOCKED
 )

@@ -21,15 +21,20 @@ export const etsyCredentials = {
 };
 
 /** A connector to a server that lives as long as the running test. */
-export async function connectEtsy(handler: Handler, credentials: Credentials = etsyCredentials) {
+export async function connectEtsy(
+  handler: Handler,
+  credentials: Credentials = etsyCredentials,
+  options: { readonly rateScale?: number; readonly now?: () => number } = {},
+) {
   const channel = await openLocalChannel(handler);
   const settings = {
     apiBaseUrl: `${channel.url}/`,
     tokenUrl: `${channel.url}/token`,
     shopId,
-    rateScale: 1000,
+    rateScale: options.rateScale ?? 1000,
   };
-  const context = createTestContext(settings, credentials);
+  const { now } = options;
+  const context = createTestContext(settings, credentials, now === undefined ? {} : { now });
   return { connector: createEtsyConnector(context), channel, context };
 }
 

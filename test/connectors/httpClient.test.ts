@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { ChannelError, type HttpRequest } from '../../src/connectors/connector.ts';
 import { createHttpClient, type HttpClientOptions } from '../../src/connectors/httpClient.ts';
-import { createMemoryRateBudget } from '../../src/connectors/rateBudget.ts';
+import { createMemoryRateBudget, type RateBudget } from '../../src/connectors/rateBudget.ts';
 import { redactHeaders, redactText, redactUrl } from '../../src/connectors/redaction.ts';
 import { freePort } from '../support/network.ts';
 import { type Handler, startLocalChannel } from './localChannel.ts';
@@ -197,7 +197,7 @@ describe('waiting', () => {
       budget,
       now: () => at,
       sleep: async (milliseconds) => {
-        expect(await budget.take(limit)).toBe(4_000);
+        expect(await budget.take({ ...limit, urgency: 'lower' })).toBe(4_000);
         at += milliseconds;
       },
     });
@@ -222,6 +222,55 @@ describe('waiting', () => {
     expect(error).toMatchObject({ code: 'rate_limited', maybeApplied: false });
     expect(error.retryAfterMs).toBeGreaterThan(178_000);
     expect(channel.requests).toHaveLength(1);
+  });
+
+  test('whoever is to leave soon does not wait longer than that: nothing is sent, and it is said when to come back', async () => {
+    await using channel = await startLocalChannel(() => ({ json: 1 }));
+    const { client, slept } = createClient();
+    const budget = { key: 'soon', perSecond: 0.5, burst: 1 };
+    const leaveBy = Date.parse('2026-11-22T08:00:01Z');
+    await client.send(get(channel.url, { budget }));
+    const late = client.send(get(channel.url, { budget, turn: { urgency: 'lower', leaveBy } }));
+    expect(await failureOf(late)).toMatchObject({
+      code: 'rate_limited',
+      maybeApplied: false,
+      retryAfterMs: 2_000,
+    });
+    expect(slept).toEqual([]);
+    expect(channel.requests).toHaveLength(1);
+  });
+
+  test('nor does it wait for another attempt', async () => {
+    await using channel = await startLocalChannel(
+      inTurn({ status: 429, headers: { 'retry-after': '3' } }, { json: 1 }),
+    );
+    const { client } = createClient();
+    const leaveBy = Date.parse('2026-11-22T08:00:02Z');
+    const late = client.send(get(channel.url, { turn: { urgency: 'lower', leaveBy } }));
+    expect(await failureOf(late)).toMatchObject({ code: 'rate_limited', retryAfterMs: 3_000 });
+    expect(channel.requests).toHaveLength(1);
+  });
+
+  test('what needs no wait leaves also when it is late: a slow reading before it may not keep it for ever', async () => {
+    await using channel = await startLocalChannel(() => ({ json: 1 }));
+    const budget = { key: 'free', perSecond: 1, burst: 1 };
+    const turn = { urgency: 'raise', leaveBy: 0 } as const;
+    await createClient().client.send(get(channel.url, { budget, turn }));
+    expect(channel.requests).toHaveLength(1);
+  });
+
+  test('asks the budget as urgently as it is told, and like a reading when it is told nothing', async () => {
+    await using channel = await startLocalChannel(() => ({ json: 1 }));
+    const asked: string[] = [];
+    const take: RateBudget['take'] = async ({ urgency }) => {
+      asked.push(urgency);
+      return 0;
+    };
+    const { client } = createClient({ budget: { take, penalise: async () => undefined } });
+    const budget = { key: 'any', perSecond: 1, burst: 1 };
+    await client.send(get(channel.url, { budget, turn: { urgency: 'import' } }));
+    await client.send(get(channel.url, { budget }));
+    expect(asked).toEqual(['import', 'read']);
   });
 
   test('an empty GraphQL cost bucket is waited for like a 429, although its status is 200', async () => {

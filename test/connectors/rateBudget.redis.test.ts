@@ -1,6 +1,7 @@
-/** Rate budgets: nobody gets more than the bucket holds, in one process or over several. */
+/** Rate budgets: nobody gets more than the bucket holds, in one process or over several, and the last tokens are for the most urgent. */
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Urgency } from '../../src/connectors/connector.ts';
 import {
   createMemoryRateBudget,
   createRedisRateBudget,
@@ -9,7 +10,7 @@ import {
 import { startRedis, type TestRedis } from '../support/redis.ts';
 
 const silent = (): Promise<never> => new Promise(() => {});
-const slow = { perSecond: 0.001, burst: 3 };
+const slow = { perSecond: 0.001, burst: 3, urgency: 'lower' } as const;
 
 /** Both implementations keep the same promises. The refill is so slow that the time a test takes cannot matter. */
 function promises(budgetOf: () => RateBudget): void {
@@ -55,6 +56,36 @@ function promises(budgetOf: () => RateBudget): void {
     expect(await budget.take({ key: 'closed twice', ...slow })).toBeGreaterThan(50_000);
   });
 
+  test('what is less urgent leaves the last tokens to what is more urgent, and each waits for its own', async () => {
+    const budget = budgetOf();
+    const limit = { key: 'kept back', perSecond: 0.001, burst: 10 };
+    const given: Record<Urgency, number> = { import: 0, read: 0, raise: 0, orders: 0, lower: 0 };
+    for (const urgency of ['import', 'read', 'raise', 'orders', 'lower'] as const)
+      while ((await budget.take({ ...limit, urgency })) === 0) given[urgency] += 1;
+    expect(given).toEqual({ import: 5, read: 2, raise: 1, orders: 1, lower: 1 });
+    const waits = await Promise.all(
+      (['lower', 'orders', 'raise', 'read', 'import'] as const).map((urgency) =>
+        budget.take({ ...limit, urgency }),
+      ),
+    );
+    expect(waits.map((wait) => Math.ceil(wait / 1_000_000))).toEqual([1, 2, 3, 4, 6]);
+  });
+
+  test('nothing is kept back for what never draws from a bucket', async () => {
+    const budget = budgetOf();
+    const limit = { key: 'orders only', perSecond: 0.001, burst: 20, mostUrgent: 'orders' } as const;
+    const takers = Array.from({ length: 30 }, () => budget.take({ ...limit, urgency: 'read' }));
+    expect((await Promise.all(takers)).filter((wait) => wait === 0)).toHaveLength(16);
+    expect(await budget.take({ ...limit, cost: 4, urgency: 'orders' })).toBe(0);
+  });
+
+  test('a bucket of one token, and a cost as large as the bucket, serve the least urgent too', async () => {
+    const budget = budgetOf();
+    const one = { key: 'one token', perSecond: 0.001, burst: 1, urgency: 'import' } as const;
+    expect(await budget.take(one)).toBe(0);
+    expect(await budget.take({ ...one, key: 'all of it', burst: 10, cost: 10 })).toBe(0);
+  });
+
   test('callers at the same moment never get more than the burst', async () => {
     const budget = budgetOf();
     const waits = await Promise.all(Array.from({ length: 20 }, () => budget.take({ key: 'crowd', ...slow })));
@@ -68,7 +99,7 @@ describe('the budget in memory', () => {
   test('refills with time, up to the burst', async () => {
     let at = 0;
     const budget = createMemoryRateBudget({ now: () => at });
-    const limit = { key: 'refill', perSecond: 2, burst: 2 };
+    const limit = { key: 'refill', perSecond: 2, burst: 2, urgency: 'lower' } as const;
     expect([await budget.take(limit), await budget.take(limit), await budget.take(limit)]).toEqual([
       0, 0, 500,
     ]);
@@ -80,11 +111,28 @@ describe('the budget in memory', () => {
     ]);
   });
 
+  test('while tokens come back one by one, each goes to the most urgent of all who ask', async () => {
+    let at = 0;
+    const budget = createMemoryRateBudget({ now: () => at });
+    const limit = { key: 'two workers', perSecond: 1, burst: 10 };
+    await budget.take({ ...limit, cost: 10, urgency: 'lower' });
+    const given: Urgency[] = [];
+    for (at = 1_000; at <= 6_000; at += 1_000)
+      for (const urgency of ['import', 'read', 'raise', 'lower'] as const)
+        if ((await budget.take({ ...limit, urgency })) === 0) given.push(urgency);
+    expect(given).toEqual(Array.from({ length: 6 }, () => 'lower'));
+    // Nobody urgent asks any more: the others have their turn once what is kept from them is there again.
+    at = 9_000;
+    expect(await budget.take({ ...limit, urgency: 'raise' })).toBe(0);
+    expect(await budget.take({ ...limit, urgency: 'raise' })).toBe(1_000);
+  });
+
   test('forgets full buckets when there are many keys, and keeps the spent ones', async () => {
     const budget = createMemoryRateBudget({ now: () => 0, keysMax: 2 });
     await budget.penalise('closed', 1_000);
-    for (let key = 0; key < 50; key += 1) await budget.take({ key: `key ${key}`, perSecond: 1, burst: 1 });
-    expect(await budget.take({ key: 'closed', perSecond: 1, burst: 1 })).toBe(1_000);
+    const limit = { perSecond: 1, burst: 1, urgency: 'lower' } as const;
+    for (let key = 0; key < 50; key += 1) await budget.take({ key: `key ${key}`, ...limit });
+    expect(await budget.take({ key: 'closed', ...limit })).toBe(1_000);
   });
 });
 
@@ -129,9 +177,22 @@ describe('the budget in Redis', () => {
     expect(await theirs.take(limit)).toBeLessThanOrEqual(86_400_000);
   });
 
+  test('whatever one worker imports, reads and raises, the zero of another finds tokens', async () => {
+    const mine = createRedisRateBudget({ redis, fallback: never, prefix: 'classes:' });
+    const theirs = createRedisRateBudget({ redis: other, fallback: never, prefix: 'classes:' });
+    const limit = { key: 'seller', perSecond: 0.001, burst: 10 };
+    const crowd = (['import', 'read', 'raise'] as const).flatMap((urgency) =>
+      Array.from({ length: 20 }, () => theirs.take({ ...limit, urgency })),
+    );
+    expect((await Promise.all(crowd)).filter((wait) => wait === 0)).toHaveLength(8);
+    expect(await mine.take({ ...limit, urgency: 'lower' })).toBe(0);
+    expect(await mine.take({ ...limit, urgency: 'orders' })).toBeGreaterThan(0);
+    expect(await mine.take({ ...limit, urgency: 'lower' })).toBe(0);
+  });
+
   test('a key goes away by itself once it is full and open again', async () => {
     const budget = createRedisRateBudget({ redis, fallback: never, prefix: 'life:' });
-    await budget.take({ key: 'short', perSecond: 10, burst: 1 });
+    await budget.take({ key: 'short', perSecond: 10, burst: 1, urgency: 'lower' });
     const life = await redis.pttl('life:short');
     expect(life).toBeGreaterThan(0);
     expect(life).toBeLessThanOrEqual(1_101);

@@ -12,6 +12,7 @@ import type {
   StockReading,
   StockWrite,
   StockWriteResult,
+  Turn,
 } from '../../src/connectors/connector.ts';
 
 type Answer<Value> = Value | Promise<Value>;
@@ -26,6 +27,8 @@ export type ScriptedChannel = {
   readonly writes: StockWrite[];
   /** The same, one entry per call. */
   readonly writeCalls: (readonly StockWrite[])[];
+  /** The turn that each of these calls was to take. */
+  readonly turns: (Turn | undefined)[];
   readonly readCalls: (readonly ListingAddress[])[];
   readonly orders: Map<string, Order>;
   readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
@@ -61,6 +64,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     shelf: new Map(),
     writes: [],
     writeCalls: [],
+    turns: [],
     readCalls: [],
     orders: new Map(),
     shipments: [],
@@ -98,9 +102,10 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       channel.readCalls.push(addresses);
       return Promise.all(addresses.map(async (address) => channel.onRead(address)));
     },
-    async setStock(writes) {
+    async setStock(writes, turn) {
       const channel = channelOf();
       channel.writeCalls.push(writes);
+      channel.turns.push(turn);
       channel.writes.push(...writes);
       return Promise.all(writes.map(async (write) => channel.onWrite(write)));
     },

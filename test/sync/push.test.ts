@@ -39,35 +39,6 @@ function answerOnce(result: StockWriteResult): void {
 const quantities = (): number[] => channel.writes.map(({ quantity }) => quantity);
 const shows = (listing: support.Listed): number | null => support.shownOn(channel, listing);
 
-describe('the order of sending', () => {
-  test('within one batch every lowering is answered before the first raise is sent', async () => {
-    const raised = await listed(9, 1);
-    const lowered = await listed(1, 9);
-    const emptied = await listed(0, 4);
-    await push();
-    expect(
-      channel.writeCalls.map((call) => call.map(({ quantity }) => quantity).toSorted((a, b) => a - b)),
-    ).toEqual([[0, 1], [9]]);
-    expect([raised, lowered, emptied].map(shows)).toEqual([9, 1, 0]);
-  });
-
-  test('over batches, what must go to zero is taken first, then what must be lowered, then what may be raised', async () => {
-    await listed(9, 1);
-    await listed(1, 9);
-    await listed(0, 4);
-    await push({ batchMax: 1 });
-    expect(quantities()).toEqual([0, 1, 9]);
-  });
-
-  test('a buffer counts: what it brings to zero goes first', async () => {
-    await listed(8, 9);
-    const buffered = await listed(2, 9);
-    await open.pool.query(`UPDATE listings SET rule = '{"buffer": 3}' WHERE id = $1`, [buffered.listingId]);
-    await push({ batchMax: 1 });
-    expect(quantities()).toEqual([0, 8]);
-  });
-});
-
 describe('nothing is sent', () => {
   test('when the channel already shows the target; the belief keeps the time at which it was formed', async () => {
     const { listingId } = await listed(5, 5);

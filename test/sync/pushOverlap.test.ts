@@ -9,6 +9,7 @@ import { claimDirty, settleClaims } from '../../src/sync/pushSql.ts';
 import { readConnection } from '../../src/sync/reads.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
+import { provenEdit, storeEdit } from '../support/provenEdits.ts';
 import { createGate, type Gate, waitFor, within } from '../support/waiting.ts';
 
 let open: fixtures.TestPool;
@@ -166,6 +167,40 @@ describe('stock that falls while a write hangs', () => {
     await slow;
     expect(quantities()).toEqual([2]);
     expect(shows(one)).toBe(2);
+  });
+});
+
+describe('a number that falls for another reason than stock, while a write hangs', () => {
+  test.each([
+    ['a pause', 'listings', { paused: true }, 0],
+    ['a pause of the account', 'accounts', { paused: true }, 0],
+    ['a buffer of the account', 'accounts', { buffer: 2 }, 3],
+    ['a cut-off of the connection', 'connections', { cutOff: 6 }, 0],
+    ['a share', 'connections', { share: 0.5 }, 2],
+    ['a fixed number', 'listings', { fixed: 1 }, 1],
+    ['a maximum of the connection', 'connections', { quantityMax: 4 }, 4],
+  ] as const)('is written at once: %s', async (_why, table, rule, lower) => {
+    const one = await listed(5, 9);
+    const slow = await hang();
+    const id = { accounts: connection.accountId, connections: connection.id, listings: one.listingId };
+    await open.pool.query(`UPDATE ${table} SET rule = $2 WHERE id = $1`, [id[table], rule]);
+    await support.markDirty(open.pool, one.listingId);
+    await push();
+    expect(quantities()).toEqual([5, lower]);
+    expect(shows(one)).toBe(lower);
+    await slow.answer();
+  });
+
+  test('is written at once: a proven cut on another channel', async () => {
+    const one = await listed(5, 9);
+    const slow = await hang();
+    const other = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');
+    const listingId = await fixtures.insertListing(open.pool, other, { itemId: one.item.id });
+    const edited = { accountId: connection.accountId, itemId: one.item.id, listingId };
+    await storeEdit(open.pool, edited, provenEdit(listingId, -15));
+    await push();
+    expect(quantities()).toEqual([5, 0]);
+    await slow.answer();
   });
 });
 

@@ -1,6 +1,12 @@
 /** Proves the race timelines of the model on the product itself: real code, real PostgreSQL, and marketplaces that sell behind its back. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Platform, StockReading, StockWrite } from '../../src/connectors/connector.ts';
+import {
+  ChannelError,
+  type Platform,
+  type StockReading,
+  type StockWrite,
+} from '../../src/connectors/connector.ts';
+
 import { loadExposures } from '../../src/sync/exposures.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -246,6 +252,65 @@ test('T5 Lost answer: both numbers stay possible, the retry keeps its key, and n
     { state: 'effective', settled: true },
   ]);
   await expectQuiet(one);
+});
+
+/** Etsy has sold one of three and everybody shows two; then the buyer steps back. */
+async function cancelledOnEtsy(restocked: boolean, restocksOnCancel: boolean): Promise<Race> {
+  const one = await race(3);
+  one.at('etsy').channel.capabilities.restocksOnCancel = restocksOnCancel;
+  const placed = one.buy('etsy');
+  await one.hear(placed);
+  await one.pushAll();
+  expect(shown(one)).toEqual([2, 2, 2]);
+  await one.pass(60_000);
+  one.cancel(placed, restocked);
+  await one.hear(placed);
+  return one;
+}
+
+describe('T7 Cancel, two behaviours', () => {
+  test('(a) the channel has put the unit back itself: the ledger takes it back, the others are raised, and nothing is written there', async () => {
+    const one = await cancelledOnEtsy(true, true);
+    await one.pushAll();
+    expect(await moved(one)).toEqual([-1, 1]);
+    expect(one.written('etsy')).toEqual([]);
+    expect(await one.shadow('etsy')).toMatchObject({ shown_min: 3, shown_max: 3, hold: 0 });
+    await expectQuiet(one);
+    expect(one.written('etsy')).toEqual([]);
+    expect(shown(one)).toEqual([3, 3, 3]);
+  });
+
+  test.each([
+    ['never does', false],
+    ['has not done it this time', true],
+  ])(
+    '(b) the channel %s: the raise waits for the fence, then goes out once',
+    async (_why, restocksOnCancel) => {
+      const one = await cancelledOnEtsy(false, restocksOnCancel);
+      const { channel } = one.at('etsy');
+      const told = channel.orderPages;
+      channel.orderPages = () => {
+        throw new ChannelError('unavailable', 'maintenance');
+      };
+      await one.push('etsy');
+      expect(one.written('etsy')).toEqual([]);
+
+      channel.orderPages = told;
+      const [polls, reads] = [channel.polledSince.length, channel.readCalls.length];
+      const quick = channel.onWrite;
+      channel.onWrite = (write) => {
+        expect(channel.polledSince.length).toBeGreaterThan(polls);
+        expect(channel.readCalls.length).toBeGreaterThan(reads);
+        return quick(write);
+      };
+      await one.pass(60_000);
+      await one.pushAll();
+      expect(one.written('etsy')).toEqual([3]);
+      expect(await moved(one)).toEqual([-1, 1]);
+      await expectQuiet(one);
+      expect(one.written('etsy')).toEqual([3]);
+    },
+  );
 });
 
 test('T8 Restock during a sale: the raise leaves out what the fence finds missing', async () => {

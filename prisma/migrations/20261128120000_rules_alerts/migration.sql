@@ -16,6 +16,43 @@ CREATE FUNCTION merged_rule(far jsonb, near jsonb) RETURNS jsonb LANGUAGE sql IM
   SELECT CASE WHEN near ?| ARRAY['buffer', 'automaticBuffer'] THEN far - 'buffer' - 'automaticBuffer' ELSE far END || near
 $$;
 
+-- The smallest buffer b with P[Poisson(mean) > b] <= epsilon, as the code that decides about a listing has it.
+CREATE FUNCTION automatic_buffer(mean float8, epsilon float8) RETURNS integer LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  term float8;
+  within float8;
+  buffer integer := 0;
+BEGIN
+  IF mean > 500 THEN RETURN ceil(mean + 6 * sqrt(mean)); END IF;
+  term := exp(-mean);
+  within := term;
+  WHILE 1 - within > epsilon AND term > 1e-300 LOOP
+    buffer := buffer + 1;
+    term := term * mean / buffer;
+    within := within + term;
+  END LOOP;
+  RETURN buffer;
+END $$;
+
+-- What a listing shows of so many units that may be sold, by what all its levels say together, as the code that decides about it has it. Work is sorted by
+-- it; no number that is written comes from here. `mean` is what its other listings are expected to sell before a lowered number is in force.
+CREATE FUNCTION rule_target(sellable integer, mean float8, rule jsonb) RETURNS integer LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+  rest integer := greatest(0, sellable);
+  target integer;
+BEGIN
+  IF rule = '{}' THEN RETURN rest; END IF;
+  IF rule ? 'buffer' THEN rest := greatest(0, sellable - (rule->>'buffer')::integer);
+  ELSIF rule ? 'automaticBuffer' THEN rest := greatest(0, sellable - automatic_buffer(mean, (rule->>'automaticBuffer')::float8));
+  END IF;
+  IF (rule->>'paused')::boolean OR rest < (rule->>'cutOff')::integer THEN RETURN 0; END IF;
+  target := CASE WHEN rule ? 'fixed' THEN least(rest, (rule->>'fixed')::integer)
+                 WHEN rule ? 'share' THEN floor(rest * (rule->>'share')::float8)
+                 ELSE rest END;
+  -- `least` and `greatest` leave out what no level says.
+  RETURN least(greatest(target, least(rest, coalesce((rule->>'quantityMin')::integer, 0))), (rule->>'quantityMax')::integer);
+END $$;
+
 -- Every change of a setting that decides what channels show, or when people are alerted.
 CREATE TABLE setting_changes (
   id uuid PRIMARY KEY DEFAULT uuid_v7(),

@@ -15,7 +15,8 @@ import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
 export const createAmazonConnector: ConnectorFactory = (context) => {
   const settings = readAmazonSettings(context.settings);
   const api = createAmazonApi(context, settings);
-  const memory = createListingMemory(api, context.now);
+  const forOrders = api.inTurn({ urgency: 'orders' });
+  const memory = createListingMemory(settings.marketplaceId, context.now);
 
   return {
     platform: 'amazon',
@@ -34,14 +35,14 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       restocksOnCancel: true,
     },
     check: () => checkAccount(api),
-    ordersModifiedSince: (since) => amazonOrdersSince(api, since),
+    ordersModifiedSince: (since) => amazonOrdersSince(forOrders, since),
     async order(orderId) {
-      const order = await fetchAmazonOrder(api, orderId);
+      const order = await fetchAmazonOrder(forOrders, orderId);
       return order === null ? null : orderOf(order);
     },
     readStock: (addresses) => readAmazonStock(api, memory, addresses),
-    setStock: (writes) => setAmazonStock(api, memory, writes),
-    catalogue: () => amazonCatalogue(api),
+    setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
+    catalogue: () => amazonCatalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),
     async receiveWebhook(request) {
       return receiveAmazonWebhook(request, await context.credentials.read());

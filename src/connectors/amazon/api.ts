@@ -6,20 +6,21 @@ import {
   type HttpRequest,
   type HttpResponse,
   type RateLimit,
+  type Turn,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
 import { jsonOrNull, statusError } from '../wire.ts';
 import { type AmazonSettings, amazonErrorsSchema, createAmazonSend } from './auth.ts';
 
-/** Requests per second and burst, per operation and seller (usage plan tables of the Selling Partner API models). */
+/** Requests per second and burst, per operation and seller (usage plan tables of the Selling Partner API models), and who needs it most. */
 const usagePlans = {
-  searchOrders: { perSecond: 0.0056, burst: 20 },
-  getOrder: { perSecond: 0.5, burst: 30 },
-  confirmShipment: { perSecond: 2, burst: 10 },
-  searchListingsItems: { perSecond: 5, burst: 5 },
-  getListingsItem: { perSecond: 5, burst: 10 },
-  patchListingsItem: { perSecond: 5, burst: 5 },
-  getMarketplaceParticipations: { perSecond: 0.016, burst: 15 },
+  searchOrders: { perSecond: 0.0056, burst: 20, mostUrgent: 'orders' },
+  getOrder: { perSecond: 0.5, burst: 30, mostUrgent: 'orders' },
+  confirmShipment: { perSecond: 2, burst: 10, mostUrgent: 'read' },
+  searchListingsItems: { perSecond: 5, burst: 5, mostUrgent: 'lower' },
+  getListingsItem: { perSecond: 5, burst: 10, mostUrgent: 'lower' },
+  patchListingsItem: { perSecond: 5, burst: 5, mostUrgent: 'lower' },
+  getMarketplaceParticipations: { perSecond: 0.016, burst: 15, mostUrgent: 'read' },
 } as const;
 
 export type AmazonOperation = keyof typeof usagePlans;
@@ -39,6 +40,8 @@ export type AmazonRequest = {
 export interface AmazonApi {
   readonly settings: AmazonSettings;
   send(request: AmazonRequest): Promise<HttpResponse>;
+  /** The same, taking another turn. */
+  inTurn(turn: Turn): AmazonApi;
 }
 
 const patienceBeyondRefillMs = 30_000;
@@ -54,11 +57,13 @@ export function createAmazonApi(context: ConnectorContext, settings: AmazonSetti
       key: `amazon.${settings.sellerId}.${operation}`,
       perSecond: grantedRates.get(operation) ?? plan.perSecond * scale,
       burst: Math.max(1, plan.burst * scale),
+      mostUrgent: plan.mostUrgent,
     };
   };
 
-  return {
+  const inTurn = (turn: Turn): AmazonApi => ({
     settings,
+    inTurn,
     async send({ operation, method, path, query, json, retry, patient = false }) {
       const budget = budgetFor(operation);
       const refillMs = Math.ceil(1000 / budget.perSecond);
@@ -75,6 +80,7 @@ export function createAmazonApi(context: ConnectorContext, settings: AmazonSetti
         operation: `amazon.${operation}`,
         retry,
         budget,
+        turn,
         ...(patient ? { deadlineMs: refillMs + patienceBeyondRefillMs } : {}),
       }));
       // A seller may have been granted another rate than the default. A scaled plan is deliberate and stays.
@@ -82,7 +88,8 @@ export function createAmazonApi(context: ConnectorContext, settings: AmazonSetti
       if (settings.rateScale === 1 && granted > 0) grantedRates.set(operation, granted);
       return response;
     },
-  };
+  });
+  return inTurn({ urgency: 'read' });
 }
 
 /** The error of an answer that is not a success, with Amazon's first error code in its message. */

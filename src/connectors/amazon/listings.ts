@@ -190,7 +190,7 @@ function entryOf(listing: AmazonListing, marketplaceId: string): CatalogueEntry 
 
 export interface ListingMemory {
   /** Facts for each SKU that Amazon knows; asks Amazon for those not known or known for too long. */
-  facts(skus: readonly string[]): Promise<ReadonlyMap<string, ListingFacts>>;
+  facts(api: AmazonApi, skus: readonly string[]): Promise<ReadonlyMap<string, ListingFacts>>;
   learn(listings: Iterable<AmazonListing>): void;
 }
 
@@ -199,7 +199,7 @@ export interface ListingMemory {
  * `skusMax`; the longest known go first.
  */
 export function createListingMemory(
-  api: AmazonApi,
+  marketplaceId: string,
   now: () => number,
   { lifeMs = 900_000, skusMax = 20_000 }: { readonly lifeMs?: number; readonly skusMax?: number } = {},
 ): ListingMemory {
@@ -208,7 +208,7 @@ export function createListingMemory(
   const learn = (listings: Iterable<AmazonListing>): void => {
     for (const listing of listings) {
       known.delete(listing.sku);
-      known.set(listing.sku, { facts: factsOf(listing, api.settings.marketplaceId), at: now() });
+      known.set(listing.sku, { facts: factsOf(listing, marketplaceId), at: now() });
     }
     for (const sku of known.keys()) {
       if (known.size <= skusMax) return;
@@ -218,7 +218,7 @@ export function createListingMemory(
 
   return {
     learn,
-    async facts(skus) {
+    async facts(api, skus) {
       const oldest = now() - lifeMs;
       const isFresh = (sku: string): boolean => (known.get(sku)?.at ?? Number.NEGATIVE_INFINITY) >= oldest;
       const found = await findListings(
@@ -229,7 +229,7 @@ export function createListingMemory(
       const facts = new Map<string, ListingFacts>();
       for (const sku of skus) {
         const entry = found.get(sku);
-        if (entry !== undefined) facts.set(sku, factsOf(entry, api.settings.marketplaceId));
+        if (entry !== undefined) facts.set(sku, factsOf(entry, marketplaceId));
         else if (isFresh(sku))
           facts.set(sku, known.get(sku)?.facts ?? { productType: 'PRODUCT', writable: false });
       }

@@ -48,7 +48,12 @@ export async function setAmazonStock(
 ): Promise<StockWriteResult[]> {
   let facts: ReadonlyMap<string, ListingFacts>;
   try {
-    facts = await precedingCall(memory.facts(writes.map((write) => write.address.unitId)));
+    facts = await precedingCall(
+      memory.facts(
+        api,
+        writes.map((write) => write.address.unitId),
+      ),
+    );
   } catch (error) {
     const failure = stockWriteFailure(error);
     return writes.map(() => failure);

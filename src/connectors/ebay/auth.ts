@@ -10,6 +10,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   type RateLimit,
+  type Turn,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
 import { jsonOrNull, parseBody, parseSettings, statusError } from '../wire.ts';
@@ -41,10 +42,10 @@ const refreshSchema = applicationSchema.extend({ refreshToken: z.string().min(1)
 
 /** Calls allowed per application and day, by API (eBay, "API call limits"), and how many of them may come at once. */
 const allowances = {
-  inventory: { perDay: 2_000_000, burst: 100 },
-  fulfillment: { perDay: 100_000, burst: 60 },
-  notification: { perDay: 10_000, burst: 20 },
-  identity: { perDay: 5_000, burst: 10 },
+  inventory: { perDay: 2_000_000, burst: 100, mostUrgent: 'lower' },
+  fulfillment: { perDay: 100_000, burst: 60, mostUrgent: 'orders' },
+  notification: { perDay: 10_000, burst: 20, mostUrgent: 'read' },
+  identity: { perDay: 5_000, burst: 10, mostUrgent: 'read' },
 } as const;
 const secondsPerDay = 86_400;
 
@@ -65,6 +66,9 @@ export type EbayApi = {
   readonly credentials: () => Promise<Credentials>;
   /** Throws `ChannelError`; `unauthorized` when a renewed token is refused too. */
   readonly call: (request: EbayRequest) => Promise<HttpResponse>;
+  readonly turn: Turn;
+  /** The same, taking another turn. */
+  readonly inTurn: (turn: Turn) => EbayApi;
 };
 
 /** Throws `ChannelError` (`misconfigured`) naming every wrong setting. */
@@ -87,7 +91,7 @@ export function createEbayApi(context: ConnectorContext): EbayApi {
     }),
   };
 
-  const call = async (request: EbayRequest): Promise<HttpResponse> => {
+  const call = async (request: EbayRequest, turn: Turn): Promise<HttpResponse> => {
     const { appId } = parseSettings(applicationSchema, await context.credentials.read(), 'ebay credentials');
     const response = await sendAs[request.as ?? 'seller']((accessToken) => ({
       method: request.method,
@@ -95,6 +99,7 @@ export function createEbayApi(context: ConnectorContext): EbayApi {
       operation: request.operation,
       retry: request.retry,
       budget: budgetOf(settings, appId, request.api),
+      turn,
       headers: {
         accept: 'application/json',
         authorization: `Bearer ${accessToken}`,
@@ -107,16 +112,25 @@ export function createEbayApi(context: ConnectorContext): EbayApi {
     throw refusal(request.operation, response);
   };
 
-  return { settings, now: context.now, credentials: () => context.credentials.read(), call };
+  const inTurn = (turn: Turn): EbayApi => ({
+    settings,
+    now: context.now,
+    credentials: () => context.credentials.read(),
+    call: (request) => call(request, turn),
+    turn,
+    inTurn,
+  });
+  return inTurn({ urgency: 'read' });
 }
 
 function budgetOf(settings: EbaySettings, appId: string, api: keyof typeof allowances): RateLimit {
-  const { perDay, burst } = allowances[api];
+  const { perDay, burst, mostUrgent } = allowances[api];
   const scale = settings.rateScale;
   return {
     key: `ebay.${appId}.${api}`,
     perSecond: (perDay / secondsPerDay) * scale,
     burst: Math.max(1, burst * scale),
+    mostUrgent,
   };
 }
 

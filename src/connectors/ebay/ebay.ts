@@ -29,17 +29,18 @@ const capabilities: ConnectorCapabilities = {
 /** Throws `ChannelError` (`misconfigured`) when a setting is wrong; missing credentials are reported by the first call. */
 export const createEbayConnector: ConnectorFactory = (context) => {
   const api = createEbayApi(context);
-  const units = createUnits(api);
+  const forOrders = api.inTurn({ urgency: 'orders' });
+  const units = createUnits(context.now);
   const webhooks = createWebhooks(api);
   return {
     platform: 'ebay',
     capabilities: { ...capabilities, writesPerCall: api.settings.skusPerUpdate },
     check: () => check(api),
-    ordersModifiedSince: (since) => changedOrders(api, since),
-    order: (orderId) => findOrder(api, orderId),
+    ordersModifiedSince: (since) => changedOrders(forOrders, since),
+    order: (orderId) => findOrder(forOrders, orderId),
     readStock: (addresses) => readStock(api, addresses),
-    setStock: (writes) => setStock(api, units, writes),
-    catalogue: () => catalogue(api),
+    setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), units, writes),
+    catalogue: () => catalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipOrder(api, orderId, shipment),
     receiveWebhook: (request) => webhooks.receive(request),
     parseWebhook,

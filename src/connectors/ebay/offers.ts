@@ -119,7 +119,7 @@ export type UnitAnswer = Unit | { readonly status: number; readonly errors: read
 
 export type Units = {
   /** The units of `skus`, fetched when not remembered. Throws `ChannelError`. */
-  find(skus: readonly string[]): Promise<ReadonlyMap<string, UnitAnswer>>;
+  find(api: EbayApi, skus: readonly string[]): Promise<ReadonlyMap<string, UnitAnswer>>;
   forget(sku: string): void;
 };
 
@@ -127,23 +127,23 @@ const unitsMax = 20_000;
 /** An offer published elsewhere meanwhile is bounded by the item's own quantity, which is always written. */
 const unitLifeMs = 600_000;
 
-export function createUnits(api: EbayApi): Units {
+export function createUnits(now: () => number): Units {
   const remembered = new Map<string, { readonly unit: Unit; readonly until: number }>();
 
   const remember = (sku: string, unit: Unit): void => {
     remembered.delete(sku);
-    remembered.set(sku, { unit, until: api.now() + unitLifeMs });
+    remembered.set(sku, { unit, until: now() + unitLifeMs });
     const [oldest] = remembered.keys();
     if (remembered.size > unitsMax && oldest !== undefined) remembered.delete(oldest);
   };
 
   return {
     forget: (sku) => void remembered.delete(sku),
-    find: async (skus) => {
+    find: async (api, skus) => {
       const units = new Map<string, UnitAnswer>();
       for (const sku of skus) {
         const known = remembered.get(sku);
-        if (known !== undefined && api.now() < known.until) units.set(sku, known.unit);
+        if (known !== undefined && now() < known.until) units.set(sku, known.unit);
       }
       const missing = skus.filter((sku) => !units.has(sku));
       if (missing.length === 0) return units;

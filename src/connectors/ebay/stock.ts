@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { chunks, mapBounded } from '../concurrency.ts';
 import type { ListingAddress, StockReading, StockWrite, StockWriteResult } from '../connector.ts';
-import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
+import { assertInTime, parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EbayApi } from './auth.ts';
 import { errorsIn, refusedWrite } from './errors.ts';
 import {
@@ -94,7 +94,12 @@ async function prepared(
 ): Promise<readonly Sendable[]> {
   let found: ReadonlyMap<string, UnitAnswer>;
   try {
-    found = await precedingCall(units.find(slots.map((slot) => slot.write.address.unitId)));
+    found = await precedingCall(
+      units.find(
+        api,
+        slots.map((slot) => slot.write.address.unitId),
+      ),
+    );
   } catch (error) {
     const failure = stockWriteFailure(error);
     for (const { index } of slots) results[index] = failure;
@@ -193,7 +198,7 @@ async function update(
     });
     if (response.status === 400 && slots.length > 1) {
       // Refused as a whole, so nothing was done: one bad SKU must not hold up the others.
-      for (const slot of slots) await update(api, units, [slot], results);
+      for (const slot of slots) await updateAlone(api, units, slot, results);
       return;
     }
     const body = parseBody(z.unknown(), response, operation);
@@ -210,6 +215,21 @@ async function update(
   for (const { write, index } of slots) {
     if (results[index]?.kind !== 'effective') units.forget(write.address.unitId);
   }
+}
+
+async function updateAlone(
+  api: EbayApi,
+  units: Units,
+  slot: Sendable,
+  results: StockWriteResult[],
+): Promise<void> {
+  try {
+    assertInTime(api.turn, api.now());
+  } catch (error) {
+    results[slot.index] = stockWriteFailure(error);
+    return;
+  }
+  await update(api, units, [slot], results);
 }
 
 /** One entry per offer, and one for the item alone. Any success beside a failure leaves open which number is shown. */

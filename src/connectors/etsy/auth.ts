@@ -9,6 +9,7 @@ import {
   type HttpRequest,
   type HttpResponse,
   type RateLimit,
+  type Turn,
 } from '../connector.ts';
 import { redactText } from '../redaction.ts';
 import { parseBody, parseSettings, statusError } from '../wire.ts';
@@ -44,6 +45,9 @@ export type EtsyApi = {
   readonly credentials: () => Promise<Credentials>;
   /** Throws `ChannelError`; `unauthorized` when a renewed token is refused too. */
   readonly call: (request: EtsyRequest) => Promise<HttpResponse>;
+  readonly turn: Turn;
+  /** The same, taking another turn. */
+  readonly inTurn: (turn: Turn) => EtsyApi;
   /** What Etsy last said of the calls allowed in 24 hours; null before it has said so. */
   readonly callsToday: () => { readonly left: number; readonly limit: number } | null;
 };
@@ -72,7 +76,7 @@ export function createEtsyApi(context: ConnectorContext): EtsyApi {
     if (limit !== null && Number.isFinite(left)) today = { left, limit };
   };
 
-  const call = async (request: EtsyRequest): Promise<HttpResponse> => {
+  const call = async (request: EtsyRequest, turn: Turn): Promise<HttpResponse> => {
     const application = parseSettings(
       credentialsSchema,
       await context.credentials.read(),
@@ -86,6 +90,7 @@ export function createEtsyApi(context: ConnectorContext): EtsyApi {
       operation: request.operation,
       retry: request.retry,
       budget,
+      turn,
       headers: {
         accept: 'application/json',
         authorization: `Bearer ${accessToken}`,
@@ -100,13 +105,16 @@ export function createEtsyApi(context: ConnectorContext): EtsyApi {
     throw refusal(request.operation, response);
   };
 
-  return {
+  const inTurn = (turn: Turn): EtsyApi => ({
     settings,
     now: context.now,
     credentials: () => context.credentials.read(),
-    call,
+    call: (request) => call(request, turn),
+    turn,
+    inTurn,
     callsToday: () => today,
-  };
+  });
+  return inTurn({ urgency: 'read' });
 }
 
 function contentType({ json, form }: EtsyRequest): Readonly<Record<string, string>> {

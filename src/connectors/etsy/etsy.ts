@@ -30,15 +30,16 @@ const capabilities: ConnectorCapabilities = {
 /** Throws `ChannelError` (`misconfigured`) when a setting is wrong; missing credentials are reported by the first call. */
 export const createEtsyConnector: ConnectorFactory = (context) => {
   const api = createEtsyApi(context);
+  const forOrders = api.inTurn({ urgency: 'orders' });
   return {
     platform: 'etsy',
     capabilities,
     check: () => check(api),
-    ordersModifiedSince: (since) => changedReceipts(api, since),
-    order: (orderId) => findOrder(api, orderId),
+    ordersModifiedSince: (since) => changedReceipts(forOrders, since),
+    order: (orderId) => findOrder(forOrders, orderId),
     readStock: (addresses) => readStock(api, addresses),
-    setStock: (writes) => setStock(api, writes),
-    catalogue: () => catalogue(api),
+    setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), writes),
+    catalogue: () => catalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipReceipt(api, orderId, shipment),
     receiveWebhook: (request) => receiveWebhook(api, request),
     parseWebhook: (topic, body) => parseWebhook(api, topic, body),

@@ -2,7 +2,7 @@
 
 import { mapBounded } from '../concurrency.ts';
 import { ChannelError, type Companion, type StockWrite, type StockWriteResult } from '../connector.ts';
-import { parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
+import { assertInTime, parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
 import {
   changesNothing,
@@ -67,6 +67,7 @@ async function writeListing(
 ): Promise<void> {
   let companions: readonly Companion[] = [];
   try {
+    assertInTime(api.turn, api.now());
     const listing = isListingId(listingId) ? await precedingCall(readListing(api, listingId)) : null;
     const readAt = api.now();
     const open = group.filter(({ write, index }) => {

@@ -1,7 +1,13 @@
 /** Sends one GraphQL operation and answers its checked `data`, or throws a `ChannelError`; a 200 with errors is never taken for success. */
 
 import { z } from 'zod';
-import { ChannelError, type ChannelErrorCode, type ConnectorContext, type RateLimit } from '../connector.ts';
+import {
+  ChannelError,
+  type ChannelErrorCode,
+  type ConnectorContext,
+  type RateLimit,
+  type Turn,
+} from '../connector.ts';
 import { redactText } from '../redaction.ts';
 import { refusalOf } from '../refusal.ts';
 import { parseBody, parseValue, statusError } from '../wire.ts';
@@ -18,6 +24,8 @@ export type ShopifyRequest<Schema extends z.ZodType> = {
 
 export interface ShopifyApi {
   run<Schema extends z.ZodType>(request: ShopifyRequest<Schema>): Promise<z.output<Schema>>;
+  /** The same, taking another turn. */
+  inTurn(turn: Turn): ShopifyApi;
 }
 
 export const pageInfoSchema = z.looseObject({ hasNextPage: z.boolean(), endCursor: z.string().nullish() });
@@ -66,7 +74,8 @@ export function createShopifyApi(context: ConnectorContext, settings: ShopifySet
     cost: costs.get(operation) ?? firstCostGuess,
   });
 
-  return {
+  const inTurn = (turn: Turn): ShopifyApi => ({
+    inTurn,
     async run({ operation, variables, schema, retry }) {
       const name = `shopify.${operation}`;
       const body = JSON.stringify({ query: shopifyOperations[operation], variables });
@@ -82,6 +91,7 @@ export function createShopifyApi(context: ConnectorContext, settings: ShopifySet
         operation: name,
         retry,
         budget: budgetFor(operation),
+        turn,
       }));
       if (response.status !== 200) throw statusError(response, name);
       const envelope = parseBody(envelopeSchema, response, name);
@@ -98,7 +108,8 @@ export function createShopifyApi(context: ConnectorContext, settings: ShopifySet
       throwForErrors(envelope, name, response.text);
       return parseValue(schema, envelope.data, name);
     },
-  };
+  });
+  return inTurn({ urgency: 'read' });
 }
 
 /** Members that an app without approval for protected customer data may not read: they come as null and an error, the rest is whole. */

@@ -15,6 +15,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
   const settings = readShopifySettings(context.settings);
   const { locationId, shopDomain } = settings;
   const api = createShopifyApi(context, settings);
+  const forOrders = api.inTurn({ urgency: 'orders' });
 
   return {
     platform: 'shopify',
@@ -42,11 +43,11 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
       }
       return { externalAccountId: plainId(shop.id) };
     },
-    ordersModifiedSince: (since) => shopifyOrdersSince(api, locationId, since),
-    order: (orderId) => findShopifyOrder(api, locationId, orderId),
+    ordersModifiedSince: (since) => shopifyOrdersSince(forOrders, locationId, since),
+    order: (orderId) => findShopifyOrder(forOrders, locationId, orderId),
     readStock: (addresses) => readShopifyStock(api, addresses),
-    setStock: (writes) => setShopifyStock(api, writes),
-    catalogue: () => shopifyCatalogue(api, locationId),
+    setStock: (writes, turn = { urgency: 'raise' }) => setShopifyStock(api.inTurn(turn), writes),
+    catalogue: () => shopifyCatalogue(api.inTurn({ urgency: 'import' }), locationId),
     ship: (orderId, shipment) => shipShopifyOrder(api, orderId, shipment),
     async receiveWebhook(request) {
       return receiveShopifyWebhook(request, shopDomain, await context.credentials.read());

@@ -70,6 +70,11 @@ function convolution(one: readonly number[], other: readonly number[]): readonly
   return sum;
 }
 
+/** Units that a channel is expected to sell in a millisecond beyond `quantity`, which it is to show: none unless it may show more. */
+export function excessPerMs(shadow: Shadow, quantity: number, ratePerMs: number, now: number): number {
+  return Math.max(0, rangeNow(shadow, now).high - quantity) * ratePerMs;
+}
+
 export type Protection = 'shared' | 'escrow';
 
 export type ProtectionLimits = {

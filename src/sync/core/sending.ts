@@ -20,19 +20,40 @@ export function sendingOrder<Write extends Sendable>(writes: readonly Write[]): 
   );
 }
 
-/** Bulk calls of at most `writesPerCall` in the order of sending. A raise never travels with a lowering write: it would make the call wait. */
-export function calls<Write extends Sendable>(
-  writes: readonly Write[],
+export type Calls<Write> = {
+  /** To be answered before the first of the others leaves. */
+  readonly lowering: readonly (readonly Write[])[];
+  readonly others: readonly (readonly Write[])[];
+};
+
+/**
+ * Bulk calls of at most `writesPerCall` in the order of sending, never parting what one write replaces together. A raise never travels with a lowering
+ * write: it would make the call wait.
+ */
+export function calls<Write extends Sendable>(writes: readonly Write[], writesPerCall: number): Calls<Write> {
+  if (!(writesPerCall >= 1)) throw new RangeError(`${writesPerCall} writes per call`);
+  const lowers = (write: Write) => write.class === 'zero' || write.class === 'lower';
+  const ordered = sendingOrder(writes);
+  return {
+    lowering: packed(ordered.filter(lowers), writesPerCall),
+    others: packed(
+      ordered.filter((write) => !lowers(write)),
+      writesPerCall,
+    ),
+  };
+}
+
+function packed<Write extends Sendable>(
+  ordered: readonly Write[],
   writesPerCall: number,
 ): readonly (readonly Write[])[] {
-  if (!(writesPerCall >= 1)) throw new RangeError(`${writesPerCall} writes per call`);
-  const urgent = (write: Write) => write.class === 'zero' || write.class === 'lower';
-  const ordered = sendingOrder(writes);
-  return [ordered.filter(urgent), ordered.filter((write) => !urgent(write))].flatMap((part) =>
-    Array.from({ length: Math.ceil(part.length / writesPerCall) }, (_, call) =>
-      part.slice(call * writesPerCall, (call + 1) * writesPerCall),
-    ),
-  );
+  const packs: Write[][] = [];
+  for (const together of Map.groupBy(ordered, ({ unit }) => unit).values()) {
+    const last = packs.at(-1);
+    if (last !== undefined && last.length + together.length <= writesPerCall) last.push(...together);
+    else packs.push([...together]);
+  }
+  return packs;
 }
 
 /** A connection where so few listings change is never stopped. */

@@ -243,9 +243,28 @@ describe('sending', () => {
       2,
     );
 
-    expect(sent.map((call) => call.map(({ unit }) => unit))).toEqual([['c', 'd'], ['b'], ['a']]);
+    expect(sent.lowering.map((call) => call.map(({ unit }) => unit))).toEqual([['c', 'd'], ['b']]);
+    expect(sent.others.map((call) => call.map(({ unit }) => unit))).toEqual([['a']]);
     expect(() => calls([], 0)).toThrow('0 writes per call');
-    expect(calls([sendable('a', 'zero'), sendable('b', 'zero')], 1)).toHaveLength(2);
+    expect(calls([sendable('a', 'zero'), sendable('b', 'zero')], 1).lowering).toHaveLength(2);
+  });
+
+  test('never parts what one write replaces together, which goes out with its most urgent part', () => {
+    const sent = calls(
+      [
+        sendable('a', 'lower', 9),
+        sendable('b', 'lower', 1),
+        sendable('b', 'zero'),
+        sendable('c', 'lower', 8),
+        sendable('b', 'lower', 2),
+      ],
+      2,
+    );
+
+    expect(sent.lowering.map((call) => call.map(({ unit }) => unit))).toEqual([
+      ['b', 'b', 'b'],
+      ['a', 'c'],
+    ]);
   });
 
   test('goes to zero first, then lower, raise, price and content, whatever the exposure', () => {
