@@ -1,7 +1,8 @@
-/** What one order costs in a small and in a very large shop: every lookup is by index, so it must be nearly the same. */
+/** What one order and one page of a list cost in a small and in a very large shop: every lookup is by index, so it must be nearly the same. */
 import { Client, Pool } from 'pg';
 import { applyOrder, type OrderSource } from '../src/sync/orders.ts';
 import { type Bench, type Benchmark, compare, inTurns, median, type Result } from './harness.ts';
+import { measureLists } from './listPlans.ts';
 import { fillShop, type ShopData, type ShopSize, sku } from './shopData.ts';
 import { newOrder } from './shopifyOrders.ts';
 
@@ -13,13 +14,14 @@ const listedEvery = 5;
 
 export const catalogueSize: Benchmark = {
   letter: 'd',
-  title: 'cost of an order by size of the shop',
+  title: 'cost of orders and lists by size of the shop',
   async run(bench) {
     const large = bench.quick ? quickItems : largeItems;
     const shops = [await openShop(bench, large), await openShop(bench, smallItems)] as const;
     try {
       const results: Result[] = [];
       for (const clients of [1, 8]) results.push(await measure(bench, shops, clients));
+      results.push(...(await measureLists(bench, ...shops)));
       return results;
     } finally {
       await Promise.all(shops.map(({ pool }) => pool.end()));
@@ -27,10 +29,16 @@ export const catalogueSize: Benchmark = {
   },
 };
 
-type OpenShop = { readonly items: number; readonly pool: Pool; readonly shop: ShopData };
+type OpenShop = {
+  readonly url: string;
+  readonly accountId: string;
+  readonly items: number;
+  readonly pool: Pool;
+  readonly shop: ShopData;
+};
 
 async function openShop(bench: Bench, items: number): Promise<OpenShop> {
-  const size: ShopSize = { items, listedEvery, movementsPerItem: 3, ordersPerItem: 0.5 };
+  const size: ShopSize = { items, listedEvery, movementsPerItem: 10, ordersPerItem: 0.5 };
   const url = await bench.newDatabase(`catalogue_${items}`);
   const client = new Client({ connectionString: url });
   await client.connect();
@@ -38,7 +46,7 @@ async function openShop(bench: Bench, items: number): Promise<OpenShop> {
   const shop = await fillShop(client, size);
   await client.end();
   bench.say(`loaded ${items} items in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
-  return { items, shop, pool: new Pool({ connectionString: url, max: 8 }) };
+  return { url, accountId: shop.accountId, items, shop, pool: new Pool({ connectionString: url, max: 8 }) };
 }
 
 async function measure(

@@ -110,7 +110,8 @@ async function fillOrders(
   );
 }
 
-const bulkTables = ['inventory_items', 'stock_movements', 'listings', 'orders', 'order_lines'];
+/** The tables that hold the shop. */
+export const filledTables = ['inventory_items', 'stock_movements', 'listings', 'orders', 'order_lines'];
 
 /** Indexes are made after the rows and references are not checked one by one: the same database, many times sooner. */
 async function inBulk(client: pg.ClientBase, large: boolean, fill: () => Promise<void>): Promise<void> {
@@ -119,7 +120,7 @@ async function inBulk(client: pg.ClientBase, large: boolean, fill: () => Promise
     `SELECT index.indexrelid::regclass::text AS name, pg_get_indexdef(index.indexrelid) AS definition
        FROM pg_index index
       WHERE index.indrelid = ANY($1::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = index.indexrelid)`,
-    [bulkTables],
+    [filledTables],
   );
   await client.query(`SET session_replication_role = replica; SET maintenance_work_mem = '512MB'`);
   for (const { name } of rows) await client.query(`DROP INDEX ${name}`);

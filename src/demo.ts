@@ -33,7 +33,6 @@ export async function startDemo({ app, config, log }: DemoOptions): Promise<Demo
   const sandbox = createSandbox({
     shops: demoShopSettings,
     buyers: { perMinute: config.buyersPerMinute },
-    ports: { control: null },
   });
   await sandbox.start();
   const accountId = await ensureAccount(app);
@@ -49,7 +48,7 @@ export async function startDemo({ app, config, log }: DemoOptions): Promise<Demo
     sandbox,
     accountId,
     open() {
-      process.stdout.write(welcome(app, config, key));
+      process.stdout.write(welcome(app, config, key, sandbox));
       if (config.buyersPerMinute > 0) sandbox.buyers.start();
       keeper ??= startShopkeeper(app, caller, sandbox, log);
     },
@@ -93,7 +92,7 @@ async function ensureKey({ database }: App, accountId: string, config: Config, l
   }
 }
 
-function welcome(app: App, config: Config, key: string): string {
+function welcome(app: App, config: Config, key: string, { controlUrl }: Sandbox): string {
   const base = `http://localhost:${app.port}`;
   return [
     '',
@@ -101,6 +100,7 @@ function welcome(app: App, config: Config, key: string): string {
     ...(config.graphiql ? [`  GraphiQL            ${base}/graphql`] : []),
     `  API key             ${key}`,
     `  Demo                four sandbox marketplaces, ${config.buyersPerMinute} buyers a minute (BUYERS_PER_MINUTE)`,
+    `  Their control API   ${controlUrl}/_sandbox/state   (buy, break and mend: src/sandbox/README.md)`,
     '',
     '',
   ].join('\n');

@@ -101,6 +101,26 @@ test('our records have the same columns and values as those of Prisma', async ()
   expect(await recordsOf(ours)).toEqual(await recordsOf(theirs));
 });
 
+test("Prisma's own engine builds the very database that ours builds from the migrations of this code", async () => {
+  const [ours, theirs] = [await emptyDatabase(), await emptyDatabase()];
+  const directory = path.join(import.meta.dirname, '..', 'prisma', 'migrations');
+  const files = await filesOf(directory);
+  const names = files.migrations.map(({ name }) => name);
+
+  expect(await migrate(ours.url)).toEqual(names);
+  expect(await applyMigrations(theirs.url, files)).toEqual(names);
+
+  const catalogue = await catalogueOf(ours);
+  expect(await catalogueOf(theirs)).toEqual(catalogue);
+  for (const [kind, objects] of Object.entries(catalogue)) expect([kind, objects]).not.toEqual([kind, []]);
+  expect(await diagnoseMigrations(ours.url, files)).toMatchObject({
+    history: null,
+    editedMigrationNames: [],
+    failedMigrationNames: [],
+  });
+  expect(await migrate(theirs.url)).toEqual([]);
+});
+
 test('a second run applies nothing', async () => {
   const database = await emptyDatabase();
   const directory = await migrationDirectory(two);
@@ -215,4 +235,30 @@ async function recordsOf(database: TestDatabase): Promise<unknown> {
      from information_schema.columns where table_name = '_prisma_migrations' order by ordinal_position`,
   );
   return { records: records.rows, columns: columns.rows };
+}
+
+/** What PostgreSQL itself knows of a database's own objects, by kind and in their full definition. */
+const catalogueQueries = {
+  columns: `select attrelid::regclass::text as table, attname, attnum, format_type(atttypid, atttypmod) as type, attnotnull, attgenerated,
+                   pg_get_expr(adbin, adrelid) as default
+              from pg_attribute join pg_class on pg_class.oid = attrelid left join pg_attrdef on adrelid = attrelid and adnum = attnum
+             where relnamespace = 'public'::regnamespace and relkind in ('r', 'v') and attnum > 0 and not attisdropped order by 1, 3`,
+  tables: `select relname, relkind, relpersistence, reloptions from pg_class
+            where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'S') order by 1`,
+  constraints: `select conrelid::regclass::text as table, conname, pg_get_constraintdef(oid) as definition, convalidated from pg_constraint
+                 where connamespace = 'public'::regnamespace order by 1, 2`,
+  indexes: `select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1`,
+  functions: `select oid::regprocedure::text as name, pg_get_functiondef(oid) as definition from pg_proc
+               where pronamespace = 'public'::regnamespace order by 1`,
+  triggers: `select tgname, pg_get_triggerdef(oid) as definition from pg_trigger where not tgisinternal order by 2`,
+  enums: `select typname, array_agg(enumlabel::text order by enumsortorder) as labels
+            from pg_enum join pg_type on pg_type.oid = enumtypid group by 1 order by 1`,
+} as const;
+
+async function catalogueOf(database: TestDatabase): Promise<Readonly<Record<string, readonly unknown[]>>> {
+  const client = await connected(database);
+  const kinds: Record<string, readonly unknown[]> = {};
+  for (const [kind, query] of Object.entries(catalogueQueries))
+    kinds[kind] = (await client.query(query)).rows;
+  return kinds;
 }

@@ -5,7 +5,7 @@ import type { Context } from './context.ts';
 import { ItemRole, SyncStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
 import { sellableOf } from './sellable.ts';
-import { enumFilter, instant, integer, member, reference, text, where } from './where.ts';
+import { enumFilter, instant, integer, member, noIndex, reference, text, where } from './where.ts';
 
 export const InventoryItem = builder.prismaNode('InventoryItem', {
   id: { field: 'id' },
@@ -66,7 +66,7 @@ const itemWhere = where('InventoryItemWhere', 'items', {
   id: reference('id', 'InventoryItem', 'The item itself.'),
   sku: text('sku', 'The SKU.'),
   title: text('title', 'The title.'),
-  quantity: integer('quantity', 'Units on hand.'),
+  quantity: integer('quantity', `Units on hand. ${noIndex}`),
   available: integer('available', 'Units that can still be sold. A bundle counts as 0 here.'),
   role: member('role', enumFilter('ItemRoleFilter', ItemRole), 'How it stands to bundles.'),
   syncStatus: member(

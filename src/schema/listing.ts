@@ -6,7 +6,7 @@ import { Platform } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Money, moneyOf } from './money.ts';
 import { PlatformConnection, PlatformFilter } from './platformConnection.ts';
-import { flag, instant, member, reference, text, where } from './where.ts';
+import { flag, instant, member, noIndex, reference, text, where } from './where.ts';
 
 export const Listing = builder.prismaNode('Listing', {
   id: { field: 'id' },
@@ -63,14 +63,14 @@ builder.prismaObjectFields(Listing, (t) => ({
   pending: t.boolean({
     description: 'Whether it waits to be brought in step.',
     select: { dirty: { select: { since: true } } },
-    resolve: (listing) => listing.dirty !== null,
+    resolve: (listing) => listing.dirty.length > 0,
   }),
   pendingSince: t.field({
     type: 'DateTime',
     nullable: true,
     description: 'Since when it waits; null when it does not.',
     select: { dirty: { select: { since: true } } },
-    resolve: (listing) => listing.dirty?.since ?? null,
+    resolve: (listing) => listing.dirty[0]?.since ?? null,
   }),
   price: t.field({
     type: Money,
@@ -107,11 +107,13 @@ const listingWhere = where('ListingWhere', 'listings', {
   platform: member('platform', PlatformFilter, 'The marketplace.'),
   platformId: text('unitId', "The channel's id."),
   sku: text('sku', "The channel's spelling of the SKU."),
-  title: text('title', 'Its title on the channel.'),
+  title: text('title', `Its title on the channel. ${noIndex}`),
   hasItem: flag('Whether it is known which item it sells.', (has) => ({
     itemId: has ? { not: null } : null,
   })),
-  pending: flag('Whether it waits to be brought in step.', (is) => ({ dirty: is ? { isNot: null } : null })),
+  pending: flag('Whether it waits to be brought in step.', (is) => ({
+    dirty: is ? { some: {} } : { none: {} },
+  })),
   syncEnabled: flag('Whether numbers are written to it.', (is) => ({ syncEnabled: is })),
   updatedAt: instant('updatedAt', 'The last change.'),
 });

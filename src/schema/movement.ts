@@ -7,7 +7,7 @@ import { MovementKind, StockReason } from './enums.ts';
 import { encodeId } from './globalId.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import type { Sort } from './paging.ts';
-import { enumFilter, instant, member, reference, text, where } from './where.ts';
+import { enumFilter, instant, member, noIndex, reference, text, where } from './where.ts';
 
 export const StockMovement = builder.prismaNode('StockMovement', {
   id: { field: 'id' },
@@ -85,10 +85,14 @@ builder.prismaObjectField(InventoryItem, 'movements', (t) =>
 const movementWhere = where('StockMovementWhere', 'stock movements', {
   itemId: reference('itemId', 'InventoryItem', 'What was moved.'),
   orderId: reference('orderId', 'Order', 'The order that caused it.'),
-  kind: member('kind', enumFilter('MovementKindFilter', MovementKind), 'What caused it.'),
-  reason: member('reason', enumFilter('StockReasonFilter', StockReason), 'Why, for a change by hand.'),
-  reference: text('reference', "The caller's own note."),
-  createdAt: instant('createdAt', 'When it was booked.'),
+  kind: member('kind', enumFilter('MovementKindFilter', MovementKind), `What caused it. ${noIndex}`),
+  reason: member(
+    'reason',
+    enumFilter('StockReasonFilter', StockReason),
+    `Why, for a change by hand. ${noIndex}`,
+  ),
+  reference: text('reference', `The caller's own note. ${noIndex}`),
+  createdAt: instant('createdAt', `When it was booked. ${noIndex}`),
 });
 
 builder.queryField('movements', (t) =>

@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { OperationStatus, Platform, SyncAction } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Job, OperationStatusFilter } from './job.ts';
-import { enumFilter, instant, member, reference, where } from './where.ts';
+import { enumFilter, instant, member, noIndex, reference, where } from './where.ts';
 
 export const SyncOperation = builder.prismaNode('SyncOperation', {
   id: { field: 'id' },
@@ -65,9 +65,9 @@ builder.prismaObjectField(Job, 'operations', (t) =>
 const operationWhere = where('SyncOperationWhere', 'operations', {
   itemId: reference('itemId', 'InventoryItem', 'The item concerned.'),
   jobId: reference('jobId', 'Job', 'The job it is part of.'),
-  action: member('action', enumFilter('SyncActionFilter', SyncAction), 'What it does.'),
+  action: member('action', enumFilter('SyncActionFilter', SyncAction), `What it does. ${noIndex}`),
   status: member('status', OperationStatusFilter, 'How far it is.'),
-  updatedAt: instant('updatedAt', 'The last change.'),
+  updatedAt: instant('updatedAt', `The last change. ${noIndex}`),
 });
 
 builder.queryField('operations', (t) =>

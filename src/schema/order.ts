@@ -8,7 +8,7 @@ import { InventoryItem } from './inventoryItem.ts';
 import { Money, moneyOf } from './money.ts';
 import type { Sort } from './paging.ts';
 import { PlatformFilter } from './platformConnection.ts';
-import { enumFilter, flag, instant, member, reference, text, where } from './where.ts';
+import { enumFilter, flag, instant, member, noIndex, reference, text, where } from './where.ts';
 
 export const Order = builder.prismaNode('Order', {
   id: { field: 'id' },
@@ -146,7 +146,7 @@ const orderWhere = where('OrderWhere', 'orders', {
   platform: member('platform', PlatformFilter, 'The marketplace.'),
   status: member('status', enumFilter('OrderStatusFilter', OrderStatus), 'Where it stands.'),
   platformOrderId: text('platformOrderId', "The channel's own id."),
-  customerName: text('customerName', 'The buyer.'),
+  customerName: text('customerName', `The buyer. ${noIndex}`),
   createdAt: instant('channelCreatedAt', 'When the buyer placed it.'),
   updatedAt: instant('updatedAt', 'The last change here.'),
   hasUnmatchedItems: flag('Whether a line waits for somebody to say which item it means.', (has) => ({

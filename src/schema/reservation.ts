@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { ReservationStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
 import type { Sort } from './paging.ts';
-import { enumFilter, instant, member, text, where } from './where.ts';
+import { enumFilter, instant, member, noIndex, text, where } from './where.ts';
 
 export const Reservation = builder.prismaNode('Reservation', {
   id: { field: 'id' },
@@ -73,9 +73,9 @@ const reservationWhere = where('ReservationWhere', 'reservations', {
     enumFilter('ReservationStatusFilter', ReservationStatus),
     'Whether it still holds units.',
   ),
-  reference: text('reference', "The maker's own note."),
-  expiresAt: instant('expiresAt', 'When it runs out.'),
-  createdAt: instant('createdAt', 'When it was made.'),
+  reference: text('reference', `The maker's own note. ${noIndex}`),
+  expiresAt: instant('expiresAt', `When it runs out. ${noIndex}`),
+  createdAt: instant('createdAt', `When it was made. ${noIndex}`),
 });
 
 builder.queryField('reservations', (t) =>

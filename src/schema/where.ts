@@ -28,6 +28,10 @@ export type Where = {
   readonly condition: (input: Shape | null | undefined) => object;
 };
 
+/** Said of every comparison that no index serves. */
+export const noIndex =
+  'No index serves this alone: the list is read in its order until the page is full, at worst every row of the account.';
+
 const depthMax = 4;
 const listMax = 100;
 const branchesMax = 20;
@@ -175,7 +179,7 @@ function comparison<Value>(
           type: [value],
           description: `Equal to one of these (at most ${listMax}).`,
         } as never),
-        ...(more.contains ? { contains: one('Contains this text, in upper or lower case.') } : {}),
+        ...(more.contains ? { contains: one(`Contains this text, in upper or lower case. ${noIndex}`) } : {}),
         ...(more.ranges
           ? {
               gte: one('This or more (later).'),

@@ -86,7 +86,29 @@ describe('orders', () => {
     const orders = await collect(
       connectSeller(channel).connector.ordersModifiedSince(new Date('2026-11-22T08:00:00.500Z')),
     );
-    expect(orders.map((order) => order.orderId)).toEqual(['113-0000001-0000001', '2']);
+    const documented = {
+      orderId: '113-0000001-0000001',
+      status: 'processing',
+      customerName: 'Kim Doe',
+      total: { minor: 5650, currency: 'USD' },
+      createdAt: new Date('2026-11-22T07:58:00Z'),
+      updatedAt: new Date('2026-11-22T08:03:00Z'),
+      lines: [
+        {
+          lineId: '90000000000001',
+          address: { unitId: 'MUG-BLUE', variantId: '' },
+          sku: 'MUG-BLUE',
+          title: 'Blue mug',
+          ordered: 2,
+          reserved: 2,
+          shipped: 0,
+          unitPrice: { minor: 2450, currency: 'USD' },
+        },
+      ],
+      raw: wireOrder(),
+    };
+    const raw = wireOrder({ orderId: '2' });
+    expect(orders).toEqual([documented, { ...documented, orderId: '2', raw }]);
     const asked = channel.requests.map((request) => Object.fromEntries(request.query));
     const first = {
       marketplaceIds: marketplaceId,

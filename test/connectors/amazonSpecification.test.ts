@@ -1,168 +1,159 @@
-/** The Amazon connector understands every example that Amazon's own models carry. */
+/** The Amazon connector understands every example that Amazon's own models carry for the operations it calls. */
 import { expect, test } from 'vitest';
-import { minorUnitDigits } from '../../src/connectors/money.ts';
-import { describeBySpecification, readSpecification } from '../support/specifications.ts';
-import { connectSeller, marketplaceId, startSeller } from './amazonSeller.ts';
+import type { ChannelError, Shipment } from '../../src/connectors/connector.ts';
+import { describeBySpecification } from '../support/specifications.ts';
+import { type AmazonExample, amazonExamples, type DocumentedOrder, expectedOrder } from './amazonExamples.ts';
+import { connectSeller, marketplaceId, startSeller, wireOrder } from './amazonSeller.ts';
 import { collect, type ReceivedRequest } from './localChannel.ts';
 
-type Example = { readonly status: number; readonly request: unknown; readonly response: unknown };
-type Responses = Record<
-  string,
-  { 'x-amzn-api-sandbox'?: { static: { request: unknown; response: unknown }[] } }
->;
-type Operation = { operationId: string; responses: Responses };
-
-/** Every static sandbox example of one operation, with the status it belongs to. */
-function examples(model: string, operationId: string): Example[] {
-  const paths = readSpecification(`amazon/models/${model}.json`)['paths'] as Record<
-    string,
-    Record<string, Operation>
-  >;
-  return Object.values(paths)
-    .flatMap((path) => Object.values(path))
-    .filter((operation) => operation.operationId === operationId)
-    .flatMap((operation) => Object.entries(operation.responses))
-    .flatMap(([status, response]) =>
-      (response['x-amzn-api-sandbox']?.static ?? []).map(({ request, response: body }) => ({
-        status: Number(status),
-        request,
-        response: body,
-      })),
-    );
-}
-
-const orderModel = 'orders_2026-01-01';
-const listingModel = 'listingsItems_2021-08-01';
-const named = (list: readonly Example[]) =>
-  list.map((entry) => [JSON.stringify(entry.request).slice(0, 90), entry] as const);
-
-type WireOrder = {
-  orderId: string;
-  createdTime: string;
-  lastUpdatedTime: string;
-  buyer?: { buyerName?: string };
-  proceeds?: { grandTotal?: { amount: string; currencyCode: string } };
-  fulfillment?: { fulfillmentStatus: string; fulfilledBy?: string };
-  orderItems: {
-    orderItemId: string;
-    quantityOrdered: number;
-    product: { sellerSku?: string; price?: { unitPrice?: { amount: string; currencyCode: string } } };
-    fulfillment?: { quantityFulfilled?: number; quantityUnfulfilled?: number };
-  }[];
+/** The operations that the connector calls, with the number of examples that each carries. */
+const called: Readonly<Record<string, number>> = {
+  'orders_2026-01-01 searchOrders': 5,
+  'orders_2026-01-01 getOrder': 5,
+  'listingsItems_2021-08-01 getListingsItem': 3,
+  'listingsItems_2021-08-01 searchListingsItems': 3,
+  'listingsItems_2021-08-01 patchListingsItem': 5,
+  'ordersV0 confirmShipment': 2,
+  'sellers_v1 getMarketplaceParticipations': 2,
 };
 
-type WireMoney = { readonly amount: string; readonly currencyCode: string };
+const readByNewApi = 'deprecated: orders are read by version 2026-01-01';
+/** The operations that carry examples and are never called: of a whole model, or one by one. */
+const notCalled: Readonly<Record<string, string>> = {
+  'definitionsProductTypes_2020-09-01': 'listings are neither created nor described',
+  'feeds_2021-06-30': 'numbers are written one SKU at a time, which says at once what was refused',
+  notifications_v1: 'the seller sets up the queue or bus that forwards the notifications',
+  'productPricing_2022-05-01': 'competitors and their prices are not read',
+  'reports_2021-06-30': 'the catalogue is read by searchListingsItems',
+  'tokens_2021-03-01': 'version 2026-01-01 of the orders needs no restricted token',
+  'listingsItems_2021-08-01 deleteListingsItem': 'listings are never deleted',
+  'listingsItems_2021-08-01 putListingsItem': 'listings are neither created nor replaced',
+  'ordersV0 getOrder': readByNewApi,
+  'ordersV0 getOrderAddress': readByNewApi,
+  'ordersV0 getOrderBuyerInfo': readByNewApi,
+  'ordersV0 getOrderItems': readByNewApi,
+  'ordersV0 getOrderItemsBuyerInfo': readByNewApi,
+  'ordersV0 getOrders': readByNewApi,
+  'ordersV0 getOrderRegulatedInfo': 'regulated goods are verified by the seller at Amazon',
+  'ordersV0 updateShipmentStatus': 'pick-up in a store is not supported',
+  'ordersV0 updateVerificationStatus': 'regulated goods are verified by the seller at Amazon',
+  'sellers_v1 getAccount': 'the marketplaces say enough of the account',
+};
 
-function money(value: WireMoney | undefined) {
-  if (value === undefined) return null;
-  const minor = Math.round(Number(value.amount) * 10 ** minorUnitDigits(value.currencyCode));
-  return { minor, currency: value.currencyCode };
-}
+const nameOf = ({ model, operation }: AmazonExample): string => `${model} ${operation}`;
 
-/** Written from the specification, not with the connector's own helpers. */
-function expectedOrder(wire: WireOrder) {
-  const own = wire.fulfillment?.fulfilledBy !== 'AMAZON';
-  return {
-    orderId: wire.orderId,
-    createdAt: new Date(wire.createdTime),
-    updatedAt: new Date(wire.lastUpdatedTime),
-    total: money(wire.proceeds?.grandTotal),
-    lines: wire.orderItems.map((item) => ({
-      lineId: item.orderItemId,
-      sku: item.product.sellerSku ?? null,
-      address:
-        item.product.sellerSku === undefined ? null : { unitId: item.product.sellerSku, variantId: '' },
-      ordered: item.quantityOrdered,
-      reserved: own ? item.fulfillment?.quantityUnfulfilled : 0,
-      shipped: own ? item.fulfillment?.quantityFulfilled : 0,
-      unitPrice: money(item.product.price?.unitPrice),
-    })),
-    raw: wire,
-  };
-}
-
-function serve(example: Example, path: RegExp) {
+function serve(example: AmazonExample, path: RegExp) {
   return startSeller((request: ReceivedRequest) =>
     path.test(request.path) ? { status: example.status, json: example.response } : { status: 404 },
   );
 }
 
-describeBySpecification('the sandbox examples of the official models', () => {
-  const search = examples(orderModel, 'searchOrders');
-  const single = examples(orderModel, 'getOrder');
-  const patches = examples(listingModel, 'patchListingsItem');
+const parcel: Shipment = {
+  carrier: 'FedEx',
+  trackingNumber: '112345678',
+  shippedAt: new Date('2022-02-11T01:00:00Z'),
+  lines: [],
+};
 
-  test('are all found', () => {
-    const counts = [search, single, patches].map((list) => list.length);
-    expect(counts).toEqual([4, 4, 4]);
-    expect(examples(listingModel, 'getListingsItem')).toHaveLength(2);
-    expect(examples(listingModel, 'searchListingsItems')).toHaveLength(2);
-  });
-
-  test.each(named(search.filter((entry) => entry.status === 200)))(
-    'searchOrders %s',
-    async (_name, example) => {
-      const { orders } = example.response as { orders: WireOrder[] };
-      // The example is one page of a longer list: the page after it is empty.
-      await using channel = await startSeller(({ query }) => ({
-        json: query.get('paginationToken') === null ? example.response : { orders: [] },
-      }));
-      const read = await collect(
-        connectSeller(channel).connector.ordersModifiedSince(new Date('2024-12-01')),
+describeBySpecification('the examples of the official models', () => {
+  const all = amazonExamples();
+  const of = (operation: string, good: boolean) =>
+    all
+      .filter((example) => nameOf(example) === operation && example.status < 300 === good)
+      .map(
+        (example, index) =>
+          [`${example.operation} ${example.status}, example ${index + 1}`, example] as const,
       );
-      const byTime = orders.toSorted((a, b) => Date.parse(a.lastUpdatedTime) - Date.parse(b.lastUpdatedTime));
-      expect(read).toMatchObject(byTime.map(expectedOrder));
-      expect(read.length).toBeGreaterThan(0);
-    },
-  );
 
-  test.each(named(single.filter((entry) => entry.status === 200)))('getOrder %s', async (_name, example) => {
-    const { order } = example.response as { order: WireOrder };
-    await using channel = await serve(example, /\/orders\/2026-01-01\/orders\//);
-    expect(await connectSeller(channel).connector.order(order.orderId)).toMatchObject(expectedOrder(order));
+  test('each belongs to an operation that is called, or to one that is not for a reason', () => {
+    const counts: Record<string, number> = {};
+    const unknown = new Set<string>();
+    for (const example of all) {
+      const name = nameOf(example);
+      if (name in called) counts[name] = (counts[name] ?? 0) + 1;
+      else if (!(name in notCalled || example.model in notCalled)) unknown.add(name);
+    }
+    expect(counts).toEqual(called);
+    expect([...unknown]).toEqual([]);
+    const known = new Set(all.flatMap((example) => [example.model, nameOf(example)]));
+    expect(Object.keys(notCalled).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  test.each(named([...search, ...single].filter((entry) => entry.status === 400)))(
-    'a refusal %s',
-    async (_name, example) => {
-      await using channel = await serve(example, /./);
-      const { connector } = connectSeller(channel);
-      const refused = { code: 'rejected', status: 400, message: expect.stringContaining('InvalidInput') };
-      await expect(collect(connector.ordersModifiedSince(new Date()))).rejects.toMatchObject(refused);
-      await expect(connector.order('TEST_CASE_400')).rejects.toMatchObject(refused);
-    },
-  );
-
-  test('searchListingsItems: the listing is read with its number, price and title', async () => {
-    const found = examples(listingModel, 'searchListingsItems').find((entry) => entry.status === 200);
+  test.each(of('orders_2026-01-01 searchOrders', true))('%s by value', async (_name, example) => {
+    const { orders } = example.response as { orders: DocumentedOrder[] };
+    // The example is one page of a longer list: the page after it is empty.
     await using channel = await startSeller(({ query }) => ({
-      json: query.get('pageToken') === null ? found?.response : { numberOfResults: 3, items: [] },
+      json: query.get('paginationToken') === null ? example.response : { orders: [] },
     }));
+    const read = await collect(connectSeller(channel).connector.ordersModifiedSince(new Date('2024-12-01')));
+    const byTime = orders.toSorted((a, b) => Date.parse(a.lastUpdatedTime) - Date.parse(b.lastUpdatedTime));
+    expect(read).toEqual(byTime.map(expectedOrder));
+    expect(read.length).toBeGreaterThan(0);
+  });
+
+  test.each(of('orders_2026-01-01 getOrder', true))('%s by value', async (_name, example) => {
+    const { order } = example.response as { order: DocumentedOrder };
+    await using channel = await serve(example, /\/orders\/2026-01-01\/orders\//);
+    expect(await connectSeller(channel).connector.order(order.orderId)).toEqual(expectedOrder(order));
+  });
+
+  test.each([
+    ...of('orders_2026-01-01 searchOrders', false),
+    ...of('orders_2026-01-01 getOrder', false),
+    ...of('listingsItems_2021-08-01 searchListingsItems', false),
+    ...of('listingsItems_2021-08-01 getListingsItem', false),
+  ])('a refusal of %s', async (_name, example) => {
+    await using channel = await serve(example, /./);
     const { connector } = connectSeller(channel);
-    const [reading] = await connector.readStock([{ unitId: 'GM-ZDPI-9B4E', variantId: '' }]);
-    expect(reading).toEqual({ kind: 'quantity', quantity: 100 });
-    expect(await collect(connector.catalogue())).toMatchObject([
-      {
-        sku: 'GM-ZDPI-9B4E',
-        title: 'Hardside Carry-On Spinner Suitcase Luggage',
-        price: { minor: 10_000, currency: 'USD' },
-        stock: { kind: 'quantity', quantity: 100 },
-        writable: true,
-      },
-    ]);
+    const [{ code } = { code: '' }] = (example.response as { errors: { code: string }[] }).errors;
+    const refused = { code: 'rejected', status: 400, message: expect.stringContaining(code) };
+    await expect(collect(connector.ordersModifiedSince(new Date()))).rejects.toMatchObject(refused);
+    await expect(connector.order('TEST_CASE_400')).rejects.toMatchObject(refused);
+    await expect(collect(connector.catalogue())).rejects.toMatchObject(refused);
+    for (const unitId of ['BadSKU', 'Bad,SKU'])
+      await expect(connector.readStock([{ unitId, variantId: '' }])).rejects.toMatchObject(refused);
   });
 
-  test('getListingsItem: a SKU with a comma is read alone', async () => {
-    const found = examples(listingModel, 'getListingsItem').find((entry) => entry.status === 200);
-    const sku = 'GM,ZDPI/9B4E';
-    await using channel = await startSeller(() => ({ json: { ...(found?.response as object), sku } }));
-    const readings = await connectSeller(channel).connector.readStock([{ unitId: sku, variantId: '' }]);
-    expect(readings).toEqual([{ kind: 'quantity', quantity: 100 }]);
-    expect(channel.requests[0]?.path).toBe('/listings/2021-08-01/items/A1SELLER/GM%2CZDPI%2F9B4E');
-    expect(channel.requests[0]?.query.get('marketplaceIds')).toBe(marketplaceId);
-  });
+  test.each(of('listingsItems_2021-08-01 searchListingsItems', true))(
+    '%s: the listing is read with its number, price and title',
+    async (_name, example) => {
+      await using channel = await startSeller(({ query }) => ({
+        json: query.get('pageToken') === null ? example.response : { numberOfResults: 3, items: [] },
+      }));
+      const { connector } = connectSeller(channel);
+      const address = { unitId: 'GM-ZDPI-9B4E', variantId: '' };
+      const stock = { kind: 'quantity', quantity: 100 };
+      expect(await connector.readStock([address])).toEqual([stock]);
+      expect(await collect(connector.catalogue())).toEqual([
+        {
+          address,
+          sku: 'GM-ZDPI-9B4E',
+          title: 'Hardside Carry-On Spinner Suitcase Luggage',
+          url: null,
+          price: { minor: 10_000, currency: 'USD' },
+          stock,
+          writable: true,
+        },
+      ]);
+    },
+  );
 
-  test.each(named(patches))('patchListingsItem %s', async (_name, example) => {
+  test.each(of('listingsItems_2021-08-01 getListingsItem', true))(
+    '%s: a SKU with a comma is read alone',
+    async (_name, example) => {
+      const sku = 'GM,ZDPI/9B4E';
+      await using channel = await startSeller(() => ({ json: { ...(example.response as object), sku } }));
+      const readings = await connectSeller(channel).connector.readStock([{ unitId: sku, variantId: '' }]);
+      expect(readings).toEqual([{ kind: 'quantity', quantity: 100 }]);
+      expect(channel.requests[0]?.path).toBe('/listings/2021-08-01/items/A1SELLER/GM%2CZDPI%2F9B4E');
+      expect(channel.requests[0]?.query.get('marketplaceIds')).toBe(marketplaceId);
+    },
+  );
+
+  test.each([
+    ...of('listingsItems_2021-08-01 patchListingsItem', true),
+    ...of('listingsItems_2021-08-01 patchListingsItem', false),
+  ])('%s', async (_name, example) => {
     const listing = {
       sku: 'MUG',
       summaries: [],
@@ -186,38 +177,55 @@ describeBySpecification('the sandbox examples of the official models', () => {
     expect(result).toMatchObject(expected);
   });
 
-  test.each([
-    ['OrderChangeNotification', 'A3TH9S8BH6GOGM', { kind: 'orderChanged', orderId: '903-8868176-2219830' }],
-    [
-      'ListingsItemMfnQuantityChange',
-      'AXXXXXXXXXXXXX',
-      {
-        kind: 'stockChanged',
-        address: { unitId: 'NLS-SHOES-03', variantId: '' },
-        quantity: 99,
-        at: new Date('2021-02-03T18:59:30.194Z'),
-      },
-    ],
-  ])('the notification %s, from delivery to meaning', async (name, seller, meaning) => {
-    const schema = readSpecification(`amazon/notification-schemas/${name}.json`);
-    const [example] = schema['examples'] as {
-      NotificationType: string;
-      NotificationMetadata: { NotificationId: string };
-    }[];
-    const body = Buffer.from(JSON.stringify(example));
-    const { connector } = connectSeller({ url: 'http://127.0.0.1:1' }, { sellerId: seller });
-    const receipt = await connector.receiveWebhook({
-      method: 'POST',
-      url: 'https://sync.example.com/webhooks/amazon',
-      query: new URLSearchParams(),
-      headers: { authorization: 'Bearer forwarder-token' },
-      body,
-    });
-    expect(receipt).toEqual({
-      kind: 'verified',
-      deliveryId: example?.NotificationMetadata.NotificationId,
-      topic: example?.NotificationType,
-    });
-    expect(connector.parseWebhook(example?.NotificationType ?? '', body)).toEqual([meaning]);
-  });
+  test.each([...of('ordersV0 confirmShipment', true), ...of('ordersV0 confirmShipment', false)])(
+    '%s',
+    async (_name, example) => {
+      const { parameters } = example.request as {
+        parameters: {
+          orderId: { value: string };
+          body: { value: { packageDetail: { orderItems: { orderItemId: string; quantity: number }[] } } };
+        };
+      };
+      const documented = parameters.body.value;
+      const [sold] = documented.packageDetail.orderItems;
+      const orderId = parameters.orderId.value;
+      const open = [{ ...wireOrder().orderItems[0], orderItemId: sold?.orderItemId, fulfillment: null }];
+      const orderItems = open.map((item) => Object.assign(item, { quantityOrdered: sold?.quantity }));
+      await using channel = await startSeller(({ method }) =>
+        method === 'GET'
+          ? { json: { order: wireOrder({ orderId, orderItems }) } }
+          : { status: example.status, ...(example.status === 204 ? {} : { json: example.response }) },
+      );
+      const refusal = await connectSeller(channel)
+        .connector.ship(orderId, parcel)
+        .then(
+          () => null,
+          ({ code, status }: ChannelError) => ({ code, status }),
+        );
+      expect(refusal).toEqual(example.status === 204 ? null : { code: 'rejected', status: 400 });
+      const sent = channel.requests.find(({ method }) => method === 'POST');
+      expect(sent?.path).toBe(`/orders/v0/orders/${orderId}/shipmentConfirmation`);
+      // What Amazon documents beside these members is optional.
+      expect(JSON.parse(sent?.body ?? '')).toEqual({
+        marketplaceId,
+        packageDetail: {
+          packageReferenceId: '1',
+          carrierCode: 'FedEx',
+          trackingNumber: '112345678',
+          shipDate: '2022-02-11T01:00:00.000Z',
+          orderItems: [{ orderItemId: sold?.orderItemId, quantity: sold?.quantity }],
+        },
+      });
+    },
+  );
+
+  test.each(of('sellers_v1 getMarketplaceParticipations', true))(
+    '%s: the seller takes part in its marketplace',
+    async (_name, example) => {
+      await using channel = await serve(example, /\/sellers\/v1\/marketplaceParticipations$/);
+      expect(await connectSeller(channel).connector.check()).toEqual({ externalAccountId: 'A1SELLER' });
+      const elsewhere = connectSeller(channel, { marketplaceId: 'A1F83G8C2ARO7P' });
+      await expect(elsewhere.connector.check()).rejects.toMatchObject({ code: 'misconfigured' });
+    },
+  );
 });

@@ -98,6 +98,8 @@ async function readEventStream(
 test('SIGTERM under load ends within 10 s, closes sockets with 1001 and leaves no process; the next start goes on, also after kill -9', async () => {
   const installation = await install();
   const one = await installation.start();
+  const control = one.lines.map((line) => /control API +(\S+)/.exec(line)?.[1]).find(Boolean);
+  expect((await fetch(control ?? '')).status).toBe(200);
   await using orders = await subscribe({ url: one.url, key, document: orderStream });
   await using stock = await subscribe({ url: one.url, key, document: stockStream });
   const sse = await readEventStream(one.url);

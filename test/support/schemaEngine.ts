@@ -88,7 +88,8 @@ function panic(): Promise<never> {
 
 /**
  * `@prisma/adapter-pg` 7.10 refuses the catalog's one-byte type `"char"`, which describing a database needs: it is passed through
- * as text under a marked name, and told to the engine as what it is.
+ * as text under a marked name, and told to the engine as what it is. It also cuts scripts at every semicolon, within functions and comments too;
+ * the engine of `prisma migrate deploy` sends a migration whole, and so does this.
  */
 function catalogAdapter(pool: Pool): PrismaPg {
   const mark = '"char" ';
@@ -118,6 +119,7 @@ function catalogAdapter(pool: Pool): PrismaPg {
         ),
       };
     };
+    adapter.executeScript = async (script) => void (await query(script));
     return adapter;
   };
   return factory;

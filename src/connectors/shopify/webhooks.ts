@@ -10,7 +10,7 @@ import {
   type WebhookReceipt,
   type WebhookRequest,
 } from '../connector.ts';
-import { identifierSchema, instantSchema, parseBody } from '../wire.ts';
+import { identifierSchema, instantSchema, parseBody, withRaw } from '../wire.ts';
 import { stockAddress } from './ids.ts';
 import { orderFromRest } from './restOrder.ts';
 
@@ -99,9 +99,9 @@ export function parseShopifyWebhook(
     return [stockMessage(parseBody(levelSchema, response, operation), locationId, now)];
   }
   if (orderTopics.has(name)) {
-    const raw = parseBody(idSchema, response, operation);
+    const { value, raw } = parseBody(withRaw(idSchema), response, operation);
     const order = orderFromRest(raw);
-    return [order === null ? { kind: 'orderChanged', orderId: raw.id } : { kind: 'order', order }];
+    return [order === null ? { kind: 'orderChanged', orderId: value.id } : { kind: 'order', order }];
   }
   if (name === 'orders/delete') {
     return [{ kind: 'orderChanged', orderId: parseBody(idSchema, response, operation).id }];
