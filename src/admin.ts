@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { KeyCommandError, makeKey, printKeys, revokeKey } from './adminKeys.ts';
 import { applyPlanById, PlanCommandError, planConnection, undoPlanById } from './adminPlans.ts';
-import { createApiKey, isScope, scopes } from './apiKeys.ts';
+import { createApiKey, scopes } from './apiKeys.ts';
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { platforms } from './connectors/connector.ts';
@@ -16,7 +17,10 @@ import { webhookPath } from './webhooks.ts';
 const usage = `npm run admin -- COMMAND
 
   account NAME                                    makes an account and its first API key
-  key ACCOUNT_ID NAME [--scopes a,b]              makes another key (all scopes unless given)
+  key ACCOUNT_ID NAME [--scopes a,b] [--expires DATE]
+                                                  makes another key (all scopes and no end unless given)
+  keys                                            lists all keys: scopes, last use, end
+  revoke KEY_ID                                   ends a key and its streams
   connect ACCOUNT_ID FILE [--create-items]        connects a marketplace account and imports its catalogue
   import CONNECTION_ID [--create-items]           imports the catalogue again: new listings become known
   plan CONNECTION_ID [--channel-wins] [--replace] says what a sync of the connection would do; writes nothing
@@ -63,25 +67,6 @@ async function makeAccount({ database }: App, name: string): Promise<void> {
     expiresAt: null,
   });
   process.stdout.write(`account ${accountId}\nAPI key, shown only this once: ${key}\n`);
-}
-
-async function makeKey(
-  { database }: App,
-  accountId: string,
-  name: string,
-  wanted: string | undefined,
-): Promise<void> {
-  const chosen = wanted?.split(',') ?? scopes;
-  const unknown = chosen.filter((scope) => !isScope(scope));
-  if (unknown.length > 0)
-    throw new UsageError(`no such scope: ${unknown.join(', ')}; there are ${scopes.join(', ')}`);
-  const { key } = await createApiKey(database.pool, {
-    accountId,
-    name,
-    scopes: chosen.filter(isScope),
-    expiresAt: null,
-  });
-  process.stdout.write(`API key, shown only this once: ${key}\n`);
 }
 
 async function connect(
@@ -138,6 +123,7 @@ async function replay({ database }: App, deliveryId: string): Promise<void> {
 async function run(words: readonly string[]): Promise<void> {
   const options = {
     scopes: { type: 'string' },
+    expires: { type: 'string' },
     'create-items': { type: 'boolean' },
     'channel-wins': { type: 'boolean' },
     replace: { type: 'boolean' },
@@ -150,7 +136,9 @@ async function run(words: readonly string[]): Promise<void> {
   const work = async (app: App): Promise<void> => {
     if (command === 'account' && first !== undefined) return makeAccount(app, first);
     if (command === 'key' && first !== undefined && second !== undefined)
-      return makeKey(app, first, second, values.scopes);
+      return makeKey(app.database.pool, first, second, values);
+    if (command === 'keys') return printKeys(app.database.pool);
+    if (command === 'revoke' && first !== undefined) return revokeKey(app.database.pool, first);
     if (command === 'connect' && first !== undefined && second !== undefined) {
       return connect(app, config, first, second, values['create-items'] === true);
     }
@@ -183,8 +171,9 @@ async function run(words: readonly string[]): Promise<void> {
 }
 
 await run(process.argv.slice(2)).catch((error: unknown) => {
-  const expected =
-    error instanceof UsageError || error instanceof ConfigError || error instanceof PlanCommandError;
-  process.stderr.write(`${expected ? error.message : String(error)}\n`);
+  const expected = [UsageError, ConfigError, PlanCommandError, KeyCommandError].some(
+    (kind) => error instanceof kind,
+  );
+  process.stderr.write(`${expected ? (error as Error).message : String(error)}\n`);
   process.exitCode = 1;
 });

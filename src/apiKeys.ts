@@ -16,6 +16,20 @@ export type NewApiKey = {
   readonly key?: string;
 };
 
+/** A key as people see it again; itself it is never shown. */
+export type ListedApiKey = {
+  readonly id: string;
+  readonly accountId: string;
+  readonly name: string;
+  /** Its first characters. */
+  readonly prefix: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date | null;
+  readonly expiresAt: Date | null;
+  readonly revokedAt: Date | null;
+};
+
 export type ApiKeysOptions = {
   readonly database: Queryable;
   /** How long a verified key is believed without asking the database again, in milliseconds. */
@@ -37,8 +51,6 @@ export type ApiKeys = {
   verify(key: string): Promise<Session | null>;
   /** A signal that ends when the session's key is revoked or expires. `release` it when its stream ends. */
   watch(session: Session): Watch;
-  /** False when the account has no such key that is still good. Ends its streams here at once, in other processes within `recheckMs`. */
-  revoke(accountId: string, keyId: string): Promise<boolean>;
   /** Looks at the keys of all open streams now. */
   recheck(): Promise<void>;
   close(): void;
@@ -77,6 +89,25 @@ export async function createApiKey(
   return { id, key };
 }
 
+/** False when there is no such key that is still good. Open streams end within `recheckMs`, requests are refused within `cacheMs`. */
+export async function revokeApiKey(database: Queryable, keyId: string): Promise<boolean> {
+  const { rowCount } = await database.query(
+    `UPDATE api_keys SET revoked_at = now() WHERE id::text = $1 AND ${good}`,
+    [keyId],
+  );
+  return rowCount === 1;
+}
+
+/** Every key of the installation, by account and age. */
+export async function listApiKeys(database: Queryable): Promise<readonly ListedApiKey[]> {
+  const { rows } = await database.query<ListedApiKey>(
+    `SELECT id, account_id AS "accountId", name, prefix, scopes, created_at AS "createdAt", last_used_at AS "lastUsedAt",
+            expires_at AS "expiresAt", revoked_at AS "revokedAt"
+       FROM api_keys ORDER BY account_id, id`,
+  );
+  return rows;
+}
+
 export function openApiKeys(options: ApiKeysOptions): ApiKeys {
   const { database, cacheMs, cacheMax, recheckMs, onError, now = Date.now } = options;
   const known = new Map<string, Known>();
@@ -84,7 +115,7 @@ export function openApiKeys(options: ApiKeysOptions): ApiKeys {
   const timer = setInterval(() => void recheck().catch(onError), recheckMs);
   timer.unref();
 
-  return { verify, watch, revoke, recheck, close: () => clearInterval(timer) };
+  return { verify, watch, recheck, close: () => clearInterval(timer) };
 
   async function verify(key: string): Promise<Session | null> {
     if (key.length < keyLengthMin || key.length > keyLengthMax) return null;
@@ -138,15 +169,6 @@ export function openApiKeys(options: ApiKeysOptions): ApiKeys {
         if (streams.size === 0 && watched.get(keyId) === streams) watched.delete(keyId);
       },
     };
-  }
-
-  async function revoke(accountId: string, keyId: string): Promise<boolean> {
-    const { rows } = await database.query(
-      'UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND account_id = $2 AND revoked_at IS NULL RETURNING id',
-      [keyId, accountId],
-    );
-    if (rows.length > 0) end(keyId);
-    return rows.length > 0;
   }
 
   async function recheck(): Promise<void> {

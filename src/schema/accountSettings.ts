@@ -1,8 +1,7 @@
 /** What an account decides once for everything it owns: its rule, and when people are alerted. */
 import { builder } from './builder.ts';
-import { answered, type Payload } from './mutation.ts';
+import { answered, payloadRef } from './mutation.ts';
 import { storedRuleOf, TargetRule } from './targetRule.ts';
-import { UserError, userErrorsDescription } from './userErrors.ts';
 import { Account, readAccount } from './viewer.ts';
 
 builder.prismaObjectFields(Account, (t) => ({
@@ -23,23 +22,18 @@ builder.prismaObjectFields(Account, (t) => ({
   }),
 }));
 
-const AccountSettingsUpdatePayload = builder
-  .objectRef<Payload<null>>('AccountSettingsUpdatePayload')
-  .implement({
-    description: 'What came of `accountSettingsUpdate`.',
-    fields: (t) => ({
-      account: t.prismaField({
-        type: Account,
-        description: 'The account as it is now, also when nothing was done.',
-        resolve: (query, _payload, _args, context) => readAccount(query, context),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const AccountSettingsUpdatePayload = payloadRef<null>(
+  'AccountSettingsUpdatePayload',
+  '`accountSettingsUpdate`',
+);
+
+builder.objectFields(AccountSettingsUpdatePayload, (t) => ({
+  account: t.prismaField({
+    type: Account,
+    description: 'The account as it is now, also when nothing was done.',
+    resolve: (query, _payload, _args, context) => readAccount(query, context),
+  }),
+}));
 
 const AccountSettingsUpdateInput = builder.inputType('AccountSettingsUpdateInput', {
   description: 'What to change. What is left out stays as it is.',

@@ -2,8 +2,7 @@
 
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
-import { connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { AlertKind, AlertStatus } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Order } from './order.ts';
@@ -37,7 +36,7 @@ export const Alert = builder.prismaNode('Alert', {
     status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
     units: t.exposeInt('units', {
       description:
-        'When it last changed, 0 or more. OVERSELL: units promised beyond what is on hand. OVERSELL_RISK and STILL_ON_SALE: units that channels may still show. LOW_STOCK: units left to sell. 0 for the others.',
+        'When it last changed, 0 or more. OVERSELL: units promised beyond what is on hand. OVERSELL_RISK and STILL_ON_SALE: units that channels may still show. LOW_STOCK: units left to sell. BLAST_STOPPED: listings that would change. 0 for the others.',
     }),
     orders: t.field({
       type: [Order],
@@ -102,36 +101,18 @@ const alertWhere = where('AlertWhere', 'alerts', {
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('alerts', (t) =>
-  t.field({
-    type: AlertConnection,
-    description: 'The alerts of the account.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: alertWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: 'CREATED_AT_DESC', description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof Alert.$inferType>(context.prisma.alert, {
-        typeName: 'Alert',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...alertWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('alerts', {
+  type: AlertConnection,
+  model: 'alert',
+  node: Alert,
+  description: 'The alerts of the account.',
+  where: alertWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 /** One alert of the caller's account. A null id is answered with null. */
-export async function readAlert(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.alert.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readAlert = readOne('alert');
 
 /** An oversell is raised where stock moves, without words; they follow from its numbers. */
 export function messageOf(alert: {

@@ -2,27 +2,16 @@
 import { Alert, readAlert } from './alert.ts';
 import { builder } from './builder.ts';
 import { idOf } from './globalId.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
-const AlertAcknowledgePayload = builder
-  .objectRef<Payload<{ readonly alertId: string }>>('AlertAcknowledgePayload')
-  .implement({
-    description: 'What came of `alertAcknowledge`.',
-    fields: (t) => ({
-      alert: t.prismaField({
-        type: Alert,
-        nullable: true,
-        description: 'The alert as it is now. Null when this account has no such alert.',
-        resolve: (query, payload, _args, context) => readAlert(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const AlertAcknowledgePayload = payloadOf<{ readonly alertId: string }>('AlertAcknowledgePayload', {
+  verbs: '`alertAcknowledge`',
+  field: 'alert',
+  type: Alert,
+  read: readAlert,
+  description: 'The alert as it is now. Null when this account has no such alert.',
+});
 
 const AlertAcknowledgeInput = builder.inputType('AlertAcknowledgeInput', {
   description: 'Which alert was seen.',

@@ -10,7 +10,7 @@ builder.subscriptionField('alertEvents', (t) =>
   t.field({
     type: AlertEventEnvelope,
     description:
-      'Alerts as they are raised, changed and resolved. Without `after`, and after a gap, it first sends every alert that is not resolved, so nothing is missed. Errors: INVALID_CURSOR.',
+      'Alerts as they are raised, changed and resolved. Without `after` it first sends every alert that is not resolved, and again behind every gap, so nothing is missed. Errors: INVALID_CURSOR.',
     extensions: { scope: 'stock:read' },
     args: {
       after: t.arg({ type: 'Cursor', description: afterDescription }),

@@ -1,28 +1,17 @@
 /** The word of a person that so many changes at once are meant: `blastApprove`. */
 import { builder } from './builder.ts';
 import { idOf } from './globalId.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
 import { PlatformConnection, readConnection } from './platformConnection.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 
-const BlastApprovePayload = builder
-  .objectRef<Payload<{ readonly connectionId: string }>>('BlastApprovePayload')
-  .implement({
-    description: 'What came of `blastApprove`.',
-    fields: (t) => ({
-      connection: t.prismaField({
-        type: PlatformConnection,
-        nullable: true,
-        description: 'The connection; null when this account has no such one.',
-        resolve: (query, { subject }, _args, context) => readConnection(query, context, subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const BlastApprovePayload = payloadOf<{ readonly connectionId: string }>('BlastApprovePayload', {
+  verbs: '`blastApprove`',
+  field: 'connection',
+  type: PlatformConnection,
+  read: readConnection,
+  description: 'The connection; null when this account has no such one.',
+});
 
 const BlastApproveInput = builder.inputType('BlastApproveInput', {
   description: 'Which connection may go on.',

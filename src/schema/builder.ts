@@ -54,6 +54,8 @@ export const builder = new SchemaBuilder<{
   },
 });
 
+export type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;
+
 builder.queryType({
   description: 'Everything that can be read. Every answer is narrowed to the account of the key.',
 });

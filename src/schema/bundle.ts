@@ -5,9 +5,9 @@ import { builder } from './builder.ts';
 import { byCreation, connectionOf, relatedPage } from './connections.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, payloadOf, refusedWith } from './mutation.ts';
 import type { Sort } from './paging.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound, UserError } from './userErrors.ts';
 
 const BundleComponent = builder.prismaObject('BundleComponent', {
   description: 'What a bundle is made of: one component and how many of it.',
@@ -47,25 +47,13 @@ builder.prismaObjectField(InventoryItem, 'bundles', (t) =>
   }),
 );
 
-const BundleSetPayload = builder
-  .objectRef<Payload<{ readonly itemId: string }>>('BundleSetPayload')
-  .implement({
-    description: 'What came of `bundleSet`.',
-    fields: (t) => ({
-      item: t.prismaField({
-        type: InventoryItem,
-        nullable: true,
-        description:
-          'The item as it is now, also when nothing was done. Null when this account has no such item.',
-        resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const BundleSetPayload = payloadOf<{ readonly itemId: string }>('BundleSetPayload', {
+  verbs: '`bundleSet`',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now, also when nothing was done. Null when this account has no such item.',
+});
 
 const BundleComponentInput = builder.inputType('BundleComponentInput', {
   description: 'One component of a bundle.',

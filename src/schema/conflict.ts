@@ -4,8 +4,7 @@ import { readEvidence } from '../sync/conflictEvidence.ts';
 import { Actor, actorOf } from './actor.ts';
 import { builder } from './builder.ts';
 import { ConflictEvidence, PriceEvidence } from './conflictEvidence.ts';
-import { byCreation, connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { byCreation, connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { ConflictResolution, ConflictStatus, ConflictType, Platform } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Listing } from './listing.ts';
@@ -153,6 +152,7 @@ builder.prismaObjectField(Listing, 'conflicts', (t) =>
 
 const order = orderOf('SyncConflictOrderBy', 'conflicts', {
   CREATED_AT: { column: null, kind: 'text', description: 'when it was found' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
 });
 
 const conflictWhere = where('SyncConflictWhere', 'conflicts', {
@@ -171,36 +171,18 @@ const conflictWhere = where('SyncConflictWhere', 'conflicts', {
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('conflicts', (t) =>
-  t.field({
-    type: SyncConflictConnection,
-    description: 'The conflicts of the account.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: conflictWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: 'CREATED_AT_DESC', description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof SyncConflict.$inferType>(context.prisma.syncConflict, {
-        typeName: 'SyncConflict',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...conflictWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('conflicts', {
+  type: SyncConflictConnection,
+  model: 'syncConflict',
+  node: SyncConflict,
+  description: 'The conflicts of the account.',
+  where: conflictWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 /** One conflict of the caller's account. A null id is answered with null. */
-export async function readConflict(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.syncConflict.findUnique({
-    ...selection,
-    where: { id, accountId: context.accountId },
-  });
-}
+export const readConflict = readOne('syncConflict');
 
 function platformsOf(data: unknown): PlatformName[] {
   const named = (data as { platforms?: unknown } | null)?.platforms;

@@ -1,9 +1,8 @@
 /** How an account's conflicts are decided without asking: `conflictPolicy` and `conflictPolicySet`. */
 import { builder } from './builder.ts';
 import { ConflictResolution } from './enums.ts';
-import { answered, type Payload } from './mutation.ts';
-import { UserError, userErrorsDescription } from './userErrors.ts';
-import { Account } from './viewer.ts';
+import { answered, payloadRef } from './mutation.ts';
+import { Account, readAccount } from './viewer.ts';
 
 type Policy = {
   readonly autoResolution: 'use_lowest' | 'use_highest' | 'manual_review' | 'keep_ours';
@@ -40,24 +39,18 @@ builder.prismaObjectField(Account, 'conflictPolicy', (t) =>
   }),
 );
 
-const ConflictPolicySetPayload = builder
-  .objectRef<Payload<{ readonly accountId: string }>>('ConflictPolicySetPayload')
-  .implement({
-    description: 'What came of `conflictPolicySet`.',
-    fields: (t) => ({
-      account: t.prismaField({
-        type: Account,
-        description: 'The account as it is now, also when nothing was done.',
-        resolve: (query, _payload, _args, context) =>
-          context.prisma.account.findUniqueOrThrow({ ...query, where: { id: context.accountId } }),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ConflictPolicySetPayload = payloadRef<{ readonly accountId: string }>(
+  'ConflictPolicySetPayload',
+  '`conflictPolicySet`',
+);
+
+builder.objectField(ConflictPolicySetPayload, 'account', (t) =>
+  t.prismaField({
+    type: Account,
+    description: 'The account as it is now, also when nothing was done.',
+    resolve: (query, _payload, _args, context) => readAccount(query, context),
+  }),
+);
 
 const ConflictPolicySetInput = builder.inputType('ConflictPolicySetInput', {
   description: 'How conflicts that are proven from now on are decided.',

@@ -6,44 +6,41 @@ import { ConflictResolution } from './enums.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { readMovement, StockMovement } from './movement.ts';
-import { answered, idempotencyKeyDescription, type Payload } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { answered, idempotencyKeyDescription, type Payload, payloadRef } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
-type ResolvePayload = Payload<ConflictsResolved> & { readonly conflictIds: readonly string[] };
+type Named = { readonly conflictIds: readonly string[] };
 
-const ConflictResolvePayload = builder.objectRef<ResolvePayload>('ConflictResolvePayload').implement({
-  description: 'What came of `conflictResolve`.',
-  fields: (t) => ({
-    conflicts: t.prismaField({
-      type: [SyncConflict],
-      description:
-        'The conflicts as they are now, also when nothing was done. Without those that this account does not have.',
-      resolve: (query, { conflictIds }, _args, context) =>
-        context.prisma.syncConflict.findMany({
-          ...query,
-          where: { id: { in: [...conflictIds] }, accountId: context.accountId },
-          orderBy: { id: 'asc' },
-        }),
-    }),
-    item: t.prismaField({
-      type: InventoryItem,
-      nullable: true,
-      description: 'The item as it is now. Null when nothing was done.',
-      resolve: (query, { value }, _args, context) => readItem(query, context, value?.itemId ?? null),
-    }),
-    movement: t.prismaField({
-      type: StockMovement,
-      nullable: true,
-      description: 'The movement booked. Null when the decision moves no stock.',
-      resolve: (query, { value }, _args, context) => readMovement(query, context, value?.movementId ?? null),
-    }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
+const ConflictResolvePayload = payloadRef<ConflictsResolved, Named>(
+  'ConflictResolvePayload',
+  '`conflictResolve`',
+);
+
+builder.objectFields(ConflictResolvePayload, (t) => ({
+  conflicts: t.prismaField({
+    type: [SyncConflict],
+    description:
+      'The conflicts as they are now, also when nothing was done. Without those that this account does not have.',
+    resolve: (query, { conflictIds }, _args, context) =>
+      context.prisma.syncConflict.findMany({
+        ...query,
+        where: { id: { in: [...conflictIds] }, accountId: context.accountId },
+        orderBy: { id: 'asc' },
+      }),
   }),
-});
+  item: t.prismaField({
+    type: InventoryItem,
+    nullable: true,
+    description: 'The item as it is now. Null when nothing was done.',
+    resolve: (query, { value }, _args, context) => readItem(query, context, value?.itemId ?? null),
+  }),
+  movement: t.prismaField({
+    type: StockMovement,
+    nullable: true,
+    description: 'The movement booked. Null when the decision moves no stock.',
+    resolve: (query, { value }, _args, context) => readMovement(query, context, value?.movementId ?? null),
+  }),
+}));
 
 const ConflictVersionInput = builder.inputType('ConflictVersionInput', {
   description: 'A conflict, as you saw it.',
@@ -78,7 +75,7 @@ builder.mutationField('conflictResolve', (t) =>
       "Decides the conflicts of one item. About a number: USE_LOWEST books the largest proven decrease and USE_HIGHEST the largest proven increase, as a movement on the stock there is now, never the sum and never the number that was read; KEEP_OURS books nothing; then every channel is brought in step. About a price: USE_LOWEST and USE_HIGHEST make the lowest or highest of our price and those shown the intended one; what a channel still shows otherwise stays open, and so does everything with KEEP_OURS, because prices are not written to channels yet. MANUAL_REVIEW leaves them open and keeps the account's policy from deciding. Errors: NOT_FOUND, INVALID_INPUT, VERSION_CONFLICT, SUPERSEDED, ALREADY_RESOLVED, OTHER_CONFLICTS_OPEN, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.",
     extensions: { scope: 'conflicts:resolve' },
     args: { input: t.arg({ type: ConflictResolveInput, required: true, description: 'What to decide.' }) },
-    resolve: async (_root, { input }, context): Promise<ResolvePayload> => {
+    resolve: async (_root, { input }, context): Promise<Payload<ConflictsResolved> & Named> => {
       const ids = input.conflicts.map(({ id }) => idOf('SyncConflict', id));
       const conflictIds = ids.filter((id) => id !== null);
       const missing = ids.indexOf(null);

@@ -1,8 +1,9 @@
-/** Relay connections named for people, over keyset pages: one helper for root fields, one for relations. */
+/** Relay connections named for people, over keyset pages: one helper for root lists, one for relations; and how one object is read by its id. */
 import type { ObjectRef } from '@pothos/core';
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { GraphQLResolveInfo } from 'graphql';
-import { builder } from './builder.ts';
+import type PrismaTypes from '../../.generated/pothos.ts';
+import { builder, type SchemaTypes } from './builder.ts';
 import type { Context } from './context.ts';
 import {
   cursorColumns,
@@ -15,8 +16,8 @@ import {
   toPage,
 } from './paging.ts';
 import type { Scope } from './scopes.ts';
+import type { Where } from './where.ts';
 
-type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never;
 type NodeRef<Shape> = ObjectRef<SchemaTypes, Shape>;
 
 const nodePaths = [['nodes'], ['edges', 'node']];
@@ -102,15 +103,68 @@ export function pageArgs() {
   }));
 }
 
-/** What a root connection needs of one Prisma model. */
+/** What a root list needs of one Prisma model. */
 type Model = {
   readonly findMany: (query: never) => PromiseLike<unknown>;
   readonly findFirst: (query: never) => PromiseLike<unknown>;
+  readonly findUnique: (query: never) => PromiseLike<unknown>;
   readonly count: (query: never) => PromiseLike<unknown>;
 };
+type ModelName = Uncapitalize<keyof PrismaTypes>;
 
-/** One page of a root connection in one statement; nested selections are read along. `where` must name the account. */
-export async function rootPage<Shape>(
+type ListOptions<Shape> = {
+  readonly type: ObjectRef<SchemaTypes, Page<Shape>>;
+  readonly model: ModelName;
+  readonly node: NodeRef<Shape>;
+  readonly description: string;
+  readonly where: Where;
+  readonly order: Order;
+  /** The order of whoever names none. */
+  readonly initial?: string;
+};
+
+/** Defines a root list: a page of the caller's own rows, filtered and sorted. */
+export function listField<Shape>(name: string, options: ListOptions<Shape>): void {
+  const { type, model, node, description, where, order, initial = order.initial } = options;
+  builder.queryField(name, (t) =>
+    t.field({
+      type,
+      description,
+      args: {
+        ...pageArgs(),
+        where: t.arg({ type: where.type, description: 'Only these.' }),
+        orderBy: t.arg({ type: order.type, defaultValue: initial, description: 'In which order.' }),
+      },
+      resolve: (_root, args, context, info) =>
+        rootPage<Shape>(context.prisma[model] as Model, {
+          typeName: node.name,
+          sort: order.by(args.orderBy),
+          where: { accountId: context.accountId, ...where.condition(args.where) },
+          args,
+          context,
+          info,
+        }),
+    }),
+  );
+}
+
+/** How one object of the caller's account is read. A null id is answered with null, so that a failed mutation can share it. */
+export function readOne<Name extends ModelName>(model: Name) {
+  type Row = PrismaTypes[Capitalize<Name>]['Shape'];
+  return async (query: object, { prisma, accountId }: Context, id: string | null): Promise<Row | null> => {
+    // Also copied where nothing is read: a selection that nobody has looked at is an error.
+    const selection = { ...query };
+    if (id === null) return null;
+    const found = await (prisma[model] as Model).findUnique({
+      ...selection,
+      where: { id, accountId },
+    } as never);
+    return found as Row | null;
+  };
+}
+
+/** One page of a root list in one statement; nested selections are read along. `where` must name the account. */
+async function rootPage<Shape>(
   model: Model,
   options: {
     readonly typeName: string;
@@ -190,9 +244,13 @@ export function byCreation(descending: boolean): Sort {
   return { name: descending ? 'CREATED_AT_DESC' : 'CREATED_AT_ASC', column: null, kind: 'text', descending };
 }
 
+type Order = ReturnType<typeof orderOf>;
 type Sorting = { readonly column: string | null; readonly kind: Sort['kind']; readonly description: string };
 
-/** Defines `<Name>OrderBy` with an `_ASC` and a `_DESC` member per sorting, each served by an index. The first is the default. */
+/**
+ * Defines `<Name>OrderBy` with an `_ASC` and a `_DESC` member per sorting, each served by an index wherever an account has more than a handful of
+ * rows. The first is the default.
+ */
 export function orderOf(name: string, plural: string, sortings: Readonly<Record<string, Sorting>>) {
   const sorts = Object.entries(sortings).flatMap(([key, { column, kind, description }]) =>
     [false, true].map((descending) => ({

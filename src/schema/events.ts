@@ -79,7 +79,7 @@ builder.subscriptionField('oversellAlerts', (t) =>
   t.field({
     type: AlertEventEnvelope,
     description:
-      'Oversells as they happen. Without `after`, and after a gap, it first sends every alert that is not resolved, so nothing is missed. Errors: INVALID_CURSOR.',
+      'Oversells as they happen. Without `after` it first sends every alert that is not resolved, and again behind every gap, so nothing is missed. Errors: INVALID_CURSOR.',
     extensions: { scope: 'stock:read' },
     args: {
       after: t.arg({ type: 'Cursor', description: afterDescription }),
@@ -181,24 +181,24 @@ export function stream(
 }
 
 /**
- * Puts the present state before the live stream. The stream is opened first and the state read after its first word, so that a change in
- * between shows in one or in both, never in neither.
+ * Puts the present state before the live stream (`always`), and behind every gap, because what was lost may have changed it. The stream is opened
+ * first and the state read after its word, so that a change in between shows in one or in both, never in neither. After a gap its events resume from
+ * before the gap: who is cut before the heartbeat that ends them hears of the gap again, and of all of them.
  */
 export async function* withPresent(
   live: AsyncGenerator<Envelope, void>,
   always: boolean,
   present: (cursor: string) => AsyncIterable<LogEvent>,
 ): AsyncGenerator<Envelope, void> {
-  try {
-    const first = await live.next();
-    if (first.done) return;
-    if (always || first.value.kind === 'gap') {
-      for await (const event of present(cursorOf(first.value))) yield { kind: 'event', event };
+  let due = always;
+  for await (const envelope of live) {
+    const gap = envelope.kind === 'gap' ? envelope : null;
+    if (gap !== null) yield gap;
+    if (due || gap !== null) {
+      for await (const event of present(gap?.from ?? cursorOf(envelope))) yield { kind: 'event', event };
     }
-    yield first.value;
-    yield* live;
-  } finally {
-    await live.return();
+    due = false;
+    yield gap === null ? envelope : { kind: 'heartbeat', cursor: gap.to };
   }
 }
 

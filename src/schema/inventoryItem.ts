@@ -1,7 +1,6 @@
 /** Inventory items: the one stock pool behind many listings. */
 import { builder } from './builder.ts';
-import { connectionOf, orderOf, pageArgs, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne } from './connections.ts';
 import { ItemRole, SyncStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
 import { sellableOf } from './sellable.ts';
@@ -77,26 +76,14 @@ const itemWhere = where('InventoryItemWhere', 'items', {
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('inventoryItems', (t) =>
-  t.field({
-    type: InventoryItemConnection,
-    description: 'The items of the account.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: itemWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: order.initial, description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof InventoryItem.$inferType>(context.prisma.inventoryItem, {
-        typeName: 'InventoryItem',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...itemWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('inventoryItems', {
+  type: InventoryItemConnection,
+  model: 'inventoryItem',
+  node: InventoryItem,
+  description: 'The items of the account.',
+  where: itemWhere,
+  order,
+});
 
 builder.queryField('inventoryItem', (t) =>
   t.prismaField({
@@ -123,11 +110,4 @@ builder.queryField('inventoryItemBySku', (t) =>
 );
 
 /** One item of the caller's account. A null id is answered with null, so that a failed mutation can share it. */
-export async function readItem(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.inventoryItem.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readItem = readOne('inventoryItem');

@@ -5,8 +5,8 @@ import { builder } from './builder.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Money, moneyOf } from './money.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
 builder.prismaObjectField(InventoryItem, 'price', (t) =>
   t.field({
@@ -19,25 +19,13 @@ builder.prismaObjectField(InventoryItem, 'price', (t) =>
   }),
 );
 
-const ItemPriceSetPayload = builder
-  .objectRef<Payload<{ readonly itemId: string }>>('ItemPriceSetPayload')
-  .implement({
-    description: 'What came of `itemPriceSet`.',
-    fields: (t) => ({
-      item: t.prismaField({
-        type: InventoryItem,
-        nullable: true,
-        description:
-          'The item as it is now, also when nothing was done. Null when this account has no such item.',
-        resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ItemPriceSetPayload = payloadOf<{ readonly itemId: string }>('ItemPriceSetPayload', {
+  verbs: '`itemPriceSet`',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now, also when nothing was done. Null when this account has no such item.',
+});
 
 const MoneyInput = builder.inputType('MoneyInput', {
   description: 'An amount in one currency.',

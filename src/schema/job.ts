@@ -1,8 +1,7 @@
 /** Jobs: long work that was queued, with its progress. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne } from './connections.ts';
 import { JobKind, OperationStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
 import { enumFilter, instant, member, where } from './where.ts';
@@ -53,22 +52,20 @@ const jobWhere = where('JobWhere', 'jobs', {
   updatedAt: instant('updatedAt', 'The last progress.'),
 });
 
-builder.queryField('jobs', (t) =>
-  t.field({
-    type: JobConnection,
-    description: 'The jobs of the account, newest first.',
-    args: { ...pageArgs(), where: t.arg({ type: jobWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof Job.$inferType>(context.prisma.job, {
-        typeName: 'Job',
-        sort: byCreation(true),
-        where: { accountId: context.accountId, ...jobWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('JobOrderBy', 'jobs', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was asked for' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last progress' },
+});
+
+listField('jobs', {
+  type: JobConnection,
+  model: 'job',
+  node: Job,
+  description: 'The jobs of the account.',
+  where: jobWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 builder.queryField('job', (t) =>
   t.prismaField({
@@ -81,11 +78,4 @@ builder.queryField('job', (t) =>
 );
 
 /** One job of the caller's account. A null id is answered with null. */
-export async function readJob(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.job.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readJob = readOne('job');

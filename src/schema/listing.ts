@@ -1,7 +1,6 @@
 /** Listings: where an item is offered, what we believe is shown there and what should be. */
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { byCreation, connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { Platform } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Money, moneyOf } from './money.ts';
@@ -118,26 +117,14 @@ const listingWhere = where('ListingWhere', 'listings', {
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('listings', (t) =>
-  t.field({
-    type: ListingConnection,
-    description: 'The listings of the account on all channels.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: listingWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: order.initial, description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof Listing.$inferType>(context.prisma.listing, {
-        typeName: 'Listing',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...listingWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('listings', {
+  type: ListingConnection,
+  model: 'listing',
+  node: Listing,
+  description: 'The listings of the account on all channels.',
+  where: listingWhere,
+  order,
+});
 
 builder.prismaObjectField(InventoryItem, 'listings', (t) =>
   t.field({
@@ -156,11 +143,4 @@ builder.prismaObjectField(PlatformConnection, 'listings', (t) =>
 );
 
 /** One listing of the caller's account. A null id is answered with null. */
-export async function readListing(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.listing.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readListing = readOne('listing');

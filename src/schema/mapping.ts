@@ -3,27 +3,16 @@ import { builder } from './builder.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Listing, readListing } from './listing.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
-const ListingMapPayload = builder
-  .objectRef<Payload<{ readonly listingId: string }>>('ListingMapPayload')
-  .implement({
-    description: 'What came of `listingMap`.',
-    fields: (t) => ({
-      listing: t.prismaField({
-        type: Listing,
-        nullable: true,
-        description: 'The listing as it is now. Null when this account has no such listing.',
-        resolve: (query, payload, _args, context) => readListing(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ListingMapPayload = payloadOf<{ readonly listingId: string }>('ListingMapPayload', {
+  verbs: '`listingMap`',
+  field: 'listing',
+  type: Listing,
+  read: readListing,
+  description: 'The listing as it is now. Null when this account has no such listing.',
+});
 
 const ListingMapInput = builder.inputType('ListingMapInput', {
   description: 'Which item a listing sells.',
@@ -50,28 +39,20 @@ builder.mutationField('listingMap', (t) =>
   }),
 );
 
-const SkuMapPayload = builder
-  .objectRef<Payload<{ readonly linesApplied: number }>>('SkuMapPayload')
-  .implement({
-    description: 'What came of `skuMap`.',
-    fields: (t) => ({
-      item: t.prismaField({
-        type: InventoryItem,
-        nullable: true,
-        description: 'The item as it is now. Null when this account has no such item.',
-        resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
-      }),
-      linesApplied: t.int({
-        description: 'Order lines that waited for this SKU and are now applied, 0 or more.',
-        resolve: (payload) => payload.value?.linesApplied ?? 0,
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const SkuMapPayload = payloadOf<{ readonly linesApplied: number }>('SkuMapPayload', {
+  verbs: '`skuMap`',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now. Null when this account has no such item.',
+});
+
+builder.objectFields(SkuMapPayload, (t) => ({
+  linesApplied: t.int({
+    description: 'Order lines that waited for this SKU and are now applied, 0 or more.',
+    resolve: (payload) => payload.value?.linesApplied ?? 0,
+  }),
+}));
 
 const SkuMapInput = builder.inputType('SkuMapInput', {
   description: 'Which item an unmatched SKU means.',

@@ -1,8 +1,7 @@
 /** The ledger: every change of stock with its cause. Nothing here is ever rewritten. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { MovementKind, StockReason } from './enums.ts';
 import { encodeId } from './globalId.ts';
 import { InventoryItem } from './inventoryItem.ts';
@@ -95,29 +94,19 @@ const movementWhere = where('StockMovementWhere', 'stock movements', {
   createdAt: instant('createdAt', `When it was booked. ${noIndex}`),
 });
 
-builder.queryField('movements', (t) =>
-  t.field({
-    type: StockMovementConnection,
-    description: 'Every change of stock in the account, newest first.',
-    args: { ...pageArgs(), where: t.arg({ type: movementWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof StockMovement.$inferType>(context.prisma.stockMovement, {
-        typeName: 'StockMovement',
-        sort: byCreation(true),
-        where: { accountId: context.accountId, ...movementWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('StockMovementOrderBy', 'stock movements', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was booked' },
+});
+
+listField('movements', {
+  type: StockMovementConnection,
+  model: 'stockMovement',
+  node: StockMovement,
+  description: 'Every change of stock in the account.',
+  where: movementWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 /** One movement of the caller's account. A null id is answered with null. */
-export async function readMovement(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.stockMovement.findUnique({
-    ...selection,
-    where: { id, accountId: context.accountId },
-  });
-}
+export const readMovement = readOne('stockMovement');

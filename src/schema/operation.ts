@@ -1,8 +1,7 @@
 /** The operation log: what was asked of the channels for one item and what came of it. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { byCreation, connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { OperationStatus, Platform, SyncAction } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Job, OperationStatusFilter } from './job.ts';
@@ -70,29 +69,20 @@ const operationWhere = where('SyncOperationWhere', 'operations', {
   updatedAt: instant('updatedAt', `The last change. ${noIndex}`),
 });
 
-builder.queryField('operations', (t) =>
-  t.field({
-    type: SyncOperationConnection,
-    description: 'What was done on the channels, newest first.',
-    args: { ...pageArgs(), where: t.arg({ type: operationWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof SyncOperation.$inferType>(context.prisma.syncOperation, {
-        typeName: 'SyncOperation',
-        sort: byCreation(true),
-        where: { accountId: context.accountId, ...operationWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('SyncOperationOrderBy', 'operations', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was asked for' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+listField('operations', {
+  type: SyncOperationConnection,
+  model: 'syncOperation',
+  node: SyncOperation,
+  description: 'What was done on the channels.',
+  where: operationWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 /** One operation of the caller's account. A null id is answered with null. */
-export async function readOperation(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.syncOperation.findUnique({
-    ...selection,
-    where: { id, accountId: context.accountId },
-  });
-}
+export const readOperation = readOne('syncOperation');

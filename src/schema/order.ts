@@ -1,7 +1,6 @@
 /** Orders from every channel with their lines, and the seller's own word on their status. */
 import { builder } from './builder.ts';
-import { connectionOf, orderOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { OrderStatus, Platform } from './enums.ts';
 import { requireId } from './globalId.ts';
 import { InventoryItem } from './inventoryItem.ts';
@@ -154,26 +153,15 @@ const orderWhere = where('OrderWhere', 'orders', {
   })),
 });
 
-builder.queryField('orders', (t) =>
-  t.field({
-    type: OrderConnection,
-    description: 'The orders of the account from all channels.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: orderWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: 'CREATED_AT_DESC', description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof Order.$inferType>(context.prisma.order, {
-        typeName: 'Order',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...orderWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('orders', {
+  type: OrderConnection,
+  model: 'order',
+  node: Order,
+  description: 'The orders of the account from all channels.',
+  where: orderWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 builder.queryField('orderByPlatformId', (t) =>
   t.prismaField({
@@ -211,11 +199,4 @@ builder.queryField('order', (t) =>
 );
 
 /** One order of the caller's account. A null id is answered with null. */
-export async function readOrder(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.order.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readOrder = readOne('order');

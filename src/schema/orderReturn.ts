@@ -3,29 +3,18 @@ import type { Problem } from '../sync/outcome.ts';
 import { builder } from './builder.ts';
 import { StockReason } from './enums.ts';
 import { idOf } from './globalId.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, payloadOf, refusedWith } from './mutation.ts';
 import { Order, readOrder } from './order.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound, UserError } from './userErrors.ts';
 
-const OrderReturnPayload = builder
-  .objectRef<Payload<{ readonly orderId: string }>>('OrderReturnPayload')
-  .implement({
-    description: 'What came of `orderReturn`.',
-    fields: (t) => ({
-      order: t.prismaField({
-        type: Order,
-        nullable: true,
-        description:
-          'The order as it is now, also when nothing was done. Null when this account has no such order.',
-        resolve: (query, payload, _args, context) => readOrder(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const OrderReturnPayload = payloadOf<{ readonly orderId: string }>('OrderReturnPayload', {
+  verbs: '`orderReturn`',
+  field: 'order',
+  type: Order,
+  read: readOrder,
+  description:
+    'The order as it is now, also when nothing was done. Null when this account has no such order.',
+});
 
 const OrderReturnLineInput = builder.inputType('OrderReturnLineInput', {
   description: 'Units of one order line that came back.',

@@ -2,29 +2,18 @@
 import { builder } from './builder.ts';
 import { OrderStatus } from './enums.ts';
 import { idOf } from './globalId.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, payloadOf, refusedWith } from './mutation.ts';
 import { Order, readOrder } from './order.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 
-const OrderStatusUpdatePayload = builder
-  .objectRef<Payload<{ readonly orderId: string }>>('OrderStatusUpdatePayload')
-  .implement({
-    description: 'What came of `orderStatusUpdate`.',
-    fields: (t) => ({
-      order: t.prismaField({
-        type: Order,
-        nullable: true,
-        description:
-          'The order as it is now, also when nothing was done. Null when this account has no such order.',
-        resolve: (query, payload, _args, context) => readOrder(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const OrderStatusUpdatePayload = payloadOf<{ readonly orderId: string }>('OrderStatusUpdatePayload', {
+  verbs: '`orderStatusUpdate`',
+  field: 'order',
+  type: Order,
+  read: readOrder,
+  description:
+    'The order as it is now, also when nothing was done. Null when this account has no such order.',
+});
 
 const OrderStatusUpdateInput = builder.inputType('OrderStatusUpdateInput', {
   description: 'The new status of an order.',

@@ -1,7 +1,6 @@
 /** Marketplace accounts connected by the seller. Their secrets are never read here. */
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne } from './connections.ts';
 import { ConnectionStatus, Platform } from './enums.ts';
 import { enumFilter, instant, member, text, where } from './where.ts';
 
@@ -70,29 +69,19 @@ const connectionWhere = where('PlatformConnectionWhere', 'connected marketplace 
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('connections', (t) =>
-  t.field({
-    type: PlatformConnectionConnection,
-    description: 'The connected marketplace accounts, oldest first.',
-    args: { ...pageArgs(), where: t.arg({ type: connectionWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof PlatformConnection.$inferType>(context.prisma.connection, {
-        typeName: 'PlatformConnection',
-        sort: byCreation(false),
-        where: { accountId: context.accountId, ...connectionWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('PlatformConnectionOrderBy', 'connected marketplace accounts', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was created here' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+listField('connections', {
+  type: PlatformConnectionConnection,
+  model: 'connection',
+  node: PlatformConnection,
+  description: 'The connected marketplace accounts.',
+  where: connectionWhere,
+  order,
+});
 
 /** One connection of the caller's account. A null id is answered with null. */
-export async function readConnection(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.connection.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readConnection = readOne('connection');

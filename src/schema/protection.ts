@@ -5,8 +5,8 @@ import { Protection } from './enums.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Listing, readListing } from './listing.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
 type Rights = EscrowUnit & { readonly listingId: string };
 
@@ -75,24 +75,13 @@ builder.prismaObjectFields(InventoryItem, (t) => ({
   }),
 }));
 
-const ProtectionSetPayload = builder
-  .objectRef<Payload<{ readonly itemId: string }>>('InventoryItemProtectionSetPayload')
-  .implement({
-    description: 'What came of `inventoryItemProtectionSet`.',
-    fields: (t) => ({
-      item: t.prismaField({
-        type: InventoryItem,
-        nullable: true,
-        description: 'The item as it is now; null when there is none.',
-        resolve: (query, { subject }, _args, context) => readItem(query, context, subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ProtectionSetPayload = payloadOf<{ readonly itemId: string }>('InventoryItemProtectionSetPayload', {
+  verbs: '`inventoryItemProtectionSet`',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now; null when there is none.',
+});
 
 const ProtectionSetInput = builder.inputType('InventoryItemProtectionSetInput', {
   description: 'How an item is to be protected.',
@@ -120,24 +109,13 @@ builder.mutationField('inventoryItemProtectionSet', (t) =>
   }),
 );
 
-const EscrowResumePayload = builder
-  .objectRef<Payload<{ readonly listingId: string }>>('EscrowResumePayload')
-  .implement({
-    description: 'What came of `escrowResume`.',
-    fields: (t) => ({
-      listing: t.prismaField({
-        type: Listing,
-        nullable: true,
-        description: 'The listing; null when there is none under escrow.',
-        resolve: (query, { subject }, _args, context) => readListing(query, context, subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const EscrowResumePayload = payloadOf<{ readonly listingId: string }>('EscrowResumePayload', {
+  verbs: '`escrowResume`',
+  field: 'listing',
+  type: Listing,
+  read: readListing,
+  description: 'The listing; null when there is none under escrow.',
+});
 
 const EscrowResumeInput = builder.inputType('EscrowResumeInput', {
   description: 'Which listing takes part again.',

@@ -1,8 +1,7 @@
 /** Reservations: units that a partner holds for a while, and what they cover. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { ReservationStatus } from './enums.ts';
 import { requireId } from './globalId.ts';
 import type { Sort } from './paging.ts';
@@ -78,22 +77,20 @@ const reservationWhere = where('ReservationWhere', 'reservations', {
   createdAt: instant('createdAt', `When it was made. ${noIndex}`),
 });
 
-builder.queryField('reservations', (t) =>
-  t.field({
-    type: ReservationConnection,
-    description: 'The reservations of the account, newest first.',
-    args: { ...pageArgs(), where: t.arg({ type: reservationWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof Reservation.$inferType>(context.prisma.reservation, {
-        typeName: 'Reservation',
-        sort: byCreation(true),
-        where: { accountId: context.accountId, ...reservationWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('ReservationOrderBy', 'reservations', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was made' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+listField('reservations', {
+  type: ReservationConnection,
+  model: 'reservation',
+  node: Reservation,
+  description: 'The reservations of the account.',
+  where: reservationWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 builder.queryField('reservation', (t) =>
   t.prismaField({
@@ -107,11 +104,4 @@ builder.queryField('reservation', (t) =>
 );
 
 /** One reservation of the caller's account. A null id is answered with null. */
-export async function readReservation(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.reservation.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readReservation = readOne('reservation');

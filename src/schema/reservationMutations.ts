@@ -4,27 +4,18 @@ import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { encodeId, idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, type Payload, payloadOf, refusedWith } from './mutation.ts';
 import { Reservation, readReservation } from './reservation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound, UserError } from './userErrors.ts';
 
 type Reserved = { readonly reservationId: string };
 
-const ReservationPayload = builder.objectRef<Payload<Reserved>>('ReservationPayload').implement({
-  description: 'What came of an action on a reservation.',
-  fields: (t) => ({
-    reservation: t.prismaField({
-      type: Reservation,
-      nullable: true,
-      description: 'The reservation as it is now. Null when none was made, or this account has no such one.',
-      resolve: (query, payload, _args, context) => readReservation(query, context, payload.subject),
-    }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
-  }),
+const ReservationPayload = payloadOf<Reserved>('ReservationPayload', {
+  verbs: 'an action on a reservation',
+  field: 'reservation',
+  type: Reservation,
+  read: readReservation,
+  description: 'The reservation as it is now. Null when none was made, or this account has no such one.',
 });
 
 const ReservationLineInput = builder.inputType('ReservationLineInput', {

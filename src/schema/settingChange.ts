@@ -1,7 +1,7 @@
 /** Who changed which rule, switch or alert setting, and from what to what. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { connectionOf, orderOf, pageArgs, rootPage } from './connections.ts';
+import { connectionOf, listField, orderOf } from './connections.ts';
 import { SettingKind } from './enums.ts';
 import { storedRuleOf, TargetRule } from './targetRule.ts';
 import { enumFilter, member, reference, where } from './where.ts';
@@ -72,23 +72,12 @@ const changeWhere = where('SettingChangeWhere', 'changed settings', {
   setting: member('setting', enumFilter('SettingKindFilter', SettingKind), 'What was changed.'),
 });
 
-builder.queryField('settingChanges', (t) =>
-  t.field({
-    type: SettingChangeConnection,
-    description: 'Every change of a rule, a switch or an alert setting of the account.',
-    args: {
-      ...pageArgs(),
-      where: t.arg({ type: changeWhere.type, description: 'Only these.' }),
-      orderBy: t.arg({ type: order.type, defaultValue: 'CREATED_AT_DESC', description: 'In which order.' }),
-    },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof SettingChange.$inferType>(context.prisma.settingChange, {
-        typeName: 'SettingChange',
-        sort: order.by(args.orderBy),
-        where: { accountId: context.accountId, ...changeWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+listField('settingChanges', {
+  type: SettingChangeConnection,
+  model: 'settingChange',
+  node: SettingChange,
+  description: 'Every change of a rule, a switch or an alert setting of the account.',
+  where: changeWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});

@@ -5,43 +5,27 @@ import { builder } from './builder.ts';
 import { StockReason } from './enums.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
-import { StockMovement } from './movement.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { readMovement, StockMovement } from './movement.ts';
+import { answered, idempotencyKeyDescription, payloadOf, refusedWith } from './mutation.ts';
+import { notFound } from './userErrors.ts';
 
-const StockPayload = builder.objectRef<Payload<StockChange>>('StockPayload').implement({
-  description: 'What came of a change of stock.',
-  fields: (t) => ({
-    item: t.prismaField({
-      type: InventoryItem,
-      nullable: true,
-      description:
-        'The item as it is now, also when nothing was done. Null when this account has no such item.',
-      resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
-    }),
-    movement: t.prismaField({
-      type: StockMovement,
-      nullable: true,
-      description:
-        'The movement booked. Null when nothing was, because of an error or because the number was already right.',
-      resolve: (query, payload, _args, context) => {
-        const selection = { ...query };
-        const id = payload.value?.movementId;
-        return id
-          ? context.prisma.stockMovement.findUnique({
-              ...selection,
-              where: { id, accountId: context.accountId },
-            })
-          : null;
-      },
-    }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
-  }),
+const StockPayload = payloadOf<StockChange>('StockPayload', {
+  verbs: 'a change of stock',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now, also when nothing was done. Null when this account has no such item.',
 });
+
+builder.objectFields(StockPayload, (t) => ({
+  movement: t.prismaField({
+    type: StockMovement,
+    nullable: true,
+    description:
+      'The movement booked. Null when nothing was, because of an error or because the number was already right.',
+    resolve: (query, { value }, _args, context) => readMovement(query, context, value?.movementId ?? null),
+  }),
+}));
 
 const StockAdjustInput = builder.inputType('StockAdjustInput', {
   description: 'Units to add or take away.',

@@ -1,7 +1,7 @@
 /** What every stream has in common: events with a cursor, explicit gaps, heartbeats, and the envelope around them. */
 import type { ObjectRef } from '@pothos/core';
 import type { Envelope, EventTopic, GapReason, LogEvent } from '../sync/eventStream.ts';
-import { builder } from './builder.ts';
+import { builder, type SchemaTypes } from './builder.ts';
 
 export type Gap = Extract<Envelope, { kind: 'gap' }>;
 export type Heartbeat = Extract<Envelope, { kind: 'heartbeat' }>;
@@ -45,10 +45,7 @@ const Heartbeat = builder.objectRef<Heartbeat>('Heartbeat').implement({
   fields: (t) => ({ cursor: t.expose('cursor', { type: 'Cursor', description: 'Resume after it.' }) }),
 });
 
-type EventRef = ObjectRef<
-  typeof builder extends PothosSchemaTypes.SchemaBuilder<infer Types> ? Types : never,
-  LogEvent
->;
+type EventRef = ObjectRef<SchemaTypes, LogEvent>;
 
 const memberNames: Readonly<Record<EventTopic | Gap['kind'] | Heartbeat['kind'], string>> = {
   stock: 'StockEvent',

@@ -1,8 +1,7 @@
 /** Plans: the first sync of a connection, to be looked at before anything is done. */
 import { Actor } from './actor.ts';
 import { builder } from './builder.ts';
-import { byCreation, connectionOf, pageArgs, relatedPage, rootPage } from './connections.ts';
-import type { Context } from './context.ts';
+import { byCreation, connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
 import { SyncPlanStatus, SyncPlanWinner } from './enums.ts';
 import { requireId } from './globalId.ts';
 import { PlatformConnection } from './platformConnection.ts';
@@ -124,22 +123,20 @@ const planWhere = where('SyncPlanWhere', 'plans', {
   updatedAt: instant('updatedAt', 'The last change.'),
 });
 
-builder.queryField('syncPlans', (t) =>
-  t.field({
-    type: SyncPlanConnection,
-    description: 'The plans of the account, newest first.',
-    args: { ...pageArgs(), where: t.arg({ type: planWhere.type, description: 'Only these.' }) },
-    resolve: (_root, args, context, info) =>
-      rootPage<typeof SyncPlan.$inferType>(context.prisma.syncPlan, {
-        typeName: 'SyncPlan',
-        sort: byCreation(true),
-        where: { accountId: context.accountId, ...planWhere.condition(args.where) },
-        args,
-        context,
-        info,
-      }),
-  }),
-);
+const order = orderOf('SyncPlanOrderBy', 'plans', {
+  CREATED_AT: { column: null, kind: 'text', description: 'when it was asked for' },
+  UPDATED_AT: { column: 'updatedAt', kind: 'date', description: 'the last change' },
+});
+
+listField('syncPlans', {
+  type: SyncPlanConnection,
+  model: 'syncPlan',
+  node: SyncPlan,
+  description: 'The plans of the account.',
+  where: planWhere,
+  order,
+  initial: 'CREATED_AT_DESC',
+});
 
 builder.queryField('syncPlan', (t) =>
   t.prismaField({
@@ -152,11 +149,4 @@ builder.queryField('syncPlan', (t) =>
 );
 
 /** One plan of the caller's account. A null id is answered with null. */
-export async function readPlan(query: object, context: Context, id: string | null) {
-  const selection = { ...query };
-  if (id === null) return null;
-  return context.prisma.syncPlan.findUnique({
-    ...selection,
-    where: { id_accountId: { id, accountId: context.accountId } },
-  });
-}
+export const readPlan = readOne('syncPlan');

@@ -4,33 +4,28 @@ import type { PlanRef } from '../sync/plans.ts';
 import { builder } from './builder.ts';
 import { SyncPlanAction, SyncPlanWinner } from './enums.ts';
 import { idOf } from './globalId.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, payloadRef, refusedWith } from './mutation.ts';
 import { readPlan, SyncPlan } from './syncPlan.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 
-const SyncPlanPayload = builder
-  .objectRef<Payload<PlanRef & { readonly entries?: number }>>('SyncPlanPayload')
-  .implement({
-    description: 'What came of a verb on a plan.',
-    fields: (t) => ({
-      plan: t.prismaField({
-        type: SyncPlan,
-        nullable: true,
-        description: 'The plan as it is now, also when nothing was done. Null when there is none.',
-        resolve: (query, payload, _args, context) =>
-          readPlan(query, context, payload.value?.planId ?? payload.subject),
-      }),
-      entries: t.int({
-        description: 'Entries that `syncPlanEntrySet` decided, 0 or more; 0 for the other verbs.',
-        resolve: (payload) => payload.value?.entries ?? 0,
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const SyncPlanPayload = payloadRef<PlanRef & { readonly entries?: number }>(
+  'SyncPlanPayload',
+  'a verb on a plan',
+);
+
+builder.objectFields(SyncPlanPayload, (t) => ({
+  plan: t.prismaField({
+    type: SyncPlan,
+    nullable: true,
+    description: 'The plan as it is now, also when nothing was done. Null when there is none.',
+    resolve: (query, payload, _args, context) =>
+      readPlan(query, context, payload.value?.planId ?? payload.subject),
+  }),
+  entries: t.int({
+    description: 'Entries that `syncPlanEntrySet` decided, 0 or more; 0 for the other verbs.',
+    resolve: (payload) => payload.value?.entries ?? 0,
+  }),
+}));
 
 const SyncPlanCreateInput = builder.inputType('SyncPlanCreateInput', {
   description: 'Which connection to make a plan of.',

@@ -5,35 +5,27 @@ import { Platform } from './enums.ts';
 import { idOf } from './globalId.ts';
 import { InventoryItem, readItem } from './inventoryItem.ts';
 import { Job, readJob } from './job.ts';
-import { answered, idempotencyKeyDescription, type Payload, refusedWith } from './mutation.ts';
+import { answered, idempotencyKeyDescription, payloadOf, payloadRef, refusedWith } from './mutation.ts';
 import { readOperation, SyncOperation } from './operation.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 
-const InventoryItemSyncPayload = builder
-  .objectRef<Payload<{ readonly operationId: string }>>('InventoryItemSyncPayload')
-  .implement({
-    description: 'What came of `inventoryItemSync`.',
-    fields: (t) => ({
-      item: t.prismaField({
-        type: InventoryItem,
-        nullable: true,
-        description: 'The item as it is now. Null when this account has no such item.',
-        resolve: (query, payload, _args, context) => readItem(query, context, payload.subject),
-      }),
-      operation: t.prismaField({
-        type: SyncOperation,
-        nullable: true,
-        description: 'The queued operation. Null when there was an error.',
-        resolve: (query, payload, _args, context) =>
-          readOperation(query, context, payload.value?.operationId ?? null),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const InventoryItemSyncPayload = payloadOf<{ readonly operationId: string }>('InventoryItemSyncPayload', {
+  verbs: '`inventoryItemSync`',
+  field: 'item',
+  type: InventoryItem,
+  read: readItem,
+  description: 'The item as it is now. Null when this account has no such item.',
+});
+
+builder.objectFields(InventoryItemSyncPayload, (t) => ({
+  operation: t.prismaField({
+    type: SyncOperation,
+    nullable: true,
+    description: 'The queued operation. Null when there was an error.',
+    resolve: (query, payload, _args, context) =>
+      readOperation(query, context, payload.value?.operationId ?? null),
+  }),
+}));
 
 const InventoryItemSyncInput = builder.inputType('InventoryItemSyncInput', {
   description: 'Which item to bring in step, and where.',
@@ -67,24 +59,19 @@ builder.mutationField('inventoryItemSync', (t) =>
   }),
 );
 
-const InventorySyncAllPayload = builder
-  .objectRef<Payload<{ readonly jobId: string }>>('InventorySyncAllPayload')
-  .implement({
-    description: 'What came of `inventorySyncAll`.',
-    fields: (t) => ({
-      job: t.prismaField({
-        type: Job,
-        nullable: true,
-        description: 'The job; follow it with `jobProgress`. Null when there was an error.',
-        resolve: (query, payload, _args, context) => readJob(query, context, payload.value?.jobId ?? null),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const InventorySyncAllPayload = payloadRef<{ readonly jobId: string }>(
+  'InventorySyncAllPayload',
+  '`inventorySyncAll`',
+);
+
+builder.objectFields(InventorySyncAllPayload, (t) => ({
+  job: t.prismaField({
+    type: Job,
+    nullable: true,
+    description: 'The job; follow it with `jobProgress`. Null when there was an error.',
+    resolve: (query, payload, _args, context) => readJob(query, context, payload.value?.jobId ?? null),
+  }),
+}));
 
 const InventorySyncAllInput = builder.inputType('InventorySyncAllInput', {
   description: 'How everything is brought in step.',

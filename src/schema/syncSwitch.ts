@@ -3,45 +3,25 @@ import type { SettingChange } from '../sync/rules.ts';
 import { builder } from './builder.ts';
 import { idOf } from './globalId.ts';
 import { Listing, readListing } from './listing.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
+import { answered, payloadOf, refusedWith } from './mutation.ts';
 import { PlatformConnection, readConnection } from './platformConnection.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 
-const ListingSwitchPayload = builder.objectRef<Payload<SettingChange>>('ListingSwitchPayload').implement({
-  description: 'What came of `listingPause` or `listingResume`.',
-  fields: (t) => ({
-    listing: t.prismaField({
-      type: Listing,
-      nullable: true,
-      description: 'The listing as it is now. Null when this account has no such listing.',
-      resolve: (query, payload, _args, context) => readListing(query, context, payload.subject),
-    }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
-  }),
+const ListingSwitchPayload = payloadOf<SettingChange>('ListingSwitchPayload', {
+  verbs: '`listingPause` or `listingResume`',
+  field: 'listing',
+  type: Listing,
+  read: readListing,
+  description: 'The listing as it is now. Null when this account has no such listing.',
 });
 
-const ConnectionSwitchPayload = builder
-  .objectRef<Payload<SettingChange>>('ConnectionSwitchPayload')
-  .implement({
-    description: 'What came of `connectionPause` or `connectionResume`.',
-    fields: (t) => ({
-      connection: t.prismaField({
-        type: PlatformConnection,
-        nullable: true,
-        description: 'The marketplace account as it is now. Null when this account has no such one.',
-        resolve: (query, payload, _args, context) => readConnection(query, context, payload.subject),
-      }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ConnectionSwitchPayload = payloadOf<SettingChange>('ConnectionSwitchPayload', {
+  verbs: '`connectionPause` or `connectionResume`',
+  field: 'connection',
+  type: PlatformConnection,
+  read: readConnection,
+  description: 'The marketplace account as it is now. Null when this account has no such one.',
+});
 
 const ListingSwitchInput = builder.inputType('ListingSwitchInput', {
   description: 'Which listing.',

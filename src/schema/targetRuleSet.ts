@@ -4,10 +4,10 @@ import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 import { idOf } from './globalId.ts';
 import { Listing, readListing } from './listing.ts';
-import { answered, type Payload, refusedWith } from './mutation.ts';
+import { answered, type Payload, payloadOf, payloadRef, refusedWith } from './mutation.ts';
 import { PlatformConnection, readConnection } from './platformConnection.ts';
 import { ruleOf, TargetRuleInput } from './targetRule.ts';
-import { notFound, UserError, userErrorsDescription } from './userErrors.ts';
+import { notFound } from './userErrors.ts';
 import { Account, readAccount } from './viewer.ts';
 
 const affectedDescription =
@@ -15,22 +15,16 @@ const affectedDescription =
 const errorsDescription =
   'Repeating it changes nothing. One statement, also for a hundred thousand listings. Errors: NOT_FOUND, INVALID_INPUT (`field` names the member of the rule).';
 
-const AccountRuleSetPayload = builder.objectRef<Payload<SettingChange>>('AccountRuleSetPayload').implement({
-  description: 'What came of `accountRuleSet`.',
-  fields: (t) => ({
-    account: t.prismaField({
-      type: Account,
-      description: 'The account as it is now.',
-      resolve: (query, _payload, _args, context) => readAccount(query, context),
-    }),
-    listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
+const AccountRuleSetPayload = payloadRef<SettingChange>('AccountRuleSetPayload', '`accountRuleSet`');
+
+builder.objectFields(AccountRuleSetPayload, (t) => ({
+  account: t.prismaField({
+    type: Account,
+    description: 'The account as it is now.',
+    resolve: (query, _payload, _args, context) => readAccount(query, context),
   }),
-});
+  listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
+}));
 
 const AccountRuleSetInput = builder.inputType('AccountRuleSetInput', {
   description: 'A rule for every listing of the account.',
@@ -49,26 +43,18 @@ builder.mutationField('accountRuleSet', (t) =>
   }),
 );
 
-const ConnectionRuleSetPayload = builder
-  .objectRef<Payload<SettingChange>>('ConnectionRuleSetPayload')
-  .implement({
-    description: 'What came of `connectionRuleSet`.',
-    fields: (t) => ({
-      connection: t.prismaField({
-        type: PlatformConnection,
-        nullable: true,
-        description:
-          'The marketplace account as it is now, also when nothing was done. Null when this account has no such one.',
-        resolve: (query, payload, _args, context) => readConnection(query, context, payload.subject),
-      }),
-      listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
-      userErrors: t.field({
-        type: [UserError],
-        description: userErrorsDescription,
-        resolve: (payload) => payload.userErrors,
-      }),
-    }),
-  });
+const ConnectionRuleSetPayload = payloadOf<SettingChange>('ConnectionRuleSetPayload', {
+  verbs: '`connectionRuleSet`',
+  field: 'connection',
+  type: PlatformConnection,
+  read: readConnection,
+  description:
+    'The marketplace account as it is now, also when nothing was done. Null when this account has no such one.',
+});
+
+builder.objectFields(ConnectionRuleSetPayload, (t) => ({
+  listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
+}));
 
 const ConnectionRuleSetInput = builder.inputType('ConnectionRuleSetInput', {
   description: 'A rule for every listing of a marketplace account.',
@@ -92,24 +78,18 @@ builder.mutationField('connectionRuleSet', (t) =>
   }),
 );
 
-const ListingRuleSetPayload = builder.objectRef<Payload<SettingChange>>('ListingRuleSetPayload').implement({
-  description: 'What came of `listingRuleSet`.',
-  fields: (t) => ({
-    listing: t.prismaField({
-      type: Listing,
-      nullable: true,
-      description:
-        'The listing as it is now, also when nothing was done. Null when this account has no such listing.',
-      resolve: (query, payload, _args, context) => readListing(query, context, payload.subject),
-    }),
-    listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
-    userErrors: t.field({
-      type: [UserError],
-      description: userErrorsDescription,
-      resolve: (payload) => payload.userErrors,
-    }),
-  }),
+const ListingRuleSetPayload = payloadOf<SettingChange>('ListingRuleSetPayload', {
+  verbs: '`listingRuleSet`',
+  field: 'listing',
+  type: Listing,
+  read: readListing,
+  description:
+    'The listing as it is now, also when nothing was done. Null when this account has no such listing.',
 });
+
+builder.objectFields(ListingRuleSetPayload, (t) => ({
+  listingsAffected: t.int({ description: affectedDescription, resolve: affected }),
+}));
 
 const ListingRuleSetInput = builder.inputType('ListingRuleSetInput', {
   description: 'A rule for one listing.',

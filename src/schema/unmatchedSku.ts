@@ -1,6 +1,6 @@
 /** The inbox of SKUs that were sold and match no item: nothing is reserved for them until somebody says what they mean. */
 import { builder } from './builder.ts';
-import { connectionOf, pageArgs } from './connections.ts';
+import { connectionOf, orderOf, pageArgs } from './connections.ts';
 import type { Context } from './context.ts';
 import { decode, type PageArguments, pageSize, type Sort, toPage } from './paging.ts';
 
@@ -36,35 +36,48 @@ const UnmatchedSku = builder.objectRef<UnmatchedSkuShape>('UnmatchedSku').implem
 });
 
 const UnmatchedSkuConnection = connectionOf('UnmatchedSku', 'unmatched SKUs', UnmatchedSku, 'stock:read');
-const bySku: Sort = { name: 'SKU_ASC', column: 'sku', kind: 'text', descending: false };
+
+// When a SKU was first seen is known only once all its lines are read: there is no index for that.
+const order = orderOf('UnmatchedSkuOrderBy', 'unmatched SKUs', {
+  SKU: { column: 'sku', kind: 'text', description: 'SKU' },
+});
 
 builder.queryField('unmatchedSkus', (t) =>
   t.field({
     type: UnmatchedSkuConnection,
     description:
-      'The SKUs that were sold and match no item, by SKU. Lines without a SKU show as `listings(where: {hasItem: false})`.',
-    args: pageArgs(),
+      'The SKUs that were sold and match no item. Lines without a SKU show as `listings(where: {hasItem: false})`.',
+    args: {
+      ...pageArgs(),
+      orderBy: t.arg({ type: order.type, defaultValue: order.initial, description: 'In which order.' }),
+    },
     resolve: async (_root, args, context) => {
-      const rows = await readUnmatched(context, args);
-      return toPage(bySku, args, rows, { exists: null, totalCount: () => countUnmatched(context) });
+      const sort = order.by(args.orderBy);
+      const rows = await readUnmatched(context, sort, args);
+      return toPage(sort, args, rows, { exists: null, totalCount: () => countUnmatched(context) });
     },
   }),
 );
 
-async function readUnmatched(context: Context, args: PageArguments): Promise<UnmatchedSkuShape[]> {
+async function readUnmatched(
+  context: Context,
+  sort: Sort,
+  args: PageArguments,
+): Promise<UnmatchedSkuShape[]> {
   const { size, backward } = pageSize(args);
   const values: unknown[] = [context.accountId, size + 1];
-  const bound = (cursor: string | null | undefined, operator: '>' | '<'): string => {
+  const [further, nearer] = sort.descending ? ['<', '>'] : ['>', '<'];
+  const bound = (cursor: string | null | undefined, operator: string): string => {
     if (!cursor) return '';
-    values.push(decode(bySku, cursor).value);
+    values.push(decode(sort, cursor).value);
     return `AND sku ${operator} $${values.length}`;
   };
   const { rows } = await context.database.query<UnmatchedSkuShape>(
     `SELECT min(id::text) AS id, sku, min(title) AS title, count(*)::int AS "lineCount", sum(reserved)::int AS reserved,
             min(created_at) AS "firstSeenAt", max(created_at) AS "lastSeenAt"
        FROM order_lines
-      WHERE account_id = $1 AND item_id IS NULL AND sku IS NOT NULL ${bound(args.after, '>')} ${bound(args.before, '<')}
-      GROUP BY sku ORDER BY sku ${backward ? 'DESC' : 'ASC'} LIMIT $2`,
+      WHERE account_id = $1 AND item_id IS NULL AND sku IS NOT NULL ${bound(args.after, further)} ${bound(args.before, nearer)}
+      GROUP BY sku ORDER BY sku ${backward === sort.descending ? 'ASC' : 'DESC'} LIMIT $2`,
     values,
   );
   return rows;

@@ -180,9 +180,6 @@ builder.objectRef<Problem>('ChannelRejectedError').implement({
   }),
 });
 
-/** The one extra field of every payload. */
-export const userErrorsDescription = 'Why it was not done. Empty means that it was.';
-
 export function notFound(field: readonly string[], what: string): Problem {
   return { code: 'NOT_FOUND', message: `This account has no such ${what}.`, field };
 }

@@ -35,41 +35,6 @@ export type AlertKind =
   | 'broken_connection'
   | 'blast_stopped';
 
-/** Exactly one of `itemId` and `connectionId` is not null. */
-export type AlertSubject = {
-  readonly kind: AlertKind;
-  readonly itemId: string | null;
-  readonly connectionId: string | null;
-};
-
-/** Raises an alert or brings it up to date. True when that changed anything: then subscribers are to be woken. */
-export async function raiseAlert(
-  db: Queryable,
-  alert: AlertSubject & {
-    readonly accountId: string;
-    /** What it is about, in units, 0 or more; 0 where the kind counts nothing. */
-    readonly units: number;
-    /** What is wrong and the way out, in plain words. */
-    readonly message: string;
-  },
-): Promise<boolean> {
-  const { rows } = await db.query<{ changed: boolean }>(
-    'SELECT raise_alert($1, $2, $3, $4, $5, $6) AS changed',
-    [alert.accountId, alert.kind, alert.itemId, alert.connectionId, alert.units, alert.message],
-  );
-  return rows[0]?.changed === true;
-}
-
-/** True when there was one to close. */
-export async function resolveAlert(db: Queryable, alert: AlertSubject): Promise<boolean> {
-  const { rows } = await db.query<{ changed: boolean }>('SELECT resolve_alert($1, $2, $3) AS changed', [
-    alert.kind,
-    alert.itemId,
-    alert.connectionId,
-  ]);
-  return rows[0]?.changed === true;
-}
-
 /** Low stock ends at so many units above the mark, so that a single sale and its cancellation do not raise and close it again and again. */
 const isLow = `item.available <= account.low_stock_units`;
 const lowMargin = 'greatest(1, account.low_stock_units / 5)';

@@ -87,19 +87,13 @@ export async function guardBatch(
   return decided;
 }
 
+/** Raised again only when more would change: a part that is tried anew alone says nothing about the whole. */
 const stopSql = `
 WITH stopped AS (
   UPDATE blast_counts SET stopped_at = coalesce(stopped_at, now()) WHERE connection_id = $1 RETURNING connection_id, account_id
-), alert AS (
-  INSERT INTO alerts AS current (account_id, kind, connection_id, units, message)
-  SELECT account_id, 'blast_stopped', connection_id, $2, $3 FROM stopped
-  ON CONFLICT (connection_id, kind) WHERE status <> 'resolved' AND connection_id IS NOT NULL
-  DO UPDATE SET units = excluded.units, message = excluded.message, updated_at = now() WHERE current.units < excluded.units
-  RETURNING *
 )
-INSERT INTO events (account_id, topic, subject_id, payload)
-SELECT account_id, 'alert', id, jsonb_build_object('alertId', id, 'kind', kind, 'status', status, 'itemId', NULL, 'connectionId', connection_id,
-         'units', units, 'orderIds', '[]'::jsonb) FROM alert`;
+SELECT raise_alert(account_id, 'blast_stopped', NULL, connection_id, $2, $3) FROM stopped
+ WHERE NOT EXISTS (SELECT FROM alerts WHERE id = current_alert('blast_stopped', NULL, stopped.connection_id) AND units >= $2)`;
 
 async function stop(
   client: pg.PoolClient,
@@ -123,18 +117,10 @@ WITH approved AS (
   ON CONFLICT (connection_id) DO UPDATE
      SET approved_until = excluded.approved_until, approved_by = excluded.approved_by, stopped_at = NULL, since = now(), zeroed = '{}', changed = '{}'
   RETURNING connection_id
-), alert AS (
-  UPDATE alerts SET status = 'resolved', resolved_at = now(), updated_at = now()
-   WHERE connection_id = (SELECT connection_id FROM approved) AND kind = 'blast_stopped' AND status <> 'resolved'
-  RETURNING *
-), event AS (
-  INSERT INTO events (account_id, topic, subject_id, payload)
-  SELECT account_id, 'alert', id, jsonb_build_object('alertId', id, 'kind', kind, 'status', status, 'itemId', NULL, 'connectionId', connection_id,
-           'units', units, 'orderIds', '[]'::jsonb) FROM alert
 ), going_on AS (
   UPDATE dirty_listings SET not_before = now() WHERE connection_id = (SELECT connection_id FROM approved) AND guarded
 )
-SELECT connection_id FROM approved`;
+SELECT resolve_alert('blast_stopped', NULL, connection_id) FROM approved`;
 
 /** What was stopped goes on, and for an hour nothing of this connection is stopped. Approving twice, or with nothing stopped, is no error. */
 export async function approveBlast(
@@ -144,7 +130,7 @@ export async function approveBlast(
 ): Promise<Outcome<{ connectionId: string }>> {
   const { actor, accountId } = caller;
   const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
-  const { rows } = await db.query<{ connection_id: string }>(approveSql, [accountId, connectionId, by]);
+  const { rows } = await db.query(approveSql, [accountId, connectionId, by]);
   if (rows.length === 0)
     return refused({
       code: 'NOT_FOUND',

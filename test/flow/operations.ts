@@ -6,7 +6,7 @@ export const stockStream = graphql(`
     stockEvents(after: $after) {
       __typename
       ... on StockEvent { cursor sku seq quantity reserved available onHandDelta reservedDelta kind orderId }
-      ... on Gap { to reason }
+      ... on Gap { from to reason }
       ... on Heartbeat { cursor }
     }
   }
@@ -31,7 +31,18 @@ export const alertStream = graphql(`
         cursor alertId status units orderIds
         alert { item { sku } orders(first: 10) { platformOrderId platform } }
       }
-      ... on Gap { to reason }
+      ... on Gap { from to reason }
+      ... on Heartbeat { cursor }
+    }
+  }
+`);
+
+export const everyAlertStream = graphql(`
+  subscription FlowEveryAlert($after: Cursor) {
+    alertEvents(after: $after) {
+      __typename
+      ... on AlertEvent { cursor alertId kind status units message }
+      ... on Gap { from to reason }
       ... on Heartbeat { cursor }
     }
   }

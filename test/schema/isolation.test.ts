@@ -6,6 +6,7 @@ import { schema } from '../../src/schema/schema.ts';
 import type { EventTopic } from '../../src/sync/eventStream.ts';
 import { type Api, dataOf, openApi, sessionOf } from './apiFixture.ts';
 import { stockPayload } from './fakeSync.ts';
+import { alertEvents } from './insightOperations.ts';
 import {
   conflictEvents,
   everyList,
@@ -110,6 +111,7 @@ test('no stream carries events of another account, and no job of another account
     await api.open(stockEvents, {}, visitor),
     await api.open(orderEvents, {}, visitor),
     await api.open(oversellAlerts, {}, visitor),
+    await api.open(alertEvents, {}, visitor),
     await api.open(conflictEvents, {}, visitor),
   ];
   for (const stream of streams) expect(kindOf(await stream.next())).toBe('Heartbeat');

@@ -2,25 +2,27 @@
 import type { ExecutionResult } from 'graphql';
 import { expect, test } from 'vitest';
 import type { Results } from '../../src/graphql.ts';
+import { withPresent } from '../../src/schema/events.ts';
 import { encodeId } from '../../src/schema/globalId.ts';
+import type { Envelope, LogEvent } from '../../src/sync/eventStream.ts';
 import { openApi } from './apiFixture.ts';
 import { stockPayload } from './fakeSync.ts';
 import { jobProgress, orderEvents, oversellAlerts, stockEvents } from './operations.ts';
 import { insertEverything, insertItem } from './rows.ts';
 
-type Envelope = Readonly<Record<string, unknown>> & { readonly __typename: string };
+type Told = Readonly<Record<string, unknown>> & { readonly __typename: string };
 
 /** The next envelope of a stream that must go on. */
-async function next(stream: Results): Promise<Envelope> {
+async function next(stream: Results): Promise<Told> {
   const { done, value } = await stream.next();
   if (done) throw new Error('the stream has ended');
   return envelopeOf(value);
 }
 
-function envelopeOf(result: ExecutionResult): Envelope {
+function envelopeOf(result: ExecutionResult): Told {
   const [envelope] = Object.values(result.data ?? {});
   if (!envelope) throw new Error(JSON.stringify(result.errors));
-  return envelope as Envelope;
+  return envelope as Told;
 }
 
 test('a stock event carries the numbers of the event and the item as it is now, in one statement', async () => {
@@ -207,4 +209,28 @@ test('an order event offers the whole order', async () => {
     order: { customerName: 'Ada' },
   });
   await stream.return();
+});
+
+const gap = (from: string, to: string): Envelope => ({ kind: 'gap', from, to, reason: 'RETENTION' });
+const event = (cursor: string): Envelope => ({ kind: 'event', event: { cursor } as LogEvent });
+const heartbeat = (cursor: string): Envelope => ({ kind: 'heartbeat', cursor });
+
+/** A slow consumer: retention overtakes it twice. */
+async function* overtaken() {
+  yield gap('1', '3');
+  yield event('4');
+  yield gap('4', '8');
+  yield event('9');
+}
+
+async function* stateAt(cursor: string) {
+  yield { cursor } as LogEvent;
+}
+
+test('the present state follows every gap, and its cursors lead back to the gap until all of it has been told', async () => {
+  const told: Envelope[] = [];
+  for await (const envelope of withPresent(overtaken(), false, stateAt)) told.push(envelope);
+  const afterFirst = [event('1'), heartbeat('3'), event('4')];
+  const afterSecond = [event('4'), heartbeat('8'), event('9')];
+  expect(told).toEqual([gap('1', '3'), ...afterFirst, gap('4', '8'), ...afterSecond]);
 });

@@ -122,9 +122,9 @@ const statements: readonly string[] = [
    SELECT test_id(5, n), test_id(1, n + 1), $account, 2 FROM $rows WHERE n > $backlog AND n % 10 = 7`,
   `INSERT INTO order_returns (account_id, order_id, order_line_id, quantity, restock, reason, actor_kind)
    SELECT $account, test_id(4, n), test_id(5, n), 1, false, 'returned', 'system' FROM $rows WHERE n % 10 = 3`,
-  `INSERT INTO reservations (id, account_id, status, expires_at, actor_kind, ended_at)
+  `INSERT INTO reservations (id, account_id, status, expires_at, actor_kind, ended_at, updated_at)
    SELECT test_id(0, n), $account, (CASE WHEN n <= $backlog THEN 'active' ELSE 'committed' END)::reservation_status, now() + interval '1 hour', 'system',
-          CASE WHEN n > $backlog THEN now() END FROM $rows`,
+          CASE WHEN n > $backlog THEN now() END, ${ago('second')} FROM $rows`,
   `INSERT INTO reservation_lines (reservation_id, account_id, item_id, quantity) SELECT test_id(0, n), $account, test_id(1, n), 1 FROM $rows`,
   `INSERT INTO reservation_holdings (reservation_id, account_id, item_id, quantity) SELECT test_id(0, n), $account, test_id(1, n), 1 FROM $rows`,
   `INSERT INTO stock_movements (account_id, item_id, seq, on_hand_delta, reserved_delta, on_hand_after, reserved_after, kind, reason, idempotency_key,
@@ -138,9 +138,10 @@ const statements: readonly string[] = [
           (CASE WHEN n <= $backlog THEN 'open' ELSE 'resolved' END)::conflict_status,
           CASE WHEN n > $backlog THEN 'use_lowest'::conflict_resolution END, CASE WHEN n > $backlog THEN now() END
      FROM $rows WHERE n % 10 = 0 OR n <= $backlog`,
-  `INSERT INTO sync_operations (id, account_id, item_id, action, target_platforms, status, actor_kind, completed_at)
+  `INSERT INTO sync_operations (id, account_id, item_id, action, target_platforms, status, actor_kind, completed_at, updated_at)
    SELECT test_id(8, n), $account, test_id(1, n), 'update_quantity', '{shopify}',
-          (CASE WHEN n <= $backlog THEN 'processing' ELSE 'completed' END)::operation_status, 'system', CASE WHEN n > $backlog THEN now() END FROM $rows`,
+          (CASE WHEN n <= $backlog THEN 'processing' ELSE 'completed' END)::operation_status, 'system', CASE WHEN n > $backlog THEN now() END, ${ago('second')}
+     FROM $rows`,
   `INSERT INTO webhook_deliveries (id, account_id, connection_id, delivery_id, topic, body, status, received_at, processed_at)
    SELECT test_id(9, n), $account, $connection, 'delivery ' || n, 'orders', '[]', (CASE WHEN n <= $backlog THEN 'pending' ELSE 'processed' END)::delivery_status,
           now() - interval '1 hour', CASE WHEN n > $backlog THEN now() END FROM $rows`,

@@ -7,35 +7,38 @@ import { noIndex } from '../../src/schema/where.ts';
 export const page = (field: string, more = '', body = 'id'): string =>
   `query ($after: Cursor) { page: ${field}(first: 20, after: $after${more}) { nodes { ${body} } pageInfo { endCursor hasNextPage hasPreviousPage } } }`;
 
+const orders: Readonly<Record<string, readonly string[]>> = {
+  inventoryItems: ['AVAILABLE', 'SKU', 'TITLE', 'UPDATED_AT'],
+  listings: ['UPDATED_AT'],
+  orders: ['CREATED_AT', 'UPDATED_AT'],
+  alerts: ['CREATED_AT', 'UPDATED_AT'],
+  conflicts: ['CREATED_AT', 'UPDATED_AT'],
+  connections: ['CREATED_AT', 'UPDATED_AT'],
+  movements: ['CREATED_AT'],
+  operations: ['CREATED_AT', 'UPDATED_AT'],
+  jobs: ['CREATED_AT', 'UPDATED_AT'],
+  syncPlans: ['CREATED_AT', 'UPDATED_AT'],
+  reservations: ['CREATED_AT', 'UPDATED_AT'],
+  settingChanges: ['CREATED_AT'],
+  unmatchedSkus: ['SKU'],
+};
+
 export const lists: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ['AVAILABLE', 'SKU', 'TITLE', 'UPDATED_AT'].flatMap((order) =>
-      ['ASC', 'DESC'].map((direction) => [
-        `items by ${order}_${direction}`,
-        page('inventoryItems', `, orderBy: ${order}_${direction}`),
-      ]),
+    Object.entries(orders).flatMap(([list, columns]) =>
+      columns.flatMap((column) =>
+        ['ASC', 'DESC'].map((direction) => [
+          `${list} by ${column}_${direction}`,
+          page(list, `, orderBy: ${column}_${direction}`, list === 'unmatchedSkus' ? 'sku lineCount' : 'id'),
+        ]),
+      ),
     ),
   ),
-  ...Object.fromEntries(
-    [
-      'listings UPDATED_AT_ASC',
-      'listings UPDATED_AT_DESC',
-      'orders CREATED_AT_ASC',
-      'orders CREATED_AT_DESC',
-      'orders UPDATED_AT_ASC',
-      'orders UPDATED_AT_DESC',
-      'alerts CREATED_AT_DESC',
-      'alerts UPDATED_AT_ASC',
-      'conflicts CREATED_AT_ASC',
-      'conflicts CREATED_AT_DESC',
-    ]
-      .map((each) => each.split(' '))
-      .map(([list = '', order = '']) => [`${list} by ${order}`, page(list, `, orderBy: ${order}`)]),
+  'reservations with their lines': page(
+    'reservations',
+    '',
+    'id lines(first: 5) { nodes { quantity item { sku } } }',
   ),
-  movements: page('movements'),
-  operations: page('operations'),
-  plans: page('syncPlans'),
-  reservations: page('reservations', '', 'id lines(first: 5) { nodes { quantity item { sku } } }'),
   'active reservations': page('reservations', ', where: {status: {eq: ACTIVE}}'),
   'bundles with their components': page(
     'inventoryItems',
@@ -55,11 +58,9 @@ export const lists: Readonly<Record<string, string>> = {
     'alerts',
     ', where: {kind: {in: [OVERSELL_RISK, LOW_STOCK]}, status: {eq: OPEN}}',
   ),
-  'changed settings': page('settingChanges'),
   'open conflicts': page('conflicts', ', where: {status: {eq: OPEN}}'),
   'items with their listings': page('inventoryItems', '', 'id listings(first: 5) { nodes { id quantity } }'),
   'orders with their lines': page('orders', '', 'id items(first: 5) { nodes { id item { sku } } }'),
-  'unmatched SKUs': page('unmatchedSkus', '', 'sku lineCount'),
 };
 
 // ---------------------------------------------------------------------------------------------------------------- filters

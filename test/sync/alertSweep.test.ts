@@ -1,6 +1,6 @@
 /** Proves that each kind of alert is raised, brought up to date and closed by what is true, once for any number of workers, with a message that shows the way out. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { raiseAlert, resolveAlert, settleItemAlerts, sweepAlerts } from '../../src/sync/alerts.ts';
+import { settleItemAlerts, sweepAlerts } from '../../src/sync/alerts.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 
@@ -293,19 +293,18 @@ test('six workers that look at once raise each alert once and tell it once', asy
   ]);
 });
 
+const changed = async (call: string, values: unknown[]) =>
+  (await sql(`SELECT ${call} AS changed`, values)).rows[0]?.changed as boolean;
+
+const raise = (message: string) =>
+  changed(`raise_alert($1, 'blast_stopped', NULL, $2, 0, $3)`, [accountId, etsy.id, message]);
+const resolve = () => changed(`resolve_alert('blast_stopped', NULL, $1)`, [etsy.id]);
+
 test('an alert that another part raises is told once, changed in place and closed once', async () => {
-  const alert = {
-    accountId,
-    kind: 'blast_stopped',
-    itemId: null,
-    connectionId: etsy.id,
-    units: 0,
-    message: 'Look.',
-  } as const;
-  expect([await raiseAlert(open.pool, alert), await raiseAlert(open.pool, alert)]).toEqual([true, false]);
-  expect(await raiseAlert(open.pool, { ...alert, message: 'Look again.' })).toBe(true);
+  expect([await raise('Look.'), await raise('Look.')]).toEqual([true, false]);
+  expect(await raise('Look again.')).toBe(true);
   expect(await sweepAlerts(open.pool)).toBe(0);
-  expect([await resolveAlert(open.pool, alert), await resolveAlert(open.pool, alert)]).toEqual([true, false]);
+  expect([await resolve(), await resolve()]).toEqual([true, false]);
   expect(await alerts()).toEqual([
     { kind: 'blast_stopped', status: 'resolved', units: 0, message: 'Look again.' },
   ]);

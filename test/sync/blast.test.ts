@@ -1,5 +1,6 @@
 /** Proves the blast-radius guard (C4): people's changes of too many listings stop until somebody has looked, and nothing else does. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { acknowledgeAlert } from '../../src/sync/alerts.ts';
 import { approveBlast } from '../../src/sync/blast.ts';
 import { blastAlwaysAllowed } from '../../src/sync/core/sending.ts';
 import { applyOrder } from '../../src/sync/orders.ts';
@@ -77,13 +78,15 @@ async function alerts(): Promise<readonly AlertRow[]> {
   return rows;
 }
 
-async function alertEvents(): Promise<readonly string[]> {
-  const { rows } = await open.pool.query<{ status: string }>(
-    `SELECT payload->>'status' AS status FROM events WHERE account_id = $1 AND topic = 'alert' AND payload->>'kind' = 'blast_stopped' ORDER BY id`,
+async function told(): Promise<readonly AlertRow[]> {
+  const { rows } = await open.pool.query<{ payload: AlertRow }>(
+    `SELECT payload FROM events WHERE account_id = $1 AND topic = 'alert' AND payload->>'kind' = 'blast_stopped' ORDER BY id`,
     [caller.accountId],
   );
-  return rows.map(({ status }) => status);
+  return rows.map(({ payload }) => payload);
 }
+
+const alertEvents = async (): Promise<readonly string[]> => (await told()).map(({ status }) => status);
 
 describe('too many at once', () => {
   test('a rule that changes more than change_share_max stops as a whole, with an alert that says so and an event', async () => {
@@ -95,7 +98,7 @@ describe('too many at once', () => {
     expect(alert).toMatchObject({ kind: 'blast_stopped', status: 'open', units: 30 });
     expect(alert?.message).toContain('Of 30 listings 30 would change and 0 would go to zero');
     expect(more).toEqual([]);
-    expect(await alertEvents()).toEqual(['open']);
+    expect(await told()).toMatchObject([{ status: 'open', units: 30, message: alert?.message }]);
   });
 
   test('a change of stock that zeroes more than zero_share_max stops, although fewer than change_share_max change', async () => {
@@ -105,6 +108,27 @@ describe('too many at once', () => {
     expect(written()).toEqual([]);
     expect(await alerts()).toMatchObject([{ units: 12 }]);
     expect((await alerts())[0]?.message).toContain('12 would change and 12 would go to zero');
+  });
+
+  test('an alert that somebody has seen is open again when more would change, and not when fewer would', async () => {
+    const all = await listed(30);
+    await change(all.slice(0, 20), -1);
+    await push();
+    const { rows } = await open.pool.query<{ id: string }>('SELECT id FROM alerts WHERE connection_id = $1', [
+      connection.id,
+    ]);
+    await acknowledgeAlert(open.pool, caller, rows[0]?.id ?? '');
+    await later({ batchMax: 17 });
+    expect(await alerts()).toMatchObject([{ status: 'acknowledged', units: 20 }]);
+    await change(all.slice(20), -1);
+    await later();
+    expect(written()).toEqual([]);
+    expect(await alerts()).toMatchObject([{ status: 'open', units: 30 }]);
+    expect(await told()).toMatchObject([
+      { status: 'open', units: 20 },
+      { status: 'acknowledged', units: 20 },
+      { status: 'open', units: 30, message: expect.stringContaining('30 would change') as string },
+    ]);
   });
 
   test('as many as the shares allow go out', async () => {
@@ -195,8 +219,9 @@ describe('the approval', () => {
     expect(await approveBlast(open.pool, caller, connection.id)).toMatchObject({ ok: true });
     await push({ batchMax: 7 });
     expect(written()).toEqual(all.map(() => 0));
-    expect(await alerts()).toMatchObject([{ status: 'resolved' }]);
-    expect(await alertEvents()).toEqual(['open', 'resolved']);
+    const [alert] = await alerts();
+    expect(alert?.status).toBe('resolved');
+    expect(await told()).toMatchObject([{ status: 'open' }, { status: 'resolved', message: alert?.message }]);
     expect(await approveBlast(open.pool, caller, connection.id)).toMatchObject({ ok: true });
     expect(await alertEvents()).toHaveLength(2);
   });

@@ -1,8 +1,13 @@
 /** Keys are stored as hashes, believed for seconds only, and end their streams when they are revoked. */
 import { expect, test } from 'vitest';
-import { type ApiKeysOptions, createApiKey, openApiKeys } from '../../src/apiKeys.ts';
+import {
+  type ApiKeysOptions,
+  createApiKey,
+  listApiKeys,
+  openApiKeys,
+  revokeApiKey,
+} from '../../src/apiKeys.ts';
 import { openApi } from '../schema/apiFixture.ts';
-import { insertShop } from '../schema/rows.ts';
 import { waitFor } from '../support/waiting.ts';
 
 /** Keys with a clock that stands still until it is moved. */
@@ -110,20 +115,43 @@ test('the last use is written at most once a minute', async () => {
   keys.close();
 });
 
-test('revoking a key here ends its streams at once and its use with them', async () => {
+test('a revoked key ends its streams and its use at the next look, and is revoked once', async () => {
   await using api = await openApi();
+  const { pool } = api.database;
   const watched = api.keys.watch(api.session);
-  expect(await api.keys.revoke(api.shop.accountId, api.session.keyId)).toBe(true);
+  expect(await revokeApiKey(pool, api.session.keyId)).toBe(true);
+  await api.keys.recheck();
   expect(watched.signal.aborted).toBe(true);
   expect(await api.keys.verify(api.key)).toBeNull();
-  expect(await api.keys.revoke(api.shop.accountId, api.session.keyId)).toBe(false);
+  expect(await revokeApiKey(pool, api.session.keyId)).toBe(false);
+  expect(await revokeApiKey(pool, 'no id')).toBe(false);
 });
 
-test('an account cannot revoke the key of another', async () => {
+test('keys are listed with what a person needs to tell them apart, and never with the key or its hash', async () => {
   await using api = await openApi();
-  const stranger = await insertShop(api.database.pool);
-  expect(await api.keys.revoke(stranger.accountId, api.session.keyId)).toBe(false);
-  expect(await api.keys.verify(api.key)).not.toBeNull();
+  const { pool } = api.database;
+  const expiresAt = new Date('2036-11-22T10:00:00Z');
+  const { accountId } = api.shop;
+  const { id } = await createApiKey(pool, { accountId, name: 'Till', scopes: ['stock:read'], expiresAt });
+  await revokeApiKey(pool, api.session.keyId);
+  const [first, second, ...more] = await listApiKeys(pool);
+  expect(first).toMatchObject({
+    id: api.session.keyId,
+    revokedAt: expect.any(Date) as Date,
+    expiresAt: null,
+  });
+  expect(second).toEqual({
+    id,
+    accountId,
+    name: 'Till',
+    prefix: expect.stringMatching(/^lgs_.{4}$/) as string,
+    scopes: ['stock:read'],
+    createdAt: expect.any(Date) as Date,
+    lastUsedAt: null,
+    expiresAt,
+    revokedAt: null,
+  });
+  expect(more).toEqual([]);
 });
 
 test('a key revoked elsewhere, expired or deleted ends its streams at the next look, and only those', async () => {

@@ -2,6 +2,7 @@
 import { createClient } from 'graphql-ws';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { revokeApiKey } from '../../src/apiKeys.ts';
 import { stockPayload } from '../schema/fakeSync.ts';
 import { insertShop } from '../schema/rows.ts';
 import { waitFor, within } from '../support/waiting.ts';
@@ -158,7 +159,8 @@ test('a revoked key loses its sockets with 4403', async () => {
   await using client = await connectWith(server.webSocketUrl, server.api.key);
   client.send({ type: 'subscribe', id: '1', payload: { query } });
   await client.next();
-  await server.api.keys.revoke(server.api.shop.accountId, server.api.session.keyId);
+  await revokeApiKey(server.api.database.pool, server.api.session.keyId);
+  await server.api.keys.recheck();
   expect((await client.closed).code).toBe(4403);
   await server.api.sync.opened(0);
 });

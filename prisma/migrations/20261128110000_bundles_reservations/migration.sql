@@ -184,6 +184,7 @@ CREATE TABLE reservations (
 );
 CREATE UNIQUE INDEX reservations_id_account_id_key ON reservations (id, account_id);
 CREATE INDEX reservations_account_id_id_idx ON reservations (account_id, id);
+CREATE INDEX reservations_account_id_updated_at_id_idx ON reservations (account_id, updated_at, id);
 CREATE INDEX reservations_account_id_status_id_idx ON reservations (account_id, status, id);
 CREATE INDEX reservations_expiring_idx ON reservations (expires_at) WHERE status = 'active';
 

@@ -125,8 +125,8 @@ DECLARE
   raised alerts;
 BEGIN
   UPDATE alerts SET units = new_units, message = new_message, updated_at = now(),
-         -- More units on sale concern people again although they had seen the fewer.
-         status = CASE WHEN new_units > units AND for_kind IN ('oversell_risk', 'still_on_sale') THEN 'open' ELSE status END
+         -- More units on sale, or more listings to change, concern people again although they had seen the fewer.
+         status = CASE WHEN new_units > units AND for_kind IN ('oversell_risk', 'still_on_sale', 'blast_stopped') THEN 'open' ELSE status END
    WHERE id = current_alert(for_kind, for_item, for_connection) AND status <> 'resolved'
      AND (units, message) IS DISTINCT FROM (new_units, new_message)
   RETURNING * INTO raised;
@@ -191,3 +191,9 @@ CREATE INDEX listing_writes_open_listing_idx ON listing_writes (listing_id) WHER
 CREATE INDEX listing_writes_error_idx ON listing_writes (connection_id, sent_at) WHERE error IS NOT NULL;
 CREATE INDEX shadows_resurrected_idx ON shadows (connection_id) INCLUDE (resurrected_units) WHERE resurrected_units > 0;
 CREATE INDEX webhook_deliveries_failed_idx ON webhook_deliveries (connection_id) WHERE status = 'failed';
+
+-- ---------------------------------------------------------------------------------------------- catching up by the last change
+
+CREATE INDEX jobs_account_id_updated_at_id_idx ON jobs (account_id, updated_at, id);
+CREATE INDEX sync_operations_account_id_updated_at_id_idx ON sync_operations (account_id, updated_at, id);
+CREATE INDEX sync_conflicts_account_id_updated_at_id_idx ON sync_conflicts (account_id, updated_at, id);

@@ -59,6 +59,7 @@ CREATE TABLE sync_plans (
 );
 CREATE UNIQUE INDEX sync_plans_id_account_id_key ON sync_plans (id, account_id);
 CREATE INDEX sync_plans_account_id_id_idx ON sync_plans (account_id, id);
+CREATE INDEX sync_plans_account_id_updated_at_id_idx ON sync_plans (account_id, updated_at, id);
 CREATE INDEX sync_plans_connection_id_id_idx ON sync_plans (connection_id, id);
 CREATE INDEX sync_plans_working_idx ON sync_plans (not_before) WHERE status IN ('planning', 'applying', 'undoing');
 
