@@ -29,6 +29,11 @@ export function violatedConstraint(error: unknown): string | null {
   return typeof constraint === 'string' ? constraint : null;
 }
 
+/** What was locked is not what the snapshot before the lock said: nothing was changed, and the same work may run again. */
+export class OvertakenSnapshot extends Error {
+  readonly code = '40001';
+}
+
 /** True for a deadlock or a snapshot that was overtaken: nothing was changed and the same work may run again. */
 export function isRetryable(error: unknown): boolean {
   const state = sqlState(error);

@@ -81,7 +81,7 @@ builder.mutationField('bundleSet', (t) =>
   t.field({
     type: BundleSetPayload,
     description:
-      'Says what a bundle is made of, instead of what was said before. From then on an order for it takes all its components at once, it can be sold as often as its scarcest component allows, and its listings follow every component. Orders that are open keep the components that they were sold with. Errors: NOT_FOUND, INVALID_INPUT, NESTED_BUNDLE, ITEM_HAS_STOCK, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
+      'Says what a bundle is made of, instead of what was said before. From then on an order for it takes all its components at once, it can be sold as often as its scarcest component allows, and its listings follow every component. Orders that are open keep the components that they were sold with. Items whose protection is not SHARED are refused. Errors: NOT_FOUND, INVALID_INPUT, NESTED_BUNDLE, ITEM_HAS_STOCK, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
     extensions: { scope: 'stock:write' },
     args: { input: t.arg({ type: BundleSetInput, required: true, description: 'What to do.' }) },
     resolve: async (_root, { input }, context) => {

@@ -49,7 +49,7 @@ builder.mutationField('reservationCreate', (t) =>
   t.field({
     type: ReservationPayload,
     description:
-      'Holds units while they are available: bundles are taken apart, the demand is summed per item, and all lines are granted or none. Until it ends no channel offers these units. Errors: NOT_FOUND, INVALID_INPUT, INSUFFICIENT_STOCK (one for each line that lacks stock), IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
+      'Holds units while they are available: bundles are taken apart, the demand is summed per item, and all lines are granted or none. Until it ends no channel offers these units. Of an item under escrow only what is free can be held: the rest is granted to listings. Errors: NOT_FOUND, INVALID_INPUT, INSUFFICIENT_STOCK (one for each line that lacks stock), IDEMPOTENCY_KEY_REUSED, IN_PROGRESS.',
     extensions: { scope: 'stock:write' },
     args: { input: t.arg({ type: ReservationCreateInput, required: true, description: 'What to do.' }) },
     resolve: async (_root, { input }, context) => {

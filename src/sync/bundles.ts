@@ -53,13 +53,14 @@ function recipeProblem({ itemId, components }: BundleSetInput): Problem | null {
 type LockedItem = {
   readonly id: string;
   readonly role: 'plain' | 'component' | 'bundle';
+  readonly protection: 'shared' | 'escrow' | 'automatic';
   readonly quantity: number;
   readonly reserved: number;
 };
 
 /** Everything the old and the new recipe name, in the order in which orders lock it. One recipe of an account at a time: the old one stands still. */
 const lockSql = `
-SELECT id, role, quantity, reserved FROM inventory_items
+SELECT id, role, protection, quantity, reserved FROM inventory_items
  WHERE account_id = $1 AND id = ANY(ARRAY(SELECT component_id FROM bundle_components WHERE bundle_id = $2) || $3::uuid[] || $2::uuid)
  ORDER BY id FOR NO KEY UPDATE`;
 
@@ -139,8 +140,10 @@ function itemProblem(items: ReadonlyMap<string, LockedItem>, input: BundleSetInp
     if (component === undefined) return notFound(field);
     if (component.role === 'bundle')
       return nested(field, 'This item is a bundle itself: name its components instead.');
+    if (component.protection !== 'shared') return invalid(field, protectedMessage);
   }
   if (input.components.length === 0) return null;
+  if (bundle.protection !== 'shared') return invalid(['itemId'], protectedMessage);
   if (bundle.role === 'component')
     return nested(['itemId'], 'This item is a component of another bundle, so it cannot become one.');
   if (bundle.quantity === 0 && bundle.reserved === 0) return null;
@@ -151,6 +154,9 @@ function itemProblem(items: ReadonlyMap<string, LockedItem>, input: BundleSetInp
     current: bundle.quantity,
   };
 }
+
+const protectedMessage =
+  'Bundles and what they are made of share one pool, and this item is protected: set its protection to SHARED first.';
 
 function invalid(field: readonly string[], message: string): Problem {
   return { code: 'INVALID_INPUT', message, field: ['input', ...field] };

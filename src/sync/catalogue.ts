@@ -29,7 +29,15 @@ WITH entry AS (
          quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
          price_minor = excluded.price_minor, currency = excluded.currency, writable = excluded.writable, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
-  RETURNING item_id
+  RETURNING id, account_id, connection_id, item_id
+), unread AS (
+  -- What a protected item's other listings may show depends on what this one shows.
+  INSERT INTO dirty_listings (listing_id, account_id, connection_id, reread, guarded)
+  SELECT imported.id, imported.account_id, imported.connection_id, true, false
+    FROM imported JOIN inventory_items item ON item.id = imported.item_id AND item.protection <> 'shared'
+   WHERE NOT EXISTS (SELECT FROM shadows WHERE listing_id = imported.id AND item_id = imported.item_id)
+   ORDER BY imported.id
+  ON CONFLICT (listing_id) DO NOTHING
 )
 SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int AS unmatched,
        array_agg(DISTINCT item_id) FILTER (WHERE item_id IS NOT NULL) AS item_ids FROM imported`;

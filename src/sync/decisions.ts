@@ -12,10 +12,10 @@ import {
   type WriteDecision,
   type WritingLimits,
 } from './core/writing.ts';
-import { decideEscrow } from './escrowDecisions.ts';
-import { grantsOf } from './escrows.ts';
+import { decideEscrow, decideSettling } from './escrowDecisions.ts';
+import { grantsOf, unknownOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
-import { type Claim, markWanted, recordWrites } from './pushSql.ts';
+import { type Claim, markUnknown, markWanted, recordWrites } from './pushSql.ts';
 import type { Kept } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
@@ -112,7 +112,7 @@ const ruleMax = (targets: Targets) => (listing: KeptListing) => {
   return target === undefined ? 0 : targetFor(target).target;
 };
 
-/** What one listing gives back another of the same item may take: whoever works for that one is told. */
+/** What one listing gives back another of the same item may take, once all of them are known: whoever works for those is told. */
 async function tellOthers(
   client: pg.PoolClient,
   { escrows }: Kept,
@@ -125,6 +125,10 @@ async function tellOthers(
   await markWanted(
     client,
     others.filter((listingId) => !claimed.has(listingId)),
+  );
+  await markUnknown(
+    client,
+    escrows.flatMap((held) => unknownOf(held).map(({ listingId }) => listingId)),
   );
 }
 
@@ -139,27 +143,31 @@ function decideOne(
 ): Decided {
   const one = { claim, listing };
   const target = targets.get(claim.listingId);
-  if (!listing.enabled || target === undefined) return { ...one, kind: 'done' };
+  const seen = looks.get(claim.listingId);
+  const held = kept.escrows.find(({ itemId }) => itemId === listing.itemId);
+  const unread = held !== undefined && !(listing.listingId in held.escrow.units);
+  if (target === undefined || (!listing.enabled && held === undefined)) return { ...one, kind: 'done' };
   const { target: quantity } = targetFor(target);
   const { targetSeq } = target;
-  const seen = looks.get(claim.listingId);
-  if (seen === undefined && (listing.shadow === null || claim.reread))
+  const first = unread || listing.shadow === null;
+  if (seen === undefined && (first || (listing.enabled && claim.reread)))
     return { ...one, kind: 'look', orders: false };
-  const held = kept.escrows.find(({ itemId }) => itemId === listing.itemId);
-  if (held !== undefined && listing.shadow !== null) {
+  if (held !== undefined && listing.shadow !== null && !unread) {
     const shadow = { ...listing.shadow, mode: 'escrow' as const };
     const question = {
       held,
       listing,
       shadow,
+      seen,
       targetSeq,
       quantityMax: ruleMax(targets),
       newId: options.newId,
     };
-    return { ...one, ...decideEscrow(question, now) };
+    return { ...one, ...(listing.enabled ? decideEscrow : decideSettling)(question, now) };
   }
   // What cannot be read may be too high: a zero goes out unread, everything else waits.
-  if (typeof seen === 'string' && quantity > 0) return { ...one, kind: 'unreadable', reason: seen };
+  const reason = seen ?? (unread ? 'nothing is known of what it shows' : null);
+  if (reason !== null && (quantity > 0 || !listing.enabled)) return { ...one, kind: 'unreadable', reason };
   const known = listing.shadow ?? unreadShadow(listing, options.capabilities.quantityMax, now);
   const shadow = targetSet({ ...known, mode: 'shared' }, quantity, targetSeq);
   listing.shadow = shadow;
@@ -183,7 +191,8 @@ export type Meaning =
   | { readonly kind: 'done' }
   | { readonly kind: 'wait'; readonly until: number }
   | { readonly kind: 'look'; readonly orders: boolean }
-  | { readonly kind: 'write'; readonly write: PlannedWrite };
+  | { readonly kind: 'write'; readonly write: PlannedWrite }
+  | { readonly kind: 'unreadable'; readonly reason: string };
 
 function meaningOf(
   options: DecisionOptions,

@@ -1,6 +1,6 @@
 /** What to do about a listing under escrow: only rights that were granted once are ever shown, so nothing is fenced and nothing is in a hurry. */
 import { grant, unitOf } from './core/escrow.ts';
-import { chaseOf } from './core/escrowUnit.ts';
+import { chaseOf, learnedRights } from './core/escrowUnit.ts';
 import { rangeNow } from './core/range.ts';
 import { type Shadow, targetSet } from './core/shadow.ts';
 import type { Direction } from './core/writing.ts';
@@ -12,6 +12,8 @@ export type EscrowQuestion = {
   readonly held: KeptEscrow;
   readonly listing: KeptListing;
   readonly shadow: Shadow;
+  /** What became of the look at it in this very run; undefined when there was none. */
+  readonly seen: string | null | undefined;
   /** The ledger's seq that the grants are from. */
   readonly targetSeq: number;
   /** The most that a listing's rules allow it to show. */
@@ -19,9 +21,14 @@ export type EscrowQuestion = {
   readonly newId: () => string;
 };
 
+/** Pause between two decisions while orders that should be known are not, in milliseconds. */
+const settlePause = 5_000;
+
 /** Takes the rights of what it decides to write. */
 export function decideEscrow(question: EscrowQuestion, now: number): Meaning {
   const { held, listing, shadow } = question;
+  // An answer of this very moment may have confirmed what would else be waited for.
+  held.escrow = learnedRights(held.escrow, shadow, now);
   const chase = chaseOf(held.escrow, shadow, now);
   if (chase?.kind === 'wait') return chase;
   if (chase?.kind === 'read') return { kind: 'look', orders: false };
@@ -33,15 +40,26 @@ export function decideEscrow(question: EscrowQuestion, now: number): Meaning {
     return { kind: 'write', write: planned(question, wanted, key, now) };
   }
   listing.shadow = targetSet(shadow, unitOf(held.escrow, shadow.unit).cur, question.targetSeq);
-  const settling = settlesAt(held, listing, shadow);
-  return settling === null ? { kind: 'done' } : { kind: 'wait', until: Math.max(settling, now + 1_000) };
+  return decideSettling(question, now);
 }
 
-/** When an order fetch that starts then covers what was replaced, so that the unused part of it is free again; null when nothing was. */
+/** Waits until the orders can tell what has become of rights, and then asks for them. Writes nothing. */
+export function decideSettling({ held, listing, shadow, seen }: EscrowQuestion, now: number): Meaning {
+  const at = settlesAt(held, listing, shadow);
+  if (at === null) return { kind: 'done' };
+  if (at > now) return { kind: 'wait', until: at };
+  if (typeof seen === 'string') return { kind: 'unreadable', reason: seen };
+  return shadow.ordersFetchedAt < at
+    ? { kind: 'look', orders: true }
+    : { kind: 'wait', until: now + settlePause };
+}
+
+/** When an order fetch that starts then covers what was replaced, or sold before it joined; null when nothing was. */
 function settlesAt(held: KeptEscrow, listing: KeptListing, shadow: Shadow): number | null {
-  const { replacedAt } = unitOf(held.escrow, shadow.unit);
-  if (replacedAt === null) return null;
-  return replacedAt + listing.traits.indexLagMs + shadow.bounds.clockSkewMax + 1;
+  const { replacedAt, joinedAt } = unitOf(held.escrow, shadow.unit);
+  const open = joinedAt ?? replacedAt;
+  if (open === null) return null;
+  return open + listing.traits.indexLagMs + shadow.bounds.clockSkewMax + 1;
 }
 
 function planned(

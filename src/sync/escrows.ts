@@ -1,10 +1,12 @@
 /** Items under escrow: loaded under the item's lock, booked up to the ledger's newest movement, and saved with their shadows in one transaction. */
-import { strict as assert } from 'node:assert';
 import type { PoolClient } from 'pg';
 import { ratesPerMs } from './core/demand.ts';
 import {
+  chargedAtLeast,
   charges,
+  costOf,
   type Escrow,
+  joined,
   newEscrow,
   restocked,
   unitOf,
@@ -19,7 +21,7 @@ import { demandLimits, type KeptListing } from './keptListing.ts';
 
 export type KeptEscrow = {
   readonly itemId: string;
-  /** The item's listings that take part, all of them under lock. */
+  /** All the item's listings, under lock. Also those that nothing is written to: they sell. */
   readonly listings: readonly KeptListing[];
   escrow: Escrow;
   readonly seq: number;
@@ -42,7 +44,7 @@ SELECT item.id AS item_id, item.account_id, item.protection, item.available, ite
 /** Automatic protection: see `protectionOf`. */
 const automatic = { epsilon: 0.001, surge: 8 };
 
-/** The escrows of these listings' items. An item is under escrow once something is known of every listing that may sell it. */
+/** The escrows of these listings' items. What a listing may sell is charged from its first reading on; see `unknownOf`. */
 export async function openEscrows(
   client: PoolClient,
   kept: readonly KeptListing[],
@@ -54,7 +56,7 @@ export async function openEscrows(
   const { rows } = await client.query<ItemRow>({ name: 'escrows-load', text: loadSql, values: [itemIds] });
   const opened: KeptEscrow[] = [];
   for (const row of rows) {
-    const listings = guarded.filter(({ itemId, enabled }) => itemId === row.item_id && enabled);
+    const listings = guarded.filter(({ itemId }) => itemId === row.item_id);
     const escrow = escrowOf(row, listings, now);
     if (escrow !== null) opened.push({ itemId: row.item_id, listings, escrow, seq: Number(row.seq) });
     else if (row.state !== null) await client.query('DELETE FROM escrows WHERE item_id = $1', [row.item_id]);
@@ -64,16 +66,15 @@ export async function openEscrows(
 
 function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): Escrow | null {
   const shadows = listings.flatMap(({ shadow }) => shadow ?? []);
-  if (shadows.length === 0 || shadows.length < listings.length) return null;
   if (row.protection === 'automatic' && wantsShared(row, listings)) return null;
   const shown = Object.fromEntries(shadows.map((shadow) => [shadow.unit, sellableMax(shadow, now)]));
   if (row.state === null) return newEscrow(row.available, shown, now);
   const booked = listings.reduce(
     (escrow, { shadow, sales }) => {
       if (shadow === null) return escrow;
-      const joined =
-        shadow.unit in escrow.units ? escrow : withListing(escrow, shadow.unit, shown[shadow.unit] ?? 0);
-      return sales.reduce((known, sale) => used(known, shadow, sale), joined);
+      // What its shadow has taken in is no longer among what it shows.
+      if (!(shadow.unit in escrow.units)) return joined(escrow, shadow.unit, shown[shadow.unit] ?? 0, now);
+      return sales.reduce((known, sale) => used(known, shadow, sale), escrow);
     },
     withoutLeavers(
       row.state,
@@ -83,18 +84,6 @@ function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): 
   // Whatever else has moved the stock since: deliveries, people, orders that name no listing of ours.
   const current = restocked(booked, row.available - booked.available);
   return shadows.reduce((escrow, shadow) => learnedRights(escrow, shadow, now), current);
-}
-
-/** A listing that was added since: what it may sell is charged. */
-function withListing(escrow: Escrow, unit: string, shown: number): Escrow {
-  const fresh = newEscrow(shown, { [unit]: shown }).units[unit];
-  assert.ok(fresh !== undefined);
-  const joined = {
-    ...escrow,
-    available: escrow.available + shown,
-    units: { ...escrow.units, [unit]: fresh },
-  };
-  return restocked(joined, -shown);
 }
 
 /** A listing that sells nothing of ours any more gives its rights back. */
@@ -125,16 +114,28 @@ function ratesOf(listings: readonly KeptListing[]): readonly number[] {
 
 const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
 
-/** What should be granted and taken back now, most wanted first. `quantityMax` is the most that a listing's rules allow it to show. */
+/** Listings that sell the item and were never read, or were, but not all that they had sold before is known. */
+export function unknownOf({ escrow, listings }: KeptEscrow): readonly KeptListing[] {
+  return listings.filter(({ listingId }) => {
+    const unit = escrow.units[listingId];
+    return unit === undefined || unit.joinedAt !== undefined;
+  });
+}
+
+/**
+ * What should be granted and taken back now, most wanted first; while a listing is unknown only what costs nothing. `quantityMax` is the most that a
+ * listing's rules allow it to show.
+ */
 export function grantsOf(
-  { escrow, listings }: KeptEscrow,
+  held: KeptEscrow,
   quantityMax: (listing: KeptListing) => number,
   now: number,
 ): readonly Grant[] {
+  const { escrow, listings } = held;
   const rates = ratesOf(listings);
   const units = listings.flatMap((listing, index): RebalanceUnit[] => {
-    const { shadow, traits } = listing;
-    if (shadow === null) return [];
+    const { enabled, shadow, traits } = listing;
+    if (shadow === null || !enabled || !(shadow.unit in escrow.units)) return [];
     const { compareAndSet, indexLagMs, landingMs } = traits;
     const pace = {
       ratePerMs: rates[index] ?? 0,
@@ -146,7 +147,10 @@ export function grantsOf(
     };
     return [rebalanceUnit(shadow, pace, now)];
   });
-  return rebalance(escrow, units, limits);
+  const grants = rebalance(escrow, units, limits);
+  return unknownOf(held).length === 0
+    ? grants
+    : grants.filter(({ value, expected }) => costOf(value, expected) === 0);
 }
 
 /** The write certainly did not happen and will not: its rights are free again. */
@@ -163,11 +167,17 @@ export function grantRefused(
   held.escrow = withdrawnGrant(held.escrow, shadow.unit);
 }
 
-/** Somebody else raised the number: nothing is granted there until a person has looked. */
-export function raisedOutside(kept: readonly KeptEscrow[], { itemId, shadow }: KeptListing): void {
+/** Somebody else raised the number: nothing is granted there until a person has looked. Where we do not write, people may: it is charged. */
+export function raisedOutside(
+  kept: readonly KeptEscrow[],
+  { itemId, shadow, enabled }: KeptListing,
+  now: number,
+): void {
   const held = kept.find((one) => one.itemId === itemId);
   if (held === undefined || shadow === null || !(shadow.unit in held.escrow.units)) return;
-  held.escrow = violated(held.escrow, shadow.unit, 'A4');
+  held.escrow = enabled
+    ? violated(held.escrow, shadow.unit, 'A4')
+    : chargedAtLeast(held.escrow, shadow.unit, sellableMax(shadow, now));
 }
 
 const saveSql = `

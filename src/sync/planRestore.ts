@@ -13,7 +13,7 @@ export type OpenRestore = {
   readonly before: PlanReading;
   /** True while a write of the push may still take effect. */
   readonly foreignWrite: boolean;
-  /** True when somebody has switched sync on again: then the ledger's number is the right one. */
+  /** True when somebody has switched sync on again: then the ledger's number is the right one. Also when its item is protected. */
   readonly enabledAgain: boolean;
   /** Our own write, while its effect is not proved. */
   readonly sent: {

@@ -26,7 +26,9 @@ type RestoreRow = {
 
 const openSql = `
 SELECT entry.id, entry.listing_id, entry.item_id, listing.unit_id, listing.variant_id, entry.withdrawn_at, entry.checked_shown, entry.checked_from,
-       entry.checked_until, listing.sync_enabled AS enabled, write.id AS write_id, write.quantity, write.expected, entry.restore_sent_at AS sent_at,
+       entry.checked_until,
+       -- Under escrow the old number may be granted to others: it stays as it is, and stays charged.
+       listing.sync_enabled OR EXISTS (SELECT FROM inventory_items WHERE id = entry.item_id AND protection <> 'shared') AS enabled, write.id AS write_id, write.quantity, write.expected, entry.restore_sent_at AS sent_at,
        write.state,
        EXISTS (SELECT FROM listing_writes other WHERE other.listing_id = entry.listing_id AND other.state IN ('sent', 'accepted', 'unknown')
                   -- Older ones cannot land any more, whoever was to close them.

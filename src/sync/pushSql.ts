@@ -208,6 +208,17 @@ export async function markOutOfStep(client: pg.PoolClient, listingIds: readonly 
   if (listingIds.length > 0) await client.query({ name: 'push-dirty', text: dirtySql, values: [listingIds] });
 }
 
+const unknownSql = `
+INSERT INTO dirty_listings (listing_id, account_id, connection_id, guarded)
+SELECT id, account_id, connection_id, false FROM listings WHERE id = ANY($1) ORDER BY id
+ON CONFLICT (listing_id) DO NOTHING`;
+
+/** These listings, and their orders, are to be known before their item's others are granted anything. One that waits for its next attempt goes on waiting. */
+export async function markUnknown(client: pg.PoolClient, listingIds: readonly string[]): Promise<void> {
+  if (listingIds.length > 0)
+    await client.query({ name: 'push-unknown', text: unknownSql, values: [listingIds] });
+}
+
 const wantedSql = `
 INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
 SELECT id, account_id, connection_id, false FROM listings WHERE id = ANY($1) ORDER BY id

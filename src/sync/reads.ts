@@ -16,11 +16,15 @@ export type ReadOptions = {
   readonly decisions: (channel: ConnectedChannel) => DecisionOptions;
 };
 
+/** What is written to, and whatever else sells a protected item: its rights come back only by what it is seen to show. */
+const isFollowed = `(listing.sync_enabled AND listing.writable
+  OR EXISTS (SELECT FROM inventory_items WHERE id = listing.item_id AND protection <> 'shared'))`;
+
 /** Marks them as looked at, so that two workers do not ask twice. Those that wait for the longest time come first. */
 const dueSql = `
 WITH due AS (
   SELECT shadow.listing_id FROM shadows shadow JOIN listings listing ON listing.id = shadow.listing_id
-   WHERE shadow.connection_id = $1 AND shadow.read_due_at <= $3 AND listing.sync_enabled AND listing.writable
+   WHERE shadow.connection_id = $1 AND shadow.read_due_at <= $3 AND ${isFollowed}
    ORDER BY shadow.read_due_at LIMIT $2 FOR UPDATE OF shadow SKIP LOCKED
 ), looked AS (
   UPDATE shadows shadow SET read_due_at = $3::timestamptz + $4 * interval '1 ms' FROM due WHERE shadow.listing_id = due.listing_id
@@ -98,7 +102,7 @@ export async function takeShown(
   const { rows } = await options.db.query<{ id: string }>({
     name: 'reads-told',
     text: `SELECT listing.id FROM listings listing JOIN shadows ON shadows.listing_id = listing.id
-            WHERE listing.connection_id = $1 AND listing.unit_id = $2 AND listing.variant_id = $3 AND listing.sync_enabled AND listing.writable`,
+            WHERE listing.connection_id = $1 AND listing.unit_id = $2 AND listing.variant_id = $3 AND ${isFollowed}`,
     values: [channel.connection.id, address.unitId, address.variantId],
   });
   const skew = channel.connector.capabilities.clockSkewMaxMs;

@@ -3,7 +3,9 @@ import { ledgerSql } from './ledger.ts';
 
 /**
  * Grants all lines or none. Bundles are taken apart and the demand is summed per item first; then the items are locked in the order of id, and only what
- * the locked rows say counts. Bundles keep the recipe that they had when the statement began.
+ * the locked rows say counts. Bundles keep the recipe that they had when the statement began. Of an item under escrow only what is free can be held: the
+ * rest is on sale. What an order has taken since the escrow was booked last counts as taken from there. An escrow row is locked to read what it says
+ * now; it is only changed under the item's lock. Nothing is free before it was opened and while a listing is unknown.
  */
 export const createSql = `
 WITH asked AS MATERIALIZED (
@@ -19,11 +21,28 @@ demand AS MATERIALIZED (
   SELECT item_id, sum(units) AS units FROM part GROUP BY item_id
 ),
 shelf AS MATERIALIZED (
-  SELECT id, available, CASE WHEN role = 'bundle' THEN retry_on_overtaken_snapshot() END AS held
+  SELECT id, available, protection, CASE WHEN role = 'bundle' THEN retry_on_overtaken_snapshot() END AS held
     FROM inventory_items WHERE id IN (SELECT item_id FROM demand) ORDER BY id FOR NO KEY UPDATE
 ),
+escrow AS MATERIALIZED (
+  SELECT item_id, state FROM escrows WHERE item_id IN (SELECT id FROM shelf WHERE protection <> 'shared') FOR SHARE
+),
+unknown AS MATERIALIZED (
+  SELECT DISTINCT listing.item_id FROM listings listing JOIN shelf ON shelf.id = listing.item_id AND shelf.protection <> 'shared'
+    LEFT JOIN escrow ON escrow.item_id = shelf.id
+   WHERE CASE WHEN escrow.item_id IS NULL THEN shelf.protection = 'escrow'
+              ELSE coalesce(escrow.state->'units'->listing.id::text ? 'joinedAt', true)
+                OR NOT EXISTS (SELECT FROM shadows WHERE listing_id = listing.id AND item_id = listing.item_id) END
+),
+holdable AS MATERIALIZED (
+  SELECT shelf.id, least(shelf.available, CASE
+           WHEN shelf.id IN (SELECT item_id FROM unknown) THEN 0
+           ELSE shelf.available - coalesce((escrow.state->>'available')::int - (escrow.state->>'free')::int + (escrow.state->>'shortfall')::int, 0)
+         END) AS units, escrow.item_id IS NOT NULL OR shelf.protection = 'escrow' AS protected
+    FROM shelf LEFT JOIN escrow ON escrow.item_id = shelf.id
+),
 short AS MATERIALIZED (
-  SELECT demand.item_id FROM demand JOIN shelf ON shelf.id = demand.item_id WHERE shelf.available < demand.units
+  SELECT demand.item_id FROM demand JOIN holdable ON holdable.id = demand.item_id WHERE holdable.units < demand.units
 ),
 reservation AS (
   INSERT INTO reservations (account_id, reference, expires_at, actor_kind, actor_id)
@@ -47,10 +66,10 @@ change AS (
     FROM reservation CROSS JOIN demand
 ),${ledgerSql}
 SELECT (SELECT id FROM reservation) AS reservation_id, (SELECT array_agg(position) FROM asked) AS known,
-       (SELECT jsonb_agg(jsonb_build_object('position', position, 'itemId', item_id, 'available', available) ORDER BY position) FROM (
+       (SELECT jsonb_agg(jsonb_build_object('position', position, 'itemId', item_id, 'available', available, 'protected', protected) ORDER BY position) FROM (
           -- Of each line that needs a scarce item, by itself.
-          SELECT asked.position, asked.item_id, min(floor(shelf.available::double precision / part.per_unit)) AS available
-            FROM asked JOIN part USING (position) JOIN shelf ON shelf.id = part.item_id
+          SELECT asked.position, asked.item_id, min(floor(holdable.units::double precision / part.per_unit)) AS available, bool_or(protected) AS protected
+            FROM asked JOIN part USING (position) JOIN holdable ON holdable.id = part.item_id
            WHERE EXISTS (SELECT FROM part needs JOIN short USING (item_id) WHERE needs.position = asked.position)
            GROUP BY asked.position, asked.item_id
         ) lacking) AS shortages,

@@ -107,7 +107,12 @@ async function keyed(
   return outcome;
 }
 
-type Shortage = { readonly position: number; readonly itemId: string; readonly available: number };
+type Shortage = {
+  readonly position: number;
+  readonly itemId: string;
+  readonly available: number;
+  readonly protected: boolean;
+};
 type GrantRow = EffectRow & {
   reservation_id: string | null;
   known: number[] | null;
@@ -134,8 +139,11 @@ async function grant(
   }
   const shortages = row?.shortages ?? [];
   return refused(
-    ...shortages.map(({ position, itemId, available }) => {
-      const message = `Only ${Math.max(available, 0)} are available.`;
+    ...shortages.map(({ position, itemId, available, protected: granted }) => {
+      const most = Math.max(available, 0);
+      const message = granted
+        ? `Only ${most} are free: under escrow the others are granted to listings.`
+        : `Only ${most} are available.`;
       return problemAt(position, 'quantity', 'INSUFFICIENT_STOCK', message, { current: available, itemId });
     }),
   );

@@ -1,6 +1,7 @@
 /** The statements behind shadows: lock first, then load in a snapshot that is newer than the lock, then save and tell whom it concerns. */
 import type { PoolClient } from 'pg';
 import type { Platform } from '../connectors/connector.ts';
+import { OvertakenSnapshot } from '../dbErrors.ts';
 import type { Demand } from './core/demand.ts';
 import type { Shadow } from './core/shadow.ts';
 import type { ChannelTraits } from './keptListing.ts';
@@ -30,6 +31,8 @@ export type KeptRow = {
   readonly indexLagMs: number | null;
   readonly clockSkewMaxMs: number | null;
   readonly protection: 'shared' | 'escrow' | 'automatic';
+  /** True when its item is protected and another listing of it is not under lock. */
+  readonly apart: boolean;
   /** Nine of ten sales are in force everywhere within this time, in milliseconds. */
   readonly reactionMs: number;
   readonly sales: readonly {
@@ -52,7 +55,7 @@ WITH guarded AS MATERIALIZED (
    WHERE item.protection <> 'shared' AND item.id IN (SELECT item_id FROM listings WHERE id = ANY($1))
    ORDER BY item.id FOR NO KEY UPDATE OF item
 )
-SELECT listing.id FROM listings listing
+SELECT listing.id, EXISTS (SELECT FROM guarded WHERE id = listing.item_id) AS guarded FROM listings listing
  WHERE listing.id IN (
          SELECT unnest($1::uuid[])
          UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded)
@@ -61,16 +64,29 @@ SELECT listing.id FROM listings listing
                   AND EXISTS (SELECT FROM channel_sales WHERE listing_id = shadows.listing_id))
  ORDER BY listing.id FOR NO KEY UPDATE OF listing`;
 
-export async function lockListings(
+/**
+ * While this waited for its locks an item may have been protected, or another listing may have joined it: then all is locked anew. Without its siblings
+ * a listing would be decided about as if it shared the pool, or their rights would count as given back.
+ */
+export async function lockKept(
   client: PoolClient,
   listingIds: readonly string[],
-): Promise<readonly string[]> {
-  const { rows } = await client.query<{ id: string }>({
+): Promise<readonly KeptRow[]> {
+  const { rows: locked } = await client.query<{ id: string; guarded: boolean }>({
     name: 'shadows-lock',
     text: lockSql,
     values: [listingIds],
   });
-  return rows.map(({ id }) => id);
+  const ids = locked.map(({ id }) => id);
+  const guarded = new Set(locked.flatMap((row) => (row.guarded ? row.id : [])));
+  const rows = await loadKept(client, ids);
+  if (
+    rows.some(
+      ({ listingId, protection, apart }) => apart || (protection !== 'shared' && !guarded.has(listingId)),
+    )
+  )
+    throw new OvertakenSnapshot('an item was protected, or got a listing, while its listings were locked');
+  return rows;
 }
 
 const milliseconds = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
@@ -87,7 +103,9 @@ SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.con
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt", connection.stale_max_ms AS "staleMaxMs",
        connection.settle_max_ms AS "settleMaxMs", connection.index_lag_ms AS "indexLagMs", connection.clock_skew_max_ms AS "clockSkewMaxMs",
-       coalesce(item.protection, 'shared') AS protection, coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000) AS "reactionMs",
+       coalesce(item.protection, 'shared') AS protection,
+       coalesce(item.protection <> 'shared', false) AND EXISTS (SELECT FROM listings sibling WHERE sibling.item_id = item.id AND sibling.id <> ALL($1)) AS apart,
+       coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000) AS "reactionMs",
        coalesce(sold.sales, '[]') AS sales
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
@@ -97,10 +115,7 @@ SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.con
   LEFT JOIN sold ON sold.listing_id = listing.id
  WHERE listing.id = ANY($1) ORDER BY listing.id`;
 
-export async function loadKept(
-  client: PoolClient,
-  listingIds: readonly string[],
-): Promise<readonly KeptRow[]> {
+async function loadKept(client: PoolClient, listingIds: readonly string[]): Promise<readonly KeptRow[]> {
   const { rows } = await client.query<KeptRow>({ name: 'shadows-load', text: loadSql, values: [listingIds] });
   return rows.map(revivedRow);
 }

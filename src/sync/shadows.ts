@@ -19,7 +19,7 @@ import {
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
 import { type ChannelTraits, demandLimits, type KeptListing, type SaleFact } from './keptListing.ts';
 import { type MeasureBuffer, measureWrites } from './measureBuffer.ts';
-import { type KeptRow, loadKept, lockListings, saveKept } from './shadowSql.ts';
+import { type KeptRow, lockKept, saveKept } from './shadowSql.ts';
 
 /** What one transaction holds under lock. */
 export type Kept = { readonly listings: readonly KeptListing[]; readonly escrows: readonly KeptEscrow[] };
@@ -63,9 +63,8 @@ export async function withShadows<Result>(
   work: (client: pg.PoolClient, kept: Kept, now: number) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly wake: readonly string[] }> {
   const { saved, ...outcome } = await inTransaction(context.db, async (client) => {
-    const locked = await lockListings(client, listingIds);
+    const rows = await lockKept(client, listingIds);
     const now = context.now();
-    const rows = await loadKept(client, locked);
     const listings = rows.map((row) => toKept(context, row, now));
     const kept: Kept = { listings, escrows: await openEscrows(client, listings, now) };
     // What became known since may prove what an earlier reading could not.
@@ -100,7 +99,9 @@ export async function weighAll(
       const { shadow, proof } = judge(before, now);
       listing.shadow = shadow;
       if (proof === null) break;
-      if (proof.delta > 0) raisedOutside(escrows, listing);
+      if (proof.delta > 0) raisedOutside(escrows, listing, now);
+      // Read for its rights alone: where nothing is written, an edit contradicts nobody.
+      if (!listing.enabled && listing.stored.protection !== 'shared') continue;
       wake.push(...(await onProven(client, { listing, before, proof }, now)));
     }
   }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StockWrite, StockWriteResult } from '../../src/connectors/connector.ts';
 import { undoPlan } from '../../src/sync/plans.ts';
+import { setProtection } from '../../src/sync/protection.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { ledgerBreaches, readStock } from '../support/ledgerState.ts';
@@ -125,6 +126,18 @@ describe('an undo', () => {
     await shop.undo(again);
     await shop.finish(again);
     expect(shop.shows(mug)).toBe(0);
+  });
+
+  test('puts no old number back where the item is under escrow: others may hold the rights to it', async () => {
+    const { item, mug, planId } = await applied('channel');
+    await setProtection(open.pool, shop.caller, { itemId: item.id, protection: 'escrow' });
+    await support.moveStock(open.pool, item, -2);
+    await shop.push();
+    const shown = shop.shows(mug);
+    await shop.undo(planId);
+    expect(await shop.finish(planId)).toBe('undone');
+    expect(shop.shows(mug)).toBe(shown);
+    expect(await entryOf(open.pool, planId, mug)).toMatchObject({ state: 'undone', enabled: false });
   });
 
   test('leaves listings that were written to before in step with the ledger', async () => {

@@ -37,6 +37,8 @@ export type EscrowUnit = {
   readonly paused: Violation | null;
   /** A sale up to then (milliseconds) may have been offered again before escrow began: `cur` holds for it all the same. */
   readonly since?: number;
+  /** It joined then (milliseconds), and what it had sold before is not known yet: until it is, nothing is granted anywhere. */
+  readonly joinedAt?: number;
 };
 
 export type Escrow = {
@@ -235,6 +237,10 @@ function afterSending(write: GrantWrite, { quantity, from }: Booking): GrantWrit
 export function settledRights(escrow: Escrow, name: string, watermark: number): Escrow {
   const unit = unitOf(escrow, name);
   if (unit.owed > 0 && watermark >= unit.owedAt) return violated(escrow, name, 'A1');
+  if (unit.joinedAt !== undefined && watermark >= unit.joinedAt) {
+    const { joinedAt: _known, ...known } = unit;
+    return settledRights(withUnit(escrow, name, known, 0), name, watermark);
+  }
   if (unit.replacedAt === null || watermark < unit.replacedAt) return escrow;
   return withUnit(escrow, name, { ...unit, old: 0, replacedAt: null }, unit.old);
 }
@@ -273,9 +279,22 @@ export function violated(escrow: Escrow, name: string, violation: Violation): Es
   return withUnit(escrow, name, { ...unit, paused: violation }, 0);
 }
 
-/** Somebody has looked at it: the unit takes part again. What it shows counts as granted from now on. */
-export function resumed(escrow: Escrow, name: string, shown: number): Escrow {
+/** It shows so many, whoever put them there: they count as granted from now on. */
+export function chargedAtLeast(escrow: Escrow, name: string, shown: number): Escrow {
   const unit = unitOf(escrow, name);
   const cur = Math.max(unit.cur, shown);
-  return withUnit(escrow, name, { ...unit, cur, paused: null }, unit.cur - cur);
+  return withUnit(escrow, name, { ...unit, cur }, unit.cur - cur);
+}
+
+/** One more unit sells the item: what it may sell is charged. What it has sold before is in `available` as long as nobody knows of it. */
+export function joined(escrow: Escrow, name: string, shown: number, at: number): Escrow {
+  const fresh = newEscrow(shown, { [name]: shown }, at).units[name];
+  assert.ok(fresh !== undefined && !(name in escrow.units), `${name} takes part already`);
+  return withUnit(escrow, name, { ...fresh, joinedAt: at }, -shown);
+}
+
+/** Somebody has looked at it: the unit takes part again. What it shows counts as granted from now on. */
+export function resumed(escrow: Escrow, name: string, shown: number): Escrow {
+  const charged = chargedAtLeast(escrow, name, shown);
+  return withUnit(charged, name, { ...unitOf(charged, name), paused: null }, 0);
 }

@@ -45,6 +45,9 @@ export function allocationOf(
       Math.min(enough(channel, limits), inTime(channel, units, total, limits)),
     ]),
   );
+  const busiest = busiestOf(channels);
+  // Trusted with none anywhere, the last units could never be bought.
+  if (busiest !== null && [...caps.values()].every((cap) => cap === 0)) caps.set(busiest, 1);
   for (let left = units; left > 0; left--) {
     let best: { readonly name: string; readonly weight: number } | null = null;
     for (const { name, ratePerMs } of channels) {
@@ -57,6 +60,14 @@ export function allocationOf(
     shown.set(best.name, (shown.get(best.name) ?? 0) + 1);
   }
   return shown;
+}
+
+/** The channel with most buyers among those that may show any; null when none may. */
+function busiestOf(channels: readonly RebalanceUnit[]): string | null {
+  const [busiest] = channels
+    .filter(({ quantityMax }) => quantityMax > 0)
+    .toSorted((one, other) => other.ratePerMs - one.ratePerMs);
+  return busiest?.name ?? null;
 }
 
 /** The most units that this channel sells while all others sell the rest; all of them where it sells far more than all others. */

@@ -70,6 +70,16 @@ describe('an allocation', () => {
     expect(shares(14, [slow])).toEqual([14]);
   });
 
+  test('shows one unit on the busiest channel that may show any where all are too slow to be trusted with one', () => {
+    const slow = { refill: 100 * second, drain: 1_000 * second };
+    const channels = [facts('a', slow), facts('b', { ...slow, ratePerMs: 2 / second }), facts('c', slow)];
+
+    expect(shares(1, channels)).toEqual([0, 1, 0]);
+    expect(shares(1, [facts('a', slow), facts('b', slow)])).toEqual([1, 0]);
+    expect(shares(1, [facts('a', { ...slow, quantityMax: 0 }), facts('b', slow)])).toEqual([0, 1]);
+    expect(shares(0, channels)).toEqual([0, 0, 0]);
+  });
+
   test('calls a channel quick while hardly a buyer passes until its rights are back', () => {
     expect(shares(14, fastAndSlow(0.25 * second))).toEqual([11, 3]);
     expect(shares(14, fastAndSlow(0.26 * second))).toEqual([12, 2]);

@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest';
 import {
   booked,
   canGrant,
+  chargedAtLeast,
   confirmed,
   costOf,
   type Escrow,
   type EscrowUnit,
   grant,
+  joined,
   newEscrow,
   provenAtMost,
   reoffered,
@@ -173,5 +175,31 @@ describe('rights come back', () => {
     expect(rights(resumed(paused, 'a', 1))).toMatchObject({ cur: 3, paused: null });
     expect(resumed(paused, 'a', 1).free).toBe(5);
     expect(resumed(paused, 'a', 9)).toMatchObject({ free: 0, shortfall: 1 });
+  });
+});
+
+describe('a unit that joins', () => {
+  const grown = joined(start, 'c', 4, 100);
+
+  test('is charged with what it may sell, out of what is free', () => {
+    expect(grown).toMatchObject({ available: 10, free: 1 });
+    expect(unitOf(grown, 'c')).toMatchObject({ cur: 4, joinedAt: 100 });
+    expect(joined(start, 'c', 6, 100)).toMatchObject({ free: 0, shortfall: 1 });
+    expect(() => joined(start, 'a', 1, 100)).toThrow('a takes part already');
+  });
+
+  test('keeps its rights when a sale from before becomes known, and is known itself once every such sale is', () => {
+    const told = booked(grown, 'c', { quantity: 1, from: 90, until: 90, mayBePutBack: false });
+
+    expect(told).toMatchObject({ available: 9, free: 0 });
+    expect(unitOf(told, 'c').cur).toBe(4);
+    expect(unitOf(settledRights(told, 'c', 99), 'c')).toHaveProperty('joinedAt', 100);
+    expect(unitOf(settledRights(told, 'c', 100), 'c')).not.toHaveProperty('joinedAt');
+  });
+
+  test('or takes part already is charged with at least what it shows, and stays paused if it was', () => {
+    expect(chargedAtLeast(start, 'a', 5)).toMatchObject({ free: 3 });
+    expect(chargedAtLeast(start, 'a', 2)).toEqual(start);
+    expect(rights(chargedAtLeast(violated(start, 'a', 'A3'), 'a', 5)).paused).toBe('A3');
   });
 });
