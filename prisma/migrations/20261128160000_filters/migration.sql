@@ -20,7 +20,6 @@ CREATE INDEX alerts_item_id_id_idx ON alerts (item_id, id) WHERE item_id IS NOT 
 CREATE INDEX alerts_connection_id_id_idx ON alerts (connection_id, id) WHERE connection_id IS NOT NULL;
 
 CREATE INDEX sync_conflicts_account_id_conflict_type_id_idx ON sync_conflicts (account_id, conflict_type, id);
-CREATE INDEX sync_conflicts_account_id_updated_at_id_idx ON sync_conflicts (account_id, updated_at, id);
 CREATE INDEX sync_conflicts_listing_id_id_idx ON sync_conflicts (listing_id, id);
 
 CREATE INDEX setting_changes_account_id_setting_id_idx ON setting_changes (account_id, setting, id);
