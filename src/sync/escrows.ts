@@ -1,7 +1,7 @@
 /** Items under escrow: loaded under the item's lock, booked up to the ledger's newest movement, and saved with their shadows in one transaction. */
 import { strict as assert } from 'node:assert';
 import type { PoolClient } from 'pg';
-import { ratesPerMs } from './core/demand.ts';
+import { ratesOf } from './core/demand.ts';
 import {
   charges,
   type Escrow,
@@ -13,9 +13,10 @@ import {
 } from './core/escrow.ts';
 import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
 import { protectionOf } from './core/exposure.ts';
+import { demandLimits, protectionLimits, rebalanceLimits } from './core/limits.ts';
 import { sellableMax } from './core/range.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
-import { demandLimits, type KeptListing } from './keptListing.ts';
+import { type KeptListing } from './keptListing.ts';
 
 export type KeptEscrow = {
   readonly itemId: string;
@@ -38,9 +39,6 @@ const loadSql = `
 SELECT item.id AS item_id, item.account_id, item.protection, item.available, item.seq, escrow.state
   FROM inventory_items item LEFT JOIN escrows escrow ON escrow.item_id = item.id
  WHERE item.id = ANY($1) AND item.protection <> 'shared' ORDER BY item.id`;
-
-/** Automatic protection: see `protectionOf`. */
-const automatic = { epsilon: 0.001, surge: 8 };
 
 /** The escrows of these listings' items. An item is under escrow once something is known of every listing that may sell it. */
 export async function openEscrows(
@@ -107,23 +105,18 @@ function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
 }
 
 function wantsShared(row: ItemRow, listings: readonly KeptListing[]): boolean {
-  const rates = ratesOf(listings);
+  const rates = ratesOf(demandsOf(listings), demandLimits);
   const paces = listings.map((listing, index) => ({
     ratePerMs: rates[index] ?? 0,
     reaction: listing.stored.reactionMs,
   }));
   const current = row.state === null ? 'shared' : 'escrow';
-  return protectionOf(row.available, paces, current, automatic) === 'shared';
+  return protectionOf(row.available, paces, current, protectionLimits) === 'shared';
 }
 
-function ratesOf(listings: readonly KeptListing[]): readonly number[] {
-  const demands = listings.map(({ demand }) => demand);
-  const total = demands.reduce((sum, { units }) => sum + units + 0.5, 0);
-  const shares = demands.map(({ units }) => (units + 0.5) / total);
-  return ratesPerMs(demands, shares, demandLimits);
+function demandsOf(listings: readonly KeptListing[]) {
+  return listings.map(({ demand }) => demand);
 }
-
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
 
 /** What should be granted and taken back now, most wanted first. `quantityMax` is the most that a listing's rules allow it to show. */
 export function grantsOf(
@@ -131,7 +124,7 @@ export function grantsOf(
   quantityMax: (listing: KeptListing) => number,
   now: number,
 ): readonly Grant[] {
-  const rates = ratesOf(listings);
+  const rates = ratesOf(demandsOf(listings), demandLimits);
   const units = listings.flatMap((listing, index): RebalanceUnit[] => {
     const { shadow, traits } = listing;
     if (shadow === null) return [];
@@ -146,7 +139,7 @@ export function grantsOf(
     };
     return [rebalanceUnit(shadow, pace, now)];
   });
-  return rebalance(escrow, units, limits);
+  return rebalance(escrow, units, rebalanceLimits);
 }
 
 /** The write certainly did not happen and will not: its rights are free again. */
