@@ -1,5 +1,6 @@
 /** The limits of the sync engine, from the configuration. */
 import type { Config } from './config.ts';
+import { zeroAgainMs } from './sync/core/limits.ts';
 import type { SyncLimits } from './sync/engine.ts';
 
 const hourMs = 3_600_000;
@@ -16,7 +17,7 @@ export function syncLimits(config: Config): SyncLimits {
     verifyIntervalMs: config.verifyIntervalMs,
     reconcileIntervalMs: config.reconcileIntervalMs,
     fenceMaxMs: config.fenceMaxMs,
-    zeroAgainMs: 30_000,
+    zeroAgainMs,
     housekeepingIntervalMs: 60_000,
     alertIntervalMs: 10_000,
     pushBatchMax: config.pushBatchMax,

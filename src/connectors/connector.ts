@@ -208,6 +208,8 @@ export type ConnectorCapabilities = {
   readonly quantityMax: number;
   /** Default time between two order polls. */
   readonly pollIntervalMs: number;
+  /** Least time between two order polls while one that was lost could cost an oversell: what the call budget bears for some hours. */
+  readonly pollWatchfulMs: number;
   /** How far back each poll overlaps the one before, for late index entries. */
   readonly pollOverlapMs: number;
   /** True when writes take effect in the order in which they were answered; false where an older one may land last. */

@@ -1,25 +1,29 @@
-/** Automatic protection: the shared pool with a measured buffer while stock is deep, escrow as soon as it is not. */
+/** Automatic protection: the shared pool while stock is deep, escrow as soon as it is not. */
+import { ratesOf } from '../sync/core/demand.ts';
 import { type Protection, protectionOf } from '../sync/core/exposure.ts';
+import { demandLimits, protectionLimits } from '../sync/core/limits.ts';
 import { escrowKeeping } from './escrowKeeping.ts';
 import type { Keeper, Keeping } from './keeping.ts';
 import { reactionOf, sharedKeeping } from './sharedKeeping.ts';
 
-const limits = { epsilon: 0.001, surge: 8 };
-const bufferEpsilon = 0.01;
-
 export function automaticKeeping(keeper: Keeper): Keeping {
-  const shared = sharedKeeping(keeper, { kind: 'automatic', epsilon: bufferEpsilon });
+  const shared = sharedKeeping(keeper, { kind: 'fixed', units: 0 });
   const escrow = escrowKeeping(keeper);
   const modes: Protection[] = [];
   const keepingOf = (item: number) => (modes[item] === 'escrow' ? escrow : shared);
 
   function wanted(item: number): Protection {
-    const rates = keeper.rates(item);
+    const rates = ratesOf(keeper.demands(item), demandLimits);
     const paces = (keeper.items[item] ?? []).map((kept, channel) => ({
       ratePerMs: rates[channel] ?? 0,
       reaction: reactionOf(keeper, kept),
     }));
-    return protectionOf(keeper.stage.ledger.available(item), paces, modes[item] ?? 'shared', limits);
+    return protectionOf(
+      keeper.stage.ledger.available(item),
+      paces,
+      modes[item] ?? 'shared',
+      protectionLimits,
+    );
   }
 
   return {
@@ -27,7 +31,7 @@ export function automaticKeeping(keeper: Keeper): Keeping {
       modes[item] = wanted(item);
       return keepingOf(item).opening(item);
     },
-    pollPause: () => Math.min(shared.pollPause(), escrow.pollPause()),
+    atRisk: (item) => keepingOf(item).atRisk(item),
     changed: (kept, change) => keepingOf(kept.unit.item).changed(kept, change),
     restocked: (item, quantity) => keepingOf(item).restocked(item, quantity),
     answered: (kept, key, answer) => keepingOf(kept.unit.item).answered(kept, key, answer),
@@ -43,7 +47,7 @@ export function automaticKeeping(keeper: Keeper): Keeping {
       keepingOf(item).check(item);
     },
     checkRest(item) {
-      // What the shared pool has oversold before is no matter of escrow, and an automatic buffer has no number to rest at.
+      // What the shared pool has oversold before is no matter of escrow.
       keepingOf(item).check(item);
     },
   };

@@ -73,6 +73,7 @@ function arrive(outside: Outside, channel: number, lines: readonly OrderLine[], 
     const left = world.left[item] ?? 0;
     unit.ordered += ordered;
     world.left[item] = left - ordered;
+    world.touchedAt[item] = world.queue.now();
     world.totals.sold += ordered;
     const missing = Math.max(0, ordered - Math.max(0, left));
     world.oversold[item] = (world.oversold[item] ?? 0) + missing;
@@ -105,7 +106,6 @@ function place(outside: Outside, channel: number, lines: readonly OrderLine[], n
     updatedAt: clockOf(parameters, now),
     visibleAt: now,
     lines,
-    restocked: false,
     putBack: false,
   };
   publish(outside, first, random);
@@ -115,19 +115,19 @@ function place(outside: Outside, channel: number, lines: readonly OrderLine[], n
   if ((!cancelled && !reduced) || at >= duration) return;
   world.queue.at(at, () => {
     const kept = lines.map((line) => ({ ...line, kept: cancelled ? 0 : Math.min(line.kept, 1) }));
-    const { restocksOnCancel, tellsRestocks } = parameters;
-    const putBack = restocksOnCancel && (tellsRestocks || random.chance(0.5));
+    const { restocksOnCancel, restockChance } = parameters;
+    const putBack = restocksOnCancel && random.chance(restockChance);
     for (const { item, ordered, kept: rest } of kept)
       takeBack(world, world.unit(item, channel), ordered - rest, putBack);
     const updatedAt = clockOf(parameters, world.queue.now());
-    const restocked = tellsRestocks || !restocksOnCancel ? putBack : null;
-    publish(outside, { ...first, version: 2, updatedAt, lines: kept, restocked, putBack }, random);
+    publish(outside, { ...first, version: 2, updatedAt, lines: kept, putBack }, random);
   });
 }
 
 function takeBack(world: World, unit: Unit, quantity: number, putBack: boolean): void {
   if (quantity === 0) return;
   world.left[unit.item] = (world.left[unit.item] ?? 0) + quantity;
+  world.touchedAt[unit.item] = world.queue.now();
   if (putBack) {
     unit.putBack += quantity;
     changeShown(world, unit, unit.shown + quantity);
@@ -170,6 +170,7 @@ export function startSupply({ world, seed, listener }: Outside): void {
     if (parameters.restock === 0 || at >= parameters.duration) return;
     queue.at(at, () => {
       world.left[item] = (world.left[item] ?? 0) + parameters.restock;
+      world.touchedAt[item] = queue.now();
       world.note(() => `${parameters.restock} units are put on the shelf`);
       listener.restocked(item, parameters.restock);
     });
@@ -183,6 +184,7 @@ export function startSupply({ world, seed, listener }: Outside): void {
     const delta = raises ? size : -Math.min(size, unit.shown);
     if (delta === 0) return;
     changeShown(world, unit, unit.shown + delta);
+    world.touchedAt[item] = queue.now();
     markViolated(world, unit);
     world.note(() => `${nameOf(world, unit)} is changed from outside by ${delta}, shows ${unit.shown}`);
     listener.outsideEdit(unit, delta);

@@ -8,6 +8,7 @@ import {
   violations,
   withOutsideEdit,
   withStorms,
+  withStuckFeed,
   withViolation,
 } from './parameters.ts';
 import { type PolicyName, policyNames } from './policies.ts';
@@ -23,6 +24,7 @@ export const usage = `npm run simulate -- [OPTIONS]
   --items N        items in the shop; with storms some orders hold two of them (1)
   --storms         every fault that keeps the model's assumptions
   --random         a world of its own for each seed: shops, stock, demand, latencies and all those faults
+  --stuck          the slow channel's feed is stuck for up to two hours; runs of four hours
   --edits          one edit behind our back per run
   --violation NAME one broken assumption of escrow per run: ${violations.join(', ')}
   --check          check every promise after every event, and that all comes to rest
@@ -60,6 +62,7 @@ const options = {
   items: { type: 'string', default: String(pageWorld.items) },
   storms: { type: 'boolean', default: false },
   random: { type: 'boolean', default: false },
+  stuck: { type: 'boolean', default: false },
   edits: { type: 'boolean', default: false },
   violation: { type: 'string' },
   check: { type: 'boolean', default: false },
@@ -78,6 +81,7 @@ export function readCommand(words: readonly string[]): Command {
     items: wholeNumber('items', values.items, 1, 100),
   };
   if (values.storms) world = withStorms(world);
+  if (values.stuck) world = withStuckFeed(world);
   if (values.edits) world = withOutsideEdit(world);
   if (values.violation !== undefined) {
     const [violation] = oneOf('violation', values.violation, violations);

@@ -18,7 +18,7 @@ export function drawnWorld(base: Parameters, seed: number): Parameters {
   const items = random.integer([1, 3]);
   const count = random.integer([2, 5]);
   const channels = Array.from({ length: count }, (_, index) => drawnChannel(random, index, base.duration));
-  const slowest = Math.max(...channels.map(({ effect }) => effect[1]));
+  const slowest = Math.max(...channels.map(({ effect, stuckTime }) => effect[1] + stuckTime[1]));
   return {
     ...base,
     // A raise may wait for one landing, take another, and be written a third time.
@@ -47,6 +47,7 @@ function drawnChannel(random: Random, index: number, duration: number): ChannelP
   if (template === undefined) throw new Error('the page world has no channels');
   const slow = template.effect[1] > 0;
   const jumps = random.chance(0.1);
+  const stuck = slow && random.chance(0.15);
   return {
     ...template,
     name: `${template.name}${index + 1}`,
@@ -54,6 +55,8 @@ function drawnChannel(random: Random, index: number, duration: number): ChannelP
     request: [50, random.span([100, 4 * second])],
     effect: slow ? [0, random.span([10 * second, 10 * minute])] : none,
     effectSkew: random.integer([1, 3]),
+    stuckPerHour: stuck ? 1 : 0,
+    stuckTime: stuck ? [minute, random.span([minute, 2 * hour])] : none,
     ordered: random.chance(0.5),
     visible: [0, random.span([0, 20 * second])],
     event: [100, random.span([second, 2 * minute])],
@@ -61,7 +64,7 @@ function drawnChannel(random: Random, index: number, duration: number): ChannelP
     clockSkew: Math.round(random.span([-5 * second, 5 * second])),
     clockJump: jumps ? { at: random.span([0, duration]), by: random.chance(0.5) ? hour : -hour } : null,
     restocksOnCancel: random.chance(0.5),
-    tellsRestocks: random.chance(0.7),
+    restockChance: random.chance(0.7) ? 1 : 0.5,
   };
 }
 
@@ -77,6 +80,7 @@ function drawnFaults(random: Random, items: number): Faults {
     twoItems: items > 1 ? some(0.5) : 0,
     requestLoss: some(0.1),
     refusal: some(0.1),
+    callsPerMinute: random.chance(0.4) ? random.span([10, 60]) : 0,
     stormsPerHour: some(3),
     unreadable: some(0.2),
     tokenTime: random.chance(0.6) ? random.span([2 * minute, 30 * minute]) : 0,

@@ -1,18 +1,17 @@
 /** Escrow: every displayed unit is a right that was granted once; grants, confirmations and settling are the core's. */
-
 import { type WriteAnswer } from '../sync/core/answers.ts';
+import { ratesOf } from '../sync/core/demand.ts';
 import {
-  booked,
   type Escrow,
   grant,
   newEscrow,
-  reoffered,
   restocked,
   unitOf,
   violated,
   withdrawnGrant,
 } from '../sync/core/escrow.ts';
-import { learnedRights, rebalanceUnit } from '../sync/core/escrowUnit.ts';
+import { chaseOf, learnedRights, rebalanceUnit, used } from '../sync/core/escrowUnit.ts';
+import { demandLimits, rebalanceLimits } from '../sync/core/limits.ts';
 import { sellableMax } from '../sync/core/range.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled } from '../sync/core/shadow.ts';
@@ -20,8 +19,6 @@ import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { indexLagOf } from './parameters.ts';
-
-export const rebalanceLimits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
 
 export type EscrowKeeping = Keeping & {
   escrowOf(item: number): Escrow;
@@ -44,20 +41,14 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
 
   function book(kept: KeptUnit, { order, sold, returned }: LineChange): void {
     const { item } = kept.unit;
-    const skew = kept.shadow.bounds.clockSkewMax;
-    const when = { orderId: order.orderId, quantity: sold, from: order.placedAt, until: order.placedAt };
-    let escrow = escrowOf(item);
-    if (sold > 0) {
-      if (arrivedTooLate(kept.shadow, when)) escrow = violated(escrow, kept.name, 'A3');
-      const { restocksOnCancel: mayBePutBack } = kept.channel;
-      const [from, until] = [order.placedAt - skew, order.placedAt + skew];
-      escrow = booked(escrow, kept.name, { quantity: sold, from, until, mayBePutBack });
-    }
-    if (returned > 0)
-      // Where nobody knows, the channel may sell them again: charged there until a reading proves otherwise.
-      escrow =
-        order.restocked === false ? restocked(escrow, returned) : reoffered(escrow, kept.name, returned);
-    escrows[item] = escrow;
+    const { orderId, placedAt, updatedAt } = order;
+    const sale = { orderId, quantity: sold, from: placedAt, until: placedAt };
+    const late = sold > 0 && arrivedTooLate(kept.shadow, sale);
+    const uses = [
+      { units: sold, from: placedAt, until: placedAt, late },
+      { units: -returned, from: updatedAt, until: updatedAt, late: false },
+    ].filter(({ units }) => units !== 0);
+    escrows[item] = uses.reduce((escrow, use) => used(escrow, kept.shadow, use), escrowOf(item));
   }
 
   function answered(kept: KeptUnit, key: string, answer: WriteAnswer): void {
@@ -86,25 +77,27 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     world.queue.at(at, () => keeper.fetchOrders(kept.unit.channel, () => undefined));
   }
 
-  /** A write without an answer: a compared one is asked again under its key, any other is read once it has settled. */
   function chase(kept: KeptUnit): void {
-    const { write } = unitOf(escrowOf(kept.unit.item), kept.name);
-    const candidate = kept.shadow.candidates.find(({ key }) => key === write?.key);
-    if (write === null || candidate?.state !== 'UNKNOWN') return;
     const now = keeper.now();
-    if (write.expected !== null || write.value === 0) {
-      if (now >= kept.notBefore)
-        keeper.send(kept, { key: write.key, value: write.value, expected: write.expected, raise: false });
-      else keeper.wake(kept, kept.notBefore);
-      return;
+    const next = chaseOf(escrowOf(kept.unit.item), kept.shadow, now);
+    switch (next?.kind) {
+      case undefined:
+        return;
+      case 'wait':
+        keeper.wake(kept, next.until);
+        return;
+      case 'read':
+        if (now < kept.readNotBefore) keeper.wake(kept, kept.readNotBefore);
+        else keeper.read(kept);
+        return;
+      case 'repeat':
+        if (now < kept.notBefore) keeper.wake(kept, kept.notBefore);
+        else keeper.send(kept, { key: next.key, value: next.value, expected: next.expected, raise: false });
     }
-    const readAt = candidate.lastSentAt + kept.shadow.bounds.settleMax + kept.shadow.bounds.staleMax + 1;
-    if (now >= readAt && now >= kept.shadow.readAt + 5_000) keeper.read(kept);
-    keeper.wake(kept, Math.max(readAt, now + 5_000));
   }
 
   function factsOf(item: number): readonly RebalanceUnit[] {
-    const rates = keeper.rates(item);
+    const rates = ratesOf(keeper.demands(item), demandLimits);
     return (keeper.items[item] ?? []).map((kept, channel) => facts(kept, rates[channel] ?? 0));
   }
 
@@ -150,7 +143,8 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       escrows[item] = newEscrow(stock, shown);
       return units.map(({ name }) => allocation.get(name) ?? 0);
     },
-    pollPause: () => world.parameters.pollEvery,
+    // No more is shown than there is, whatever is lost.
+    atRisk: () => false,
     enter(item) {
       const shown = (keeper.items[item] ?? []).map(
         ({ name, shadow }) => [name, sellableMax(shadow, keeper.now())] as const,

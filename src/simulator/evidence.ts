@@ -12,7 +12,7 @@ export type EvidenceParts = {
   readonly items: readonly (readonly KeptUnit[])[];
   readonly findings: Findings;
   readonly keeping: () => Keeping;
-  /** A reading that nothing known explains: fetch orders, and read again. */
+  /** A reading that nothing known explains: its channel's orders are asked for. */
   readonly lookAgain: (kept: KeptUnit) => void;
 };
 

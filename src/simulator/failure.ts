@@ -1,8 +1,9 @@
-/** A failing run made small: the fewest buyers and faults that still break the same promise, told as a timeline. */
-import { type Faults, hour, type Parameters } from './parameters.ts';
+/** A failing run made small: the fewest faults, channels, items and buyers, and the shortest time, that still break the same promise, told as a timeline. */
+import { isDeepStrictEqual } from 'node:util';
+import { type Faults, hour, type Parameters, second } from './parameters.ts';
 import { type RunOptions, type RunResult, run } from './run.ts';
 
-const attemptsMax = 400;
+const attemptsMax = 600;
 
 type Case = { readonly options: RunOptions; readonly result: RunResult };
 
@@ -18,25 +19,36 @@ export function shrunk(options: RunOptions): Case | null {
   if (promise === null) return null;
   let smallest: Case = { options: { ...options, check: true, story: true }, result: broken };
   let attempts = 0;
-  const attempt = (parameters: Parameters): boolean => {
+  const attempt = (parameters: Parameters): void => {
+    if (attempts === attemptsMax || isDeepStrictEqual(parameters, smallest.options.parameters)) return;
     attempts += 1;
-    if (attempts > attemptsMax) return false;
     const result = run({ ...smallest.options, parameters });
-    if (promiseOf(result) !== promise) return false;
-    smallest = { options: { ...smallest.options, parameters }, result };
-    return true;
+    if (promiseOf(result) === promise) smallest = { options: { ...smallest.options, parameters }, result };
   };
-  for (const simpler of simplifications) attempt(simpler(smallest.options.parameters));
-  dropBuyers(() => smallest, attempt);
+  // What one simplification has made possible another may use.
+  for (let before: Case | null = null; before !== smallest; ) {
+    before = smallest;
+    for (const simpler of simplifications) attempt(simpler(smallest.options.parameters, smallest.result));
+    dropChannels(() => smallest, attempt);
+    dropBuyers(() => smallest, attempt);
+  }
   return smallest;
 }
 
-const simplifications: readonly ((parameters: Parameters) => Parameters)[] = [
+const simplifications: readonly ((parameters: Parameters, result: RunResult) => Parameters)[] = [
+  // Nothing after the failure matters; often much before it does not either.
+  (parameters, { failure }) => ({
+    ...parameters,
+    duration: Math.min(parameters.duration, Math.max(second, Math.ceil(failure?.at ?? parameters.duration))),
+  }),
+  (parameters) => ({ ...parameters, duration: Math.ceil(parameters.duration / 2) }),
+  (parameters) => ({ ...parameters, items: Math.max(1, parameters.items - 1) }),
   ...(
     [
       'crashesPerHour',
       'stormsPerHour',
       'refusal',
+      'callsPerMinute',
       'requestLoss',
       'unreadable',
       'tokenTime',
@@ -61,10 +73,23 @@ const simplifications: readonly ((parameters: Parameters) => Parameters)[] = [
     channels: parameters.channels.map((one) => ({ ...one, clockSkew: 0, clockJump: null })),
   }),
   (parameters) => ({ ...parameters, channels: parameters.channels.map((one) => ({ ...one, eventLoss: 0 })) }),
+  (parameters) => ({
+    ...parameters,
+    channels: parameters.channels.map((one) => ({ ...one, stuckPerHour: 0, stuckTime: [0, 0] })),
+  }),
 ];
 
+/** One channel after the other closes; the last one stays. */
+function dropChannels(smallest: () => Case, attempt: (parameters: Parameters) => void): void {
+  for (const channel of smallest().options.parameters.channels) {
+    const current = smallest().options.parameters;
+    const channels = current.channels.filter(({ name }) => name !== channel.name);
+    if (channels.length > 0) attempt({ ...current, channels });
+  }
+}
+
 /** Buyers leave in ever smaller groups, as long as the failure stays. */
-function dropBuyers(smallest: () => Case, attempt: (parameters: Parameters) => boolean): void {
+function dropBuyers(smallest: () => Case, attempt: (parameters: Parameters) => void): void {
   const { parameters, result } = { parameters: smallest().options.parameters, result: smallest().result };
   const buyers = Math.max(
     result.totals.buyers,

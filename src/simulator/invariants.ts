@@ -49,6 +49,18 @@ export function checkRest(keeper: Keeper, keeping: Keeping): void {
   checkDetection(keeper);
 }
 
+/** S5 in the middle of a run: what has been left alone for as long as the quiet at its end is at rest. */
+export function checkCalm(keeper: Keeper, keeping: Keeping): void {
+  const { touchedAt, disturbedAt, parameters, queue } = keeper.stage.world;
+  const since = queue.now() - parameters.quiet;
+  if (disturbedAt > since) return;
+  keeper.items.forEach((units, item) => {
+    // What breaks an assumption may be to be seen only when the run is over.
+    const broken = units.some(({ unit }) => unit.violatedAt !== null);
+    if (!broken && (touchedAt[item] ?? 0) <= since) keeping.checkRest(item);
+  });
+}
+
 /** Every channel shows what it should, and nothing is being written. */
 export function checkAtTarget({ stage }: Keeper, { unit, name, shadow, lastSentAt }: KeptUnit): void {
   const { queue, parameters } = stage.world;
@@ -63,7 +75,8 @@ export function checkAtTarget({ stage }: Keeper, { unit, name, shadow, lastSentA
 function checkDetection({ findings, stage, items }: Keeper): void {
   const { edited, caught } = findings;
   const { faults, readEvery, pollEvery } = stage.world.parameters;
-  const blind = faults.refusal + faults.unreadable + faults.tokenTime + faults.crashesPerHour > 0;
+  const { refusal, stormsPerHour, callsPerMinute, unreadable, tokenTime, crashesPerHour } = faults;
+  const blind = refusal + stormsPerHour + callsPerMinute + unreadable + tokenTime + crashesPerHour > 0;
   if (edited === null || caught || blind) return;
   const kept = items[edited.unit.item]?.[edited.unit.channel];
   if (kept === undefined) return;

@@ -1,11 +1,13 @@
 /** Drives the decision core in the simulated world: shadows from orders, polls, reads and answers; no decision is made here. */
-import { demandAged, ratesPerMs } from '../sync/core/demand.ts';
+import { type Demand, demandAged } from '../sync/core/demand.ts';
+import { demandLimits } from '../sync/core/limits.ts';
 import { rangeNow } from '../sync/core/range.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
-import { demandLimits, type Findings, type Keeper, type Keeping, type KeptUnit } from './keeping.ts';
-import { earlierShares, newKept, restart, startKeeping } from './keptUnits.ts';
+import { type Findings, type Keeper, type Keeping, type KeptUnit } from './keeping.ts';
+import { newKept, restart, startKeeping } from './keptUnits.ts';
 import { createLifetime, type Lifetime } from './lifetime.ts';
 import type { Policy, Stage } from './policy.ts';
+import { createPolls, type Polls } from './polls.ts';
 import { createRequests, type Requests } from './requests.ts';
 
 export type Intake = Required<
@@ -14,11 +16,12 @@ export type Intake = Required<
 export type KeeperParts = { readonly keeper: Keeper; readonly intake: Intake; readonly keeping: Keeping };
 
 export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keeping): KeeperParts {
-  const { queue } = stage.world;
+  const { ledger, world } = stage;
+  const { queue } = world;
   const findings: Findings = { readings: 0, falseConflicts: 0, edited: null, caught: false, refusedPlans: 0 };
-  const shares = earlierShares(stage);
   const items = stage.world.units.map((units) => units.map((unit) => newKept(stage, unit)));
   const lifetime = createLifetime(queue);
+  const watchedSeq: number[] = [];
 
   function wake(kept: KeptUnit, at: number): void {
     if (kept.wakeAt !== null && kept.wakeAt <= at && kept.wakeAt > queue.now()) return;
@@ -33,20 +36,26 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
   /** Something about the item may be different: decide and act. */
   function reconcile(item: number): void {
     keeping.plan(item)();
+    for (const kept of items[item] ?? []) requests.readLater(kept);
+    watch(item);
   }
 
-  function rates(item: number): readonly number[] {
-    const units = items[item] ?? [];
+  /** Asked once for every change of the stock. */
+  function watch(item: number): void {
+    const seq = ledger.seq(item);
+    if (watchedSeq[item] === seq) return;
+    watchedSeq[item] = seq;
+    if (keeping.atRisk(item)) polls.watch();
+  }
+
+  /** What each channel of the item is known to have sold, up to now. */
+  function demands(item: number): readonly Demand[] {
     const now = queue.now();
-    for (const kept of units) {
+    return (items[item] ?? []).map((kept) => {
       const shows = rangeNow(kept.shadow, now).high > 0;
       kept.demand = demandAged(kept.demand, shows, now, demandLimits);
-    }
-    return ratesPerMs(
-      units.map(({ demand }) => demand),
-      shares,
-      demandLimits,
-    );
+      return kept.demand;
+    });
   }
 
   const requests: Requests = createRequests({
@@ -57,7 +66,6 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
     evidence: () => evidence,
     keeping: () => keeping,
     reconcile,
-    wake,
   });
   const evidence: Evidence = createEvidence({
     stage,
@@ -67,13 +75,14 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
     lookAgain: requests.lookAgain,
   });
   const { send, read, fetchOrders, fence } = requests;
+  const polls = createPolls(world, requests.fetchedAt, fetchOrders);
   const { adjust } = evidence;
   const keeper: Keeper = {
     stage,
     items,
     findings,
     now: queue.now,
-    rates,
+    demands,
     send,
     fence,
     read,
@@ -83,35 +92,28 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
     adjust,
   };
   const keeping = keepingOf(keeper);
-  return { keeper, keeping, intake: intakeOf(keeper, keeping, { evidence, requests, lifetime }) };
+  return { keeper, keeping, intake: intakeOf(keeper, keeping, { evidence, polls, lifetime }) };
 }
 
 type IntakeParts = {
   readonly evidence: Evidence;
-  readonly requests: Requests;
+  readonly polls: Polls;
   readonly lifetime: Lifetime;
 };
 
 /** What comes from outside: a process that is away is told again when it is back. */
-function intakeOf(keeper: Keeper, keeping: Keeping, { evidence, requests, lifetime }: IntakeParts): Intake {
+function intakeOf(keeper: Keeper, keeping: Keeping, { evidence, polls, lifetime }: IntakeParts): Intake {
   const { stage, items } = keeper;
-  const { queue, parameters } = stage.world;
-
-  /** One order has come; while another that was lost could cost an oversell, every channel is asked soon. */
-  function hurry(): void {
-    const pause = keeping.pollPause();
-    if (pause >= parameters.pollEvery) return;
-    requests.fetchedAt.forEach((at, channel) => {
-      if (queue.now() - at >= pause) keeper.fetchOrders(channel, () => undefined);
-    });
-  }
+  const { queue } = stage.world;
 
   return {
-    start: () => startKeeping(keeper, keeping),
+    start() {
+      polls.start();
+      startKeeping(keeper, keeping);
+    },
     orderEvent: (order) =>
       lifetime.whenBack(() => {
         for (const item of new Set(evidence.apply(order))) keeper.reconcile(item);
-        hurry();
       }),
     restocked: (item, quantity) =>
       lifetime.whenBack(() => {

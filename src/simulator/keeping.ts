@@ -5,7 +5,7 @@ import type { Conflict } from '../sync/core/conflicts.ts';
 import type { Demand } from '../sync/core/demand.ts';
 import type { Shadow } from '../sync/core/shadow.ts';
 import type { LineChange } from './ledger.ts';
-import { type ChannelParameters, hour } from './parameters.ts';
+import { type ChannelParameters } from './parameters.ts';
 import type { Stage } from './policy.ts';
 import { type Unit } from './unit.ts';
 
@@ -16,6 +16,10 @@ export type KeptUnit = {
   shadow: Shadow;
   demand: Demand;
   reading: boolean;
+  /** When the unit is read next; null when that has to be set. */
+  readDue: number | null;
+  /** No reading before: the last one was asked for a moment ago. */
+  readNotBefore: number;
   fencing: boolean;
   /** When the unit asks to be looked at next; null when it does not. */
   wakeAt: number | null;
@@ -36,8 +40,8 @@ export type Keeping = {
   restocked(item: number, quantity: number): void;
   answered(kept: KeptUnit, key: string, answer: WriteAnswer): void;
   conflict(kept: KeptUnit, conflict: Conflict): void;
-  /** Milliseconds until orders should be fetched again. */
-  pollPause(): number;
+  /** True while an order event of the item that was lost could cost an oversell. */
+  atRisk(item: number): boolean;
   /** Throws when a promise of this way of keeping does not hold now. */
   check(item: number): void;
   /** Throws when the item has not come to rest as promised; asked after the quiet time. */
@@ -51,15 +55,16 @@ export type Keeper = {
   readonly items: readonly (readonly KeptUnit[])[];
   readonly findings: Findings;
   now(): number;
-  /** Units per millisecond that each channel is thought to sell. */
-  rates(item: number): readonly number[];
+  /** What each channel of the item is known to have sold, up to now. */
+  demands(item: number): readonly Demand[];
   send(
     kept: KeptUnit,
     write: { key: string | null; value: number; expected: number | null; raise: boolean },
   ): string;
   fence(kept: KeptUnit): void;
   read(kept: KeptUnit): void;
-  fetchOrders(channel: number, done: () => void): void;
+  /** `done` is told whether the channel gave its orders. */
+  fetchOrders(channel: number, done: (told: boolean) => void): void;
   wake(kept: KeptUnit, at: number): void;
   /** Something about the item may be different: decide and act. */
   reconcile(item: number): void;
@@ -88,5 +93,3 @@ export function unchangedSince(units: readonly KeptUnit[]): () => boolean {
   const shadows = units.map(({ shadow }) => shadow);
   return () => units.every(({ shadow }, index) => shadow === shadows[index]);
 }
-
-export const demandLimits = { halfLife: hour / 4, priorPerMs: 30 / hour, priorUnits: 1, shareUnits: 10 };

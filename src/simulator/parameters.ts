@@ -16,6 +16,9 @@ export type ChannelParameters = {
   readonly effect: Span;
   /** 1: evenly; above 1: mostly soon, seldom late. */
   readonly effectSkew: number;
+  /** Times in which its feed is stuck and no write takes effect: how many per hour, and how long each. */
+  readonly stuckPerHour: number;
+  readonly stuckTime: Span;
   /** True when writes take effect in the order in which they were carried out. */
   readonly ordered: boolean;
   /** True when a good answer proves the effect; false when it only says that the write was taken in. */
@@ -29,9 +32,12 @@ export type ChannelParameters = {
   readonly clockSkew: number;
   /** When the channel's local time jumps as daylight saving time does, and by how much; null when it does not. */
   readonly clockJump: { readonly at: number; readonly by: number } | null;
+  /** True when the channel may put the units of a cancelled order back on sale by itself; no order says whether it did. */
   readonly restocksOnCancel: boolean;
-  /** False when its orders do not say whether cancelled units were put back: then some are and some are not. */
-  readonly tellsRestocks: boolean;
+  /** Chance that it does. */
+  readonly restockChance: number;
+  /** Least time between two order polls while one that was lost could cost an oversell. */
+  readonly pollWatchful: number;
 };
 
 /** An assumption of escrow that the world breaks, once per run, on one unit. */
@@ -51,7 +57,10 @@ export type Faults = {
   /** Chance that a request is refused for now (429, 5xx), and for how long. */
   readonly refusal: number;
   readonly refusalTime: Span;
-  /** Storms in which nearly everything is refused: how many per hour, and how long each. */
+  /** Calls that each channel takes at once, and how many more per minute (0: any number). */
+  readonly callsMax: number;
+  readonly callsPerMinute: number;
+  /** Storms of one channel in which nearly everything is refused there: how many per hour, and how long each. */
   readonly stormsPerHour: number;
   readonly stormTime: Span;
   readonly unreadable: number;
@@ -111,6 +120,8 @@ export const noFaults: Faults = {
   requestLoss: 0,
   refusal: 0,
   refusalTime: [0, 0],
+  callsMax: 0,
+  callsPerMinute: 0,
   stormsPerHour: 0,
   stormTime: [0, 0],
   unreadable: 0,
@@ -135,6 +146,8 @@ const fast: ChannelParameters = {
   request: [100, 600],
   effect: [0, 0],
   effectSkew: 1,
+  stuckPerHour: 0,
+  stuckTime: [0, 0],
   ordered: true,
   answerProves: true,
   visible: [0, second],
@@ -143,7 +156,8 @@ const fast: ChannelParameters = {
   clockSkew: 0,
   clockJump: null,
   restocksOnCancel: false,
-  tellsRestocks: true,
+  restockChance: 1,
+  pollWatchful: 10 * second,
 };
 
 /** Section 7 of the model: one item, 12 units and 6 more, four channels of which one is slow, one hour. */
@@ -170,6 +184,7 @@ export const pageWorld: Parameters = {
       answerProves: false,
       visible: [0, 5 * second],
       eventLoss: 0.05,
+      pollWatchful: 90 * second,
     },
   ],
   staleness: [0, 60 * second],
@@ -196,6 +211,8 @@ export function withStorms(world: Parameters): Parameters {
     requestLoss: 0.03,
     refusal: 0.03,
     refusalTime: [second, 60 * second],
+    callsMax: 20,
+    callsPerMinute: 20,
     stormsPerHour: 1,
     stormTime: [minute, 6 * minute],
     unreadable: 0.03,
@@ -217,11 +234,20 @@ export function withStorms(world: Parameters): Parameters {
     ...channel,
     clockSkew: skews[index % skews.length] ?? 0,
     restocksOnCancel: index % 2 === 1,
-    tellsRestocks: index !== 3,
+    restockChance: index === 3 ? 0.5 : 1,
     eventLoss: channel.eventLoss * 2,
     event: [second, 90 * second] as const,
   }));
   return { ...world, channels, answerLoss: 0.1, duplicates: 0.15, faults };
+}
+
+/** The slow channel's feed is stuck for up to two hours in a run of four, within the bound that the hub was told of. */
+export function withStuckFeed(world: Parameters): Parameters {
+  const channels = world.channels.map((channel) =>
+    channel.effect[1] > 0 ? { ...channel, stuckPerHour: 0.5, stuckTime: [hour, 2 * hour] as const } : channel,
+  );
+  // A raise may wait for one landing, take another, and be written a third time.
+  return { ...world, channels, duration: 4 * hour, quiet: world.quiet + 3 * 2 * hour };
 }
 
 export function withOutsideEdit(world: Parameters): Parameters {
@@ -238,7 +264,7 @@ export function boundsOf(channel: ChannelParameters, world: Parameters) {
   return {
     staleMax: world.staleness[1],
     // Until its request is carried out, and then until it takes effect.
-    settleMax: channel.request[1] + channel.effect[1] + 1,
+    settleMax: channel.request[1] + channel.effect[1] + channel.stuckTime[1] + 1,
     clockSkewMax: skewMax(world),
     readMax: 2 * channel.request[1] + world.requestTimeout,
     restocksOnCancel: channel.restocksOnCancel,

@@ -3,7 +3,7 @@ import { latestEffect } from '../sync/core/range.ts';
 import { automaticKeeping } from './automaticKeeping.ts';
 import { copyPolicy, floorPolicy, hubPolicy } from './baselines.ts';
 import { escrowKeeping } from './escrowKeeping.ts';
-import { checkKeeper, checkRest } from './invariants.ts';
+import { checkCalm, checkKeeper, checkRest } from './invariants.ts';
 import { createKeeper } from './keeper.ts';
 import type { Keeper, Keeping } from './keeping.ts';
 import type { Policy, Stage } from './policy.ts';
@@ -51,6 +51,7 @@ function kept(stage: Stage, keepingOf: (keeper: Keeper) => Keeping): Policy {
   return {
     ...intake,
     check: () => checkKeeper(keeper, keeping),
+    checkCalm: () => checkCalm(keeper, keeping),
     checkRest: () => checkRest(keeper, keeping),
     outsideEdit(unit, delta) {
       const shadow = keeper.items[unit.item]?.[unit.channel]?.shadow;

@@ -19,6 +19,8 @@ export type Policy = {
   outsideEdit?(unit: Unit, delta: number): void;
   /** Throws when one of its own promises does not hold now. Asked after every event. */
   check?(): void;
+  /** Throws when an item that nothing has happened to for long enough has not come to rest. Asked now and then. */
+  checkCalm?(): void;
   /** Throws when it has not come to rest; asked after the quiet time. */
   checkRest?(): void;
   readonly results?: () => PolicyResults;
@@ -35,14 +37,14 @@ export type PolicyResults = {
 
 export type Stage = { readonly world: World; readonly ledger: Ledger; readonly seed: number };
 
-/** One order poll per channel, again and again; `pauseMs` says how long to wait after each. */
-export function startPolls({ world }: Stage, poll: (channel: number) => void, pauseMs?: () => number): void {
+/** One order poll per channel, again and again. */
+export function startPolls({ world }: Stage, poll: (channel: number) => void): void {
   const { parameters, queue } = world;
   const { pollEvery, channels } = parameters;
   channels.forEach((_, channel) => {
     const next = () => {
       poll(channel);
-      queue.at(queue.now() + (pauseMs?.() ?? pollEvery), next);
+      queue.at(queue.now() + pollEvery, next);
     };
     queue.at((pollEvery * (channel + 1)) / channels.length, next);
   });

@@ -46,12 +46,12 @@ export const streams = {
   supply: 3,
   storms: 4,
   crashes: 5,
-  history: 6,
   tokens: 7,
   bursts: 8,
   violation: 9,
   wipes: 10,
   doubles: 11,
   world: 12,
+  stuck: 13,
   orders: 100,
 };

@@ -1,6 +1,6 @@
-/** Requests that a channel refuses for now: now and then, nearly always in a storm, and always with a token that has expired. */
+/** Requests that a channel refuses for now: now and then, nearly always in its storms, beyond its budget of calls, and with a token that has expired. */
 import type { EventQueue } from './eventQueue.ts';
-import type { Parameters } from './parameters.ts';
+import { minute, type Parameters } from './parameters.ts';
 import type { Random } from './random.ts';
 import { isWithin, windowsOf } from './windows.ts';
 
@@ -16,15 +16,37 @@ export function createRefusals(
   streams: { readonly storms: Random; readonly tokens: Random },
 ): Refusals {
   const { stormsPerHour, stormTime, refusal, refusalTime } = parameters.faults;
-  const storms = windowsOf(streams.storms, stormsPerHour, stormTime, parameters.duration);
+  const storms = parameters.channels.map(() =>
+    windowsOf(streams.storms, stormsPerHour, stormTime, parameters.duration),
+  );
   const tokens = createTokens(parameters, queue, streams.tokens);
+  const budget = createBudget(parameters, queue);
   return (channel, random) => {
     const renewal = tokens(channel);
     if (renewal !== null) return renewal;
-    if (refusal === 0) return null;
-    return random.chance(isWithin(storms, queue.now()) ? stormRefusal : refusal)
-      ? random.span(refusalTime)
-      : null;
+    const refill = budget(channel);
+    if (refill !== null) return refill;
+    const chance = isWithin(storms[channel] ?? [], queue.now()) ? stormRefusal : refusal;
+    return chance > 0 && random.chance(chance) ? random.span(refusalTime) : null;
+  };
+}
+
+/** A bucket of calls per channel that fills up evenly; a refused call takes nothing out of it. */
+function createBudget(
+  { channels, faults }: Parameters,
+  queue: EventQueue,
+): (channel: number) => number | null {
+  const { callsMax, callsPerMinute } = faults;
+  if (callsPerMinute === 0) return () => null;
+  const perMs = callsPerMinute / minute;
+  const left = channels.map(() => callsMax);
+  const filledAt = channels.map(() => 0);
+  return (channel) => {
+    const passed = queue.now() - (filledAt[channel] ?? 0);
+    filledAt[channel] = queue.now();
+    const calls = Math.min(callsMax, (left[channel] ?? 0) + passed * perMs);
+    left[channel] = calls < 1 ? calls : calls - 1;
+    return calls < 1 ? Math.ceil((1 - calls) / perMs) : null;
   };
 }
 

@@ -1,5 +1,7 @@
 /** What the hub asks of the channels: writes, reads, orders, and the fence that is made of both; each answer becomes knowledge. */
 import { type WriteAnswer, writeAnswered } from '../sync/core/answers.ts';
+import { verifyIntervalMs } from '../sync/core/limits.ts';
+import { readDueAt } from '../sync/core/readings.ts';
 import { watermarkAdvanced, writeSent } from '../sync/core/shadow.ts';
 import type { Evidence } from './evidence.ts';
 import { checkRaise } from './invariants.ts';
@@ -22,20 +24,21 @@ export type RequestsParts = {
   readonly evidence: () => Evidence;
   readonly keeping: () => Keeping;
   readonly reconcile: (item: number) => void;
-  readonly wake: Keeper['wake'];
 };
 
 export type Requests = Pick<Keeper, 'send' | 'read' | 'fetchOrders' | 'fence'> & {
-  /** A reading that nothing known explains: fetch orders, and read again. */
+  readLater(kept: KeptUnit): void;
+  /** A reading that nothing known explains: its channel's orders are asked for. */
   lookAgain(kept: KeptUnit): void;
   /** When each channel's orders were asked for last. */
   readonly fetchedAt: readonly number[];
 };
 
 export function createRequests(parts: RequestsParts): Requests {
-  const { stage, items, findings, lifetime, evidence, keeping, reconcile, wake } = parts;
+  const { stage, items, findings, lifetime, evidence, keeping, reconcile } = parts;
   const { world, ledger } = stage;
   const { queue, parameters } = world;
+  const pace = { verifyIntervalMs, reconcileIntervalMs: parameters.readEvery };
   const watermarks = parameters.channels.map(() => 0);
   const fetchedAt = parameters.channels.map(() => 0);
   let keys = 0;
@@ -53,8 +56,6 @@ export function createRequests(parts: RequestsParts): Requests {
       () =>
         `write ${kept.name} = ${value}${expected === null ? '' : ` if it shows ${expected}`}${write.key === null ? '' : ' again'}`,
     );
-    // An absolute write erases what it replaces: looking at the same moment costs it no time and may still show an outside edit.
-    if (expected === null) read(kept);
     world.write(kept.unit, { key, value, expected }, (answer) => takeAnswer(kept, key, answer));
     return key;
   }
@@ -81,16 +82,30 @@ export function createRequests(parts: RequestsParts): Requests {
     );
   }
 
+  /** Sees to it that the unit is read when it is due. */
+  function readLater(kept: KeptUnit): void {
+    const due = Math.ceil(Math.max(readDueAt(kept.shadow, pace, queue.now()), kept.readNotBefore));
+    if (kept.readDue !== null && kept.readDue <= due) return;
+    kept.readDue = due;
+    queue.at(due, () => {
+      if (kept.readDue !== due) return;
+      kept.readDue = null;
+      if (readDueAt(kept.shadow, pace, queue.now()) > queue.now()) readLater(kept);
+      else read(kept);
+    });
+  }
+
   function read(kept: KeptUnit): void {
     if (kept.reading || lifetime.isAway()) return;
     kept.reading = true;
+    kept.readNotBefore = queue.now() + verifyIntervalMs;
     look(kept, () => {
       kept.reading = false;
       reconcile(kept.unit.item);
     });
   }
 
-  function fetchOrders(channel: number, done: () => void): void {
+  function fetchOrders(channel: number, done: (told: boolean) => void): void {
     if (lifetime.isAway()) return;
     const startedAt = queue.now();
     fetchedAt[channel] = startedAt;
@@ -106,7 +121,7 @@ export function createRequests(parts: RequestsParts): Requests {
           evidence().weigh(kept);
         }
       }
-      done();
+      done(orders !== null);
       items.forEach((_, item) => reconcile(item));
     });
     const { clockSkewMax } = boundsOf(channelOf(parameters, channel), parameters);
@@ -116,25 +131,22 @@ export function createRequests(parts: RequestsParts): Requests {
   function fence(kept: KeptUnit): void {
     if (kept.fencing) return;
     kept.fencing = true;
-    fetchOrders(kept.unit.channel, () =>
-      look(kept, (value) => {
-        kept.fencing = false;
-        if (value === null) wake(kept, queue.now() + fencePause);
-        else reconcile(kept.unit.item);
-      }),
-    );
-  }
-
-  /** Late enough for the orders to cover this reading, and for another reading to speak of what is after it. */
-  function lookAgain(kept: KeptUnit): void {
-    const { channel } = kept.unit;
-    fetchOrders(channel, () => undefined);
-    const again = queue.now() + indexLagOf(kept.channel) + 2 * kept.shadow.bounds.clockSkewMax + 1_000;
-    queue.at(again, () => {
-      fetchOrders(channel, () => undefined);
-      read(kept);
+    const ended = () => {
+      kept.fencing = false;
+      reconcile(kept.unit.item);
+    };
+    const later = lifetime.alive(ended);
+    const failed = () => queue.at(queue.now() + fencePause, () => later(undefined));
+    fetchOrders(kept.unit.channel, (told) => {
+      if (told) look(kept, (value) => (value === null ? failed() : ended()));
+      else failed();
     });
   }
 
-  return { send, read, fetchOrders, fence, lookAgain, fetchedAt };
+  /** The next reading that nothing explains asks again: until then the orders may have told. */
+  function lookAgain({ unit }: KeptUnit): void {
+    fetchOrders(unit.channel, () => undefined);
+  }
+
+  return { send, read, readLater, fetchOrders, fence, lookAgain, fetchedAt };
 }

@@ -12,7 +12,7 @@ export type RunOptions = {
   readonly seed: number;
   readonly parameters: Parameters;
   readonly policy: PolicyName;
-  /** True to check every invariant after every event. */
+  /** True to check every invariant after every event, and the dear ones after every so many. */
   readonly check: boolean;
   /** True to keep the story of the run. */
   readonly story: boolean;
@@ -29,6 +29,9 @@ export type RunResult = {
 };
 
 export type StoryLine = { readonly at: number; readonly text: string };
+
+/** So many events lie between two looks at what is too dear, or too seldom true, to be asked after every event. */
+const sampleEvery = 200;
 
 /** More than this only a program that wakes itself for ever makes. */
 const eventsMax = 1_000_000;
@@ -52,20 +55,22 @@ export function run(options: RunOptions): RunResult {
   policy.start();
   startBuyers({ world, seed, listener });
   startSupply({ world, seed, listener });
-  startDisturbances(policy, parameters, seed, queue);
+  startDisturbances(policy, world, seed);
   let events = 0;
   let failure: RunResult['failure'] = null;
+  const checkEvent = () => {
+    events += 1;
+    if (events > eventsMax) throw new Error('the run does not end');
+    if (!options.check) return;
+    policy.check?.();
+    if (events % sampleEvery > 0) return;
+    ledger.check();
+    policy.checkCalm?.();
+  };
   try {
-    while (queue.step(parameters.duration)) {
-      events += 1;
-      if (events > eventsMax) throw new Error('the run does not end');
-      if (options.check) policy.check?.();
-    }
+    while (queue.step(parameters.duration)) checkEvent();
     if (options.check && parameters.quiet > 0) {
-      while (queue.step(parameters.duration + parameters.quiet)) {
-        events += 1;
-        policy.check?.();
-      }
+      while (queue.step(parameters.duration + parameters.quiet)) checkEvent();
       ledger.check();
       policy.checkRest?.();
     }

@@ -1,5 +1,7 @@
 /** The shared pool: every channel is offered what is available, less a buffer, and each write is decided by the core. */
-import { exposedUnit, exposureOf, pollPause, raiseInTime } from '../sync/core/exposure.ts';
+import { rateOf } from '../sync/core/demand.ts';
+import { exposedUnit, exposureOf, needsWatch, raiseInTime } from '../sync/core/exposure.ts';
+import { demandLimits, fenceMaxMs, preemptMaxOf, zeroAgainMs } from '../sync/core/limits.ts';
 import { excessOf } from '../sync/core/range.ts';
 import { settled, targetSet } from '../sync/core/shadow.ts';
 import { automaticBuffer, targetOf } from '../sync/core/targets.ts';
@@ -12,19 +14,11 @@ export type Buffering =
   | { readonly kind: 'fixed'; readonly units: number }
   | { readonly kind: 'automatic'; readonly epsilon: number };
 
-/** How old the looks of a fence may be when the raise is sent, in milliseconds. */
-const fenceMax = 10_000;
-const preemptMax = 0;
-const zeroAgain = 30_000;
-/** Orders are fetched this many times as often while one that was lost could cost an oversell. */
-const watchfulness = 20;
-
 type Stops = { readonly raisesAllowed: boolean; readonly raiseInTime: boolean };
 
 export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
   const { ledger } = keeper.stage;
   const { pollEvery } = keeper.stage.world.parameters;
-  const pace = { ordinary: pollEvery, watchful: pollEvery / watchfulness, probabilityMax: 0.01 };
 
   function targetFor(kept: KeptUnit, holds: number, othersPerMs: number): number {
     const buffer =
@@ -45,7 +39,9 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     const now = keeper.now();
     if (now < kept.notBefore) return { kind: 'wait', until: kept.notBefore };
     const { target, targetSeq } = kept.shadow;
-    const limits = { compareAndSet: kept.channel.compareAndSet, fenceMax, preemptMax, zeroAgain };
+    const { compareAndSet, ordered: ordersWrites } = kept.channel;
+    const preemptMax = preemptMaxOf({ ordersWrites });
+    const limits = { compareAndSet, fenceMax: fenceMaxMs, preemptMax, zeroAgain: zeroAgainMs };
     return decideWrite(kept.shadow, { target, targetSeq, ...stops }, limits, now);
   }
 
@@ -66,20 +62,20 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     }
   }
 
-  function pauseFor(item: number): number {
-    const rates = keeper.rates(item);
+  function atRisk(item: number): boolean {
+    const rates = ratesApart(keeper, item);
     const exposed = (keeper.items[item] ?? []).map(({ shadow }, channel) =>
       exposedUnit(shadow, keeper.now(), { ratePerMs: rates[channel] ?? 0, reaction: pollEvery }),
     );
-    return pollPause(exposureOf(ledger.available(item), exposed), pace);
+    return needsWatch(exposureOf(ledger.available(item), exposed));
   }
 
   return {
     opening(item) {
-      const others = paceOfOthers(keeper.rates(item));
+      const others = paceOfOthers(ratesApart(keeper, item));
       return (keeper.items[item] ?? []).map((kept) => targetFor(kept, 0, others(kept)));
     },
-    pollPause: () => Math.min(...keeper.items.map((_, item) => pauseFor(item))),
+    atRisk,
     changed: () => undefined,
     restocked: () => undefined,
     answered: () => undefined,
@@ -102,7 +98,7 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
       const raisesAllowed = units.every(({ shadow }) =>
         shadow.readings.every((reading) => excessOf(shadow, reading) === 0),
       );
-      const others = paceOfOthers(keeper.rates(item));
+      const others = paceOfOthers(ratesApart(keeper, item));
       const available = ledger.available(item);
       const decisions = units.map((kept) => {
         const inTime = raiseInTime(available, {
@@ -124,6 +120,11 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
       };
     },
   };
+}
+
+/** Units per millisecond of each channel by its own sales only: in the shared pool each is worked for by itself. */
+function ratesApart(keeper: Keeper, item: number): readonly number[] {
+  return keeper.demands(item).map((demand) => rateOf(demand, demandLimits));
 }
 
 /** Units per millisecond that all other channels sell. */

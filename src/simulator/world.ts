@@ -5,6 +5,7 @@ import { createRandom, type Random, type Span, streams } from './random.ts';
 import { createRefusals } from './refusals.ts';
 import { changeShown, newUnit, shownAt, type Unit } from './unit.ts';
 import { isViolated, markViolated, type Violation, violationOf } from './violation.ts';
+import { type TimeWindow, windowsOf } from './windows.ts';
 
 export type OrderLine = { readonly item: number; readonly ordered: number; readonly kept: number };
 
@@ -17,9 +18,7 @@ export type Snapshot = {
   readonly updatedAt: number;
   readonly visibleAt: number;
   readonly lines: readonly OrderLine[];
-  /** True when the channel says that it put what was cancelled back by itself; null when it does not say. */
-  readonly restocked: boolean | null;
-  /** Whether it truly did: for the checks only. */
+  /** Whether the channel put what was cancelled back by itself: for the checks only, no channel says so. */
   readonly putBack: boolean;
 };
 
@@ -50,6 +49,11 @@ export type World = {
   readonly orders: readonly Snapshot[][];
   readonly totals: Totals;
   readonly lastLanding: number[];
+  /** When each channel's feed is stuck. */
+  readonly stuck: readonly (readonly TimeWindow[])[];
+  /** When the world last did something to each item, and when a fault last kept the hub from its work. */
+  readonly touchedAt: number[];
+  disturbedAt: number;
   readonly violation: Violation | null;
   unit(item: number, channel: number): Unit;
   write(unit: Unit, request: WriteRequest, answered: (answer: Answer) => void): void;
@@ -101,6 +105,9 @@ export function createWorld(
     oversold: units.map(() => 0),
     orders,
     lastLanding: [],
+    stuck: stuckWindows(parameters, seed),
+    touchedAt: units.map(() => 0),
+    disturbedAt: 0,
     violation: violationOf(parameters, seed),
     totals: { buyers: 0, sold: 0, oversold: 0, turnedAway: 0, writes: 0, reads: 0, fetches: 0 },
     unit(item, channel) {
@@ -113,7 +120,7 @@ export function createWorld(
     fetchOrders(channel, since, answered) {
       const { request } = channelOf(parameters, channel);
       world.totals.fetches += 1;
-      const refused = refusals(channel, random) !== null;
+      const refused = refusedFor(channel) !== null;
       queue.at(queue.now() + random.span(request), () => {
         const at = queue.now();
         const found = refused
@@ -126,13 +133,23 @@ export function createWorld(
     },
     note,
   };
+  const refusedFor = (channel: number) => {
+    const pause = refusals(channel, random);
+    if (pause !== null) world.disturbedAt = queue.now();
+    return pause;
+  };
   const transport = ({ channel }: Unit): Transport => ({
     world,
     channel: channelOf(parameters, channel),
     random,
-    refusedFor: refusals(channel, random),
+    refusedFor: refusedFor(channel),
   });
   return world;
+}
+
+function stuckWindows({ channels, duration }: Parameters, seed: number): World['stuck'] {
+  const random = createRandom(seed, streams.stuck);
+  return channels.map(({ stuckPerHour, stuckTime }) => windowsOf(random, stuckPerHour, stuckTime, duration));
 }
 
 export function channelOf(parameters: Parameters, channel: number): ChannelParameters {
@@ -169,12 +186,7 @@ function write(
   const answerLost = random.chance(parameters.answerLoss);
   const arrival = random.span(channel.request);
   const back = random.span(channel.request);
-  const ordinary = landingTime(
-    transport,
-    skewed(channel.effect, random.next() ** channel.effectSkew),
-    sentAt,
-  );
-  const effect = ordinary + lateness(world, unit);
+  const effect = skewed(channel.effect, random.next() ** channel.effectSkew) + lateness(world, unit);
   const timeout = () => queue.at(sentAt + parameters.requestTimeout, () => answered({ kind: 'unknown' }));
   if (retryAfter !== null) {
     queue.at(sentAt + arrival, () => answered({ kind: 'deferred', retryAfter }));
@@ -203,21 +215,21 @@ function skewed([min, max]: Span, part: number): number {
   return min + part * (max - min);
 }
 
-/** Where writes keep their order, one that is taken in later never lands earlier. */
-function landingTime({ channel, world }: Transport, effect: number, sentAt: number): number {
-  if (!channel.ordered || effect === 0) return effect;
-  const lands = Math.max(sentAt + effect, world.lastLanding[world.parameters.channels.indexOf(channel)] ?? 0);
-  world.lastLanding[world.parameters.channels.indexOf(channel)] = lands;
-  return lands - sentAt;
+/** When a write that is carried out now takes effect: not while the feed is stuck, and where writes keep their order not before an earlier one. */
+function landingTime({ channel, world }: Transport, effect: number): number {
+  const index = world.parameters.channels.indexOf(channel);
+  const due = world.queue.now() + effect;
+  const stuck = world.stuck[index]?.find(({ from, until }) => due >= from && due < until);
+  const free = Math.round(stuck?.until ?? due);
+  if (!channel.ordered) return free;
+  const lands = Math.max(free, world.lastLanding[index] ?? 0);
+  world.lastLanding[index] = lands;
+  return lands;
 }
 
 /** A repeated key is answered as it was the first time, where the channel compares; elsewhere it is the same absolute write again. */
-function carriedOut(
-  { world, channel }: Transport,
-  unit: Unit,
-  request: WriteRequest,
-  effect: number,
-): Answer {
+function carriedOut(transport: Transport, unit: Unit, request: WriteRequest, effect: number): Answer {
+  const { world, channel } = transport;
   const { key, value, expected, apply } = request;
   if (channel.compareAndSet) {
     const known = unit.keys.get(key);
@@ -231,7 +243,7 @@ function carriedOut(
     return answer;
   }
   if (effect === 0) land(world, unit, apply?.(unit.shown) ?? value);
-  else world.queue.at(world.queue.now() + effect, () => land(world, unit, apply?.(unit.shown) ?? value));
+  else world.queue.at(landingTime(transport, effect), () => land(world, unit, apply?.(unit.shown) ?? value));
   return { kind: channel.answerProves ? 'effective' : 'accepted' };
 }
 

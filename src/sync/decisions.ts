@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
 import { raiseInTime } from './core/exposure.ts';
+import { preemptMaxOf } from './core/limits.ts';
 import { excessOf } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
 import {
@@ -233,8 +234,7 @@ export function limitsOf(options: DecisionOptions, { shadow }: KeptListing): Wri
     // There is nothing to compare with where nothing was ever read.
     compareAndSet: options.capabilities.compareAndSet && known,
     fenceMax: options.fenceMaxMs,
-    // Of two that overlap the older may land last: then only a zero is worth it.
-    preemptMax: options.capabilities.ordersWrites ? Number.MAX_SAFE_INTEGER : 0,
+    preemptMax: preemptMaxOf(options.capabilities),
     zeroAgain: options.zeroAgainMs,
   };
 }

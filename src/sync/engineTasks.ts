@@ -10,6 +10,7 @@ import type { Lanes } from './lanes.ts';
 import type { MeasureBuffer } from './measureBuffer.ts';
 import { measureSettled } from './measures.ts';
 import { advanceJob, type OperationsOptions, settleOperations } from './operations.ts';
+import { watchOrders } from './orderWatch.ts';
 import type { PlanOptions } from './planSql.ts';
 import { workOnPlan } from './planWork.ts';
 import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
@@ -41,13 +42,13 @@ export function createTasks(
   { operations, onApplied, inbox, plans, signal }: TaskParts,
 ): Readonly<Record<TaskName, Task>> {
   const { pool: db, clock, connections, limits, log, measures, newId } = options;
-  const { leaseMs } = limits;
-  const onSettled = async (itemIds: readonly string[]) => {
+  const { leaseMs, pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
+  const onSettled = async (itemIds: readonly string[], channel: ConnectedChannel) => {
     await settleOperations(operations, itemIds);
     await measureSettled(db, itemIds);
+    await watchOrders({ db, intervalMs }, channel, itemIds);
     if ((await settleItemAlerts(db, itemIds)) > 0) operations.onEvents();
   };
-  const { pollIntervalMs: intervalMs, pollOverlapMs: overlapMs } = limits;
   const fetching: FetchOptions = { db, clock, log, overlapMs, leaseMs, onApplied, measures };
   const readings = (channel: ConnectedChannel) => readingOptions(options, channel);
   const push: PushOptions = {

@@ -1,6 +1,6 @@
 /** Items under escrow: loaded under the item's lock, booked up to the ledger's newest movement, and saved with their shadows in one transaction. */
 import type { PoolClient } from 'pg';
-import { ratesPerMs } from './core/demand.ts';
+import { ratesOf } from './core/demand.ts';
 import {
   chargedAtLeast,
   charges,
@@ -15,9 +15,10 @@ import {
 } from './core/escrow.ts';
 import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
 import { protectionOf } from './core/exposure.ts';
+import { demandLimits, protectionLimits, rebalanceLimits } from './core/limits.ts';
 import { sellableMax } from './core/range.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
-import { demandLimits, type KeptListing } from './keptListing.ts';
+import { type KeptListing } from './keptListing.ts';
 
 export type KeptEscrow = {
   readonly itemId: string;
@@ -40,9 +41,6 @@ const loadSql = `
 SELECT item.id AS item_id, item.account_id, item.protection, item.available, item.seq, escrow.state
   FROM inventory_items item LEFT JOIN escrows escrow ON escrow.item_id = item.id
  WHERE item.id = ANY($1) AND item.protection <> 'shared' ORDER BY item.id`;
-
-/** Automatic protection: see `protectionOf`. */
-const automatic = { epsilon: 0.001, surge: 8 };
 
 /** The escrows of these listings' items. What a listing may sell is charged from its first reading on; see `unknownOf`. */
 export async function openEscrows(
@@ -96,23 +94,18 @@ function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
 }
 
 function wantsShared(row: ItemRow, listings: readonly KeptListing[]): boolean {
-  const rates = ratesOf(listings);
+  const rates = ratesOf(demandsOf(listings), demandLimits);
   const paces = listings.map((listing, index) => ({
     ratePerMs: rates[index] ?? 0,
     reaction: listing.stored.reactionMs,
   }));
   const current = row.state === null ? 'shared' : 'escrow';
-  return protectionOf(row.available, paces, current, automatic) === 'shared';
+  return protectionOf(row.available, paces, current, protectionLimits) === 'shared';
 }
 
-function ratesOf(listings: readonly KeptListing[]): readonly number[] {
-  const demands = listings.map(({ demand }) => demand);
-  const total = demands.reduce((sum, { units }) => sum + units + 0.5, 0);
-  const shares = demands.map(({ units }) => (units + 0.5) / total);
-  return ratesPerMs(demands, shares, demandLimits);
+function demandsOf(listings: readonly KeptListing[]) {
+  return listings.map(({ demand }) => demand);
 }
-
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.4 };
 
 /** Listings that sell the item and were never read, or were, but not all that they had sold before is known. */
 export function unknownOf({ escrow, listings }: KeptEscrow): readonly KeptListing[] {
@@ -132,7 +125,7 @@ export function grantsOf(
   now: number,
 ): readonly Grant[] {
   const { escrow, listings } = held;
-  const rates = ratesOf(listings);
+  const rates = ratesOf(demandsOf(listings), demandLimits);
   const units = listings.flatMap((listing, index): RebalanceUnit[] => {
     const { enabled, shadow, traits } = listing;
     if (shadow === null || !enabled || !(shadow.unit in escrow.units)) return [];
@@ -147,7 +140,7 @@ export function grantsOf(
     };
     return [rebalanceUnit(shadow, pace, now)];
   });
-  const grants = rebalance(escrow, units, limits);
+  const grants = rebalance(escrow, units, rebalanceLimits);
   return unknownOf(held).length === 0
     ? grants
     : grants.filter(({ value, expected }) => costOf(value, expected) === 0);

@@ -42,11 +42,3 @@ export type KeptListing = {
   /** What stood in the database. */
   readonly stored: KeptRow;
 };
-
-/** How pace is measured: half-lives of six hours, one sale a day until something was seen. */
-export const demandLimits = {
-  halfLife: 6 * 3_600_000,
-  priorPerMs: 1 / 86_400_000,
-  priorUnits: 1,
-  shareUnits: 10,
-};

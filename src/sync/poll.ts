@@ -1,6 +1,6 @@
 /** Asks a channel for every order changed since the watermark, so that each lost webhook is repaired. The watermark moves only after the last page. */
 import type { Clock } from '../clock.ts';
-import { ChannelError, type Order } from '../connectors/connector.ts';
+import { ChannelError, type ConnectorCapabilities, type Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
@@ -25,6 +25,15 @@ export type PollOptions = FetchOptions & {
   readonly intervalMs: number | null;
 };
 
+/** From one order poll to the next, as a rule and while the connection is watched. */
+export function pollPace(
+  options: Pick<PollOptions, 'intervalMs'>,
+  { pollIntervalMs, pollWatchfulMs }: ConnectorCapabilities,
+): { readonly intervalMs: number; readonly watchfulMs: number } {
+  const intervalMs = options.intervalMs ?? pollIntervalMs;
+  return { intervalMs, watchfulMs: Math.min(intervalMs, pollWatchfulMs) };
+}
+
 const leaseSql = `
 UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms'
  WHERE id = $1 AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
@@ -34,7 +43,8 @@ const renewSql = `UPDATE connections SET poll_lease_until = now() + $2 * interva
 
 const finishSql = `
 UPDATE connections
-   SET poll_lease_until = NULL, next_poll_at = now() + $2 * interval '1 ms', last_polled_at = now(),
+   SET poll_lease_until = NULL, last_polled_at = now(),
+       next_poll_at = now() + CASE WHEN watched_until > now() THEN $4::float8 ELSE $2 END * interval '1 ms',
        orders_watermark = greatest(orders_watermark, $3::timestamptz)
  WHERE id = $1`;
 
@@ -46,20 +56,20 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   const [lease] = rows;
   if (lease === undefined) return 0;
   const { capabilities } = channel.connector;
-  const intervalMs = options.intervalMs ?? capabilities.pollIntervalMs;
+  const { intervalMs, watchfulMs } = pollPace(options, capabilities);
   // Taken before the first page: a change made while we read belongs to the next poll.
   const startedAt = new Date(options.clock.now());
   const since = new Date(lease.watermark.getTime() - (options.overlapMs ?? capabilities.pollOverlapMs));
   try {
     const renew = () => options.db.query(renewSql, [connectionId, options.leaseMs]);
     const changed = await readPages(options, channel, since, renew);
-    await options.db.query(finishSql, [connectionId, intervalMs, startedAt]);
+    await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs]);
     await options.connections.report(connectionId, null);
     return changed;
   } catch (error) {
     const retryInMs =
       error instanceof ChannelError ? Math.max(error.retryAfterMs ?? 0, intervalMs) : intervalMs;
-    await options.db.query(finishSql, [connectionId, retryInMs, null]);
+    await options.db.query(finishSql, [connectionId, retryInMs, null, retryInMs]);
     if (!(error instanceof ChannelError)) throw error;
     options.log.warn({ connectionId, error }, 'order poll failed');
     await options.connections.report(connectionId, error);

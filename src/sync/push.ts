@@ -30,7 +30,7 @@ export async function pushConnection(options: PushOptions, connectionId: string)
     if (run.heard || run.errors.length > 0) {
       await options.connections.report(connectionId, worstError(run.errors));
     }
-    await options.onSettled([...run.items]);
+    await options.onSettled([...run.items], channel);
   }
 }
 

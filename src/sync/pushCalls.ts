@@ -3,13 +3,14 @@ import type pg from 'pg';
 import type { StockWriteResult, Turn } from '../connectors/connector.ts';
 import { companionsOf, takeCompanion } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
-import { ratesPerMs } from './core/demand.ts';
+import { rateOf } from './core/demand.ts';
 import { excessPerMs } from './core/exposure.ts';
+import { demandLimits } from './core/limits.ts';
 import { calls, type Sendable } from './core/sending.ts';
 import { readingTaken, type Shadow } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
-import { demandLimits, type KeptListing } from './keptListing.ts';
+import type { KeptListing } from './keptListing.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
 import { type ClaimOutcome, markOutOfStep, recordAnswers, settleClaims } from './pushSql.ts';
 import { type Kept, withShadows } from './shadows.ts';
@@ -41,7 +42,7 @@ export async function sendWrites(run: Run, writes: readonly ToWrite[]): Promise<
 
 function sendable({ listing, direction, quantity, decidedAt }: PlannedWrite): Sendable {
   const { unitId: unit, shadow, demand } = listing;
-  const [rate = 0] = ratesPerMs([demand], [1], demandLimits);
+  const rate = rateOf(demand, demandLimits);
   const exposure = shadow === null ? 0 : excessPerMs(shadow, quantity, rate, decidedAt);
   return { unit, class: direction, exposure };
 }

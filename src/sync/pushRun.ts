@@ -35,8 +35,8 @@ export type PushOptions = {
   readonly backoffMaxMs: number;
   readonly readings: (channel: ConnectedChannel) => ReadingOptions;
   readonly fetching: FetchOptions;
-  /** Called with the items whose listings were settled. */
-  readonly onSettled: (itemIds: readonly string[]) => Promise<void>;
+  /** Called with the items whose listings on this channel were settled. */
+  readonly onSettled: (itemIds: readonly string[], channel: ConnectedChannel) => Promise<void>;
 };
 
 export type Run = {

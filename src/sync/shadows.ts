@@ -4,9 +4,10 @@ import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
 import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
-import { demandAged, demandSeen, newDemand, ratesPerMs } from './core/demand.ts';
+import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
+import { demandLimits } from './core/limits.ts';
 import { excessOf, rangeNow } from './core/range.ts';
-import { judge, type Proof } from './core/readings.ts';
+import { judge, type Proof, type ReadPace, readDueAt } from './core/readings.ts';
 import {
   arrivedTooLate,
   type Bounds,
@@ -17,7 +18,7 @@ import {
   watermarkAdvanced,
 } from './core/shadow.ts';
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
-import { type ChannelTraits, demandLimits, type KeptListing, type SaleFact } from './keptListing.ts';
+import { type ChannelTraits, type KeptListing, type SaleFact } from './keptListing.ts';
 import { type MeasureBuffer, measureWrites } from './measureBuffer.ts';
 import { type KeptRow, lockKept, saveKept } from './shadowSql.ts';
 
@@ -44,14 +45,6 @@ export type ProvenEdit = {
   /** The shadow that the proof was drawn from. */
   readonly before: Shadow;
   readonly proof: Proof;
-};
-
-/** When a listing is read again, in milliseconds. */
-export type ReadPace = {
-  /** While a write is not proved or a reading is not explained. */
-  readonly verifyIntervalMs: number;
-  /** While it is in step. */
-  readonly reconcileIntervalMs: number;
 };
 
 const hourMs = 3_600_000;
@@ -210,7 +203,6 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
   if (shadow === null || listing.itemId === null) return [];
   // Once this moment is over, what was replaced in it is gone.
   const { low, high } = rangeNow(shadow, now + 1);
-  const [rate = 0] = ratesPerMs([demand], [1], demandLimits);
   return [
     {
       listingId: listing.listingId,
@@ -223,8 +215,8 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
       shownMin: low,
       shownMax: high,
       resurrectedUnits: shadow.resurrectedUnits,
-      soldPerHour: rate * hourMs,
-      readDueAt: new Date(Math.min(listing.readDueAt, readDueAt(context.pace, shadow, now))),
+      soldPerHour: rateOf(demand, demandLimits) * hourMs,
+      readDueAt: new Date(Math.min(listing.readDueAt, readDueAt(shadow, context.pace, now))),
       heldBefore: stored.hold,
       stoppedBefore: stored.raisesStopped,
       readAt: Number.isFinite(shadow.readAt) ? new Date(shadow.readAt) : null,
@@ -245,14 +237,4 @@ function writesOf({ candidates }: Shadow) {
     unanswered: idsOf(({ settledAt, state }) => settledAt === null && state === 'UNKNOWN'),
     effective: idsOf(({ state }) => state === 'EFFECTIVE'),
   };
-}
-
-/** Open questions are asked again soon, a listing in step now and then. */
-function readDueAt({ verifyIntervalMs, reconcileIntervalMs }: ReadPace, shadow: Shadow, now: number): number {
-  const open = shadow.candidates.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
-  const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
-  const unexplained = shadow.hold > 0 || shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
-  return open || unexplained
-    ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs
-    : asked + reconcileIntervalMs;
 }

@@ -11,10 +11,15 @@ import {
   type Parameters,
   pageWorld,
   violations,
+  withStuckFeed,
   withViolation,
 } from '../../src/simulator/parameters.ts';
+import { createPolicy } from '../../src/simulator/policies.ts';
+import { createRandom, streams } from '../../src/simulator/random.ts';
+import { createRefusals } from '../../src/simulator/refusals.ts';
 import { type RunResult, run } from '../../src/simulator/run.ts';
 import { sharedKeeping } from '../../src/simulator/sharedKeeping.ts';
+import { changeShown } from '../../src/simulator/unit.ts';
 import { createWorld } from '../../src/simulator/world.ts';
 
 const rush: Parameters = { ...pageWorld, buyersPerHour: demands.rush };
@@ -63,13 +68,14 @@ describe('each fault by itself is generated and breaks nothing', () => {
       expect(failures(stories('shadow', { ...pageWorld, channels }))).toEqual([]);
       expect(failures(stories('escrow', { ...rush, channels }))).toEqual([]);
     },
+    60_000,
   );
 
   test('an order that does not say whether its units were put back is a cancellation like any other in the end', () => {
     const channels = pageWorld.channels.map((channel) => ({
       ...channel,
       restocksOnCancel: true,
-      tellsRestocks: false,
+      restockChance: 0.5,
     }));
     const parameters = { ...withFaults({ cancel: 0.5, cancelAfter: [5_000, hour / 4] }), channels };
     const results = [...stories('shadow', parameters), ...stories('escrow', parameters)];
@@ -82,6 +88,21 @@ describe('each fault by itself is generated and breaks nothing', () => {
     expect(failures(stories('shadow', withFaults({ wipesPerHour: 30 })))).toEqual([]);
   });
 
+  test('a budget of calls refuses what is beyond it, and what was refused is made up for', () => {
+    const scarce = stories('shadow', withFaults({ callsMax: 6, callsPerMinute: 8 }));
+
+    expect(total(scarce, 'writes')).toBeGreaterThan(0);
+    expect(total(scarce, 'writes')).not.toBe(total(stories('shadow', pageWorld), 'writes'));
+    expect(failures(scarce)).toEqual([]);
+  });
+
+  test('a feed that is stuck for hours within its bound delays, and neither resurrects nor oversells under escrow', () => {
+    const results = (['shadow', 'escrow'] as const).map((policy) => stories(policy, withStuckFeed(rush)));
+
+    expect(results.flatMap(failures)).toEqual([]);
+    expect(results[1]?.map(({ totals }) => totals.oversold)).toEqual(seeds.map(() => 0));
+  });
+
   test('a second worker is refused as soon as the state has changed', () => {
     const results = stories('shadow', {
       ...rush,
@@ -91,6 +112,64 @@ describe('each fault by itself is generated and breaks nothing', () => {
     expect(results.reduce((sum, one) => sum + (one.results?.refusedPlans ?? 0), 0)).toBeGreaterThan(20);
     expect(failures(results)).toEqual([]);
   });
+});
+
+/** What a channel answers to a call at each of these minutes. */
+function refusalsOf(faults: Partial<Parameters['faults']>, minutes: readonly number[]) {
+  const queue = createEventQueue();
+  const parameters = withFaults(faults);
+  const refusals = createRefusals(parameters, queue, {
+    storms: createRandom(1, streams.storms),
+    tokens: createRandom(1, streams.tokens),
+  });
+  const chance = createRandom(1, streams.channel);
+  const answers: (readonly (number | null)[])[] = [];
+  for (const minute of minutes)
+    queue.at(minute * 60_000, () =>
+      answers.push(parameters.channels.map((_, channel) => refusals(channel, chance))),
+    );
+  while (queue.step(hour));
+  return answers;
+}
+
+test('a storm is one channel’s own', () => {
+  const minutes = Array.from({ length: 59 }, (_, minute) => minute);
+  const storms = { stormsPerHour: 3, stormTime: [hour / 12, hour / 6], refusalTime: [1_000, 2_000] } as const;
+  const answers = refusalsOf(storms, minutes);
+
+  expect(
+    answers.some((each) => each.some((pause) => pause !== null) && each.some((pause) => pause === null)),
+  ).toBe(true);
+  expect(answers.every((each) => each.every((pause) => pause !== null))).toBe(false);
+});
+
+test('a channel takes as many calls at once as its bucket holds, then says when it has refilled', () => {
+  const budget = { callsMax: 2, callsPerMinute: 1 };
+
+  expect(refusalsOf(budget, [0, 0, 0, 0.5, 1, 1]).map(([first]) => first)).toEqual([
+    null,
+    null,
+    60_000,
+    30_000,
+    null,
+    60_000,
+  ]);
+});
+
+test('what is promised of the ledger and of calm items is asked in the middle of a run, not only at its end', () => {
+  const quiet = { ...pageWorld, buyersPerHour: 1, restock: 0, stock: 3, quiet: hour / 4 };
+  const queue = createEventQueue();
+  const world = createWorld(quiet, queue, 1, () => undefined);
+  const ledger = createLedger(1, quiet.stock);
+  const policy = createPolicy('shadow', { world, ledger, seed: 1 });
+  policy.start();
+  changeShown(world, world.unit(0, 1), 9);
+
+  expect(() => policy.checkCalm?.()).not.toThrow();
+  queue.at(hour / 4, () => undefined);
+  while (queue.now() < hour / 4) queue.step(hour / 4);
+  changeShown(world, world.unit(0, 1), 8);
+  expect(() => policy.checkCalm?.()).toThrow(/^S5: etsy shows 8/);
 });
 
 test('a plan made of a stale copy of the state is refused, and one of the present state is carried out', () => {

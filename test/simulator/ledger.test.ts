@@ -13,7 +13,6 @@ function order(version: number, ordered: number, kept: number, orderId = 'order'
     updatedAt: version,
     visibleAt: version,
     lines: [{ item: 0, ordered, kept }],
-    restocked: false,
     putBack: false,
   };
 }

@@ -82,10 +82,19 @@ describe('every promise holds after every event', () => {
     },
   );
 
-  test('under outside edits the promises of the other channels hold, and no conflict names them', () => {
-    for (let seed = 1; seed <= 15; seed++)
-      expect(simulated('shadow', withOutsideEdit(pageWorld), seed).failure).toBeNull();
-  });
+  test.each(['shadow', 'escrow', 'auto'] as const)(
+    'under %s with outside edits, in calm and in storms: the other channels keep theirs, and no conflict names them',
+    (policy) => {
+      fc.assert(
+        fc.property(faults, fc.boolean(), ({ seed, hurry, items }, stormy) => {
+          const world = { ...(hurry ? rush : pageWorld), items };
+          const parameters = withOutsideEdit(stormy ? withStorms(world) : world);
+          expect(simulated(policy, parameters, seed).failure).toBeNull();
+        }),
+        { numRuns: 12 },
+      );
+    },
+  );
 });
 
 describe('escrow', () => {
@@ -159,8 +168,18 @@ describe('a failure', () => {
     expect(small?.result.totals.buyers).toBeLessThanOrEqual(found.totals.buyers);
     expect(small?.result.totals.sold).toBeLessThanOrEqual(found.totals.sold);
     expect(small && timeline(small)).toMatch(
-      /^seed 2, policy shadow: S\d: .*\n {2}stock 12 on shopify, etsy, ebay, amazon\n/,
+      /^seed 2, policy shadow: S\d: .*\n {2}stock 12 on \w+, amazon\n/,
     );
+  });
+
+  test('keeps no channel, no item and no minute that it does not need, and nothing is left to take away', () => {
+    const small = shrunk({ ...broken, parameters: { ...broken.parameters, items: 2 } });
+    if (small === null) throw new Error('nothing failed');
+    const { items, duration, channels: kept } = small.options.parameters;
+
+    expect({ items, channels: kept.length }).toEqual({ items: 1, channels: 2 });
+    expect(duration).toBeLessThanOrEqual(Math.ceil(small.result.failure?.at ?? 0));
+    expect(shrunk(small.options)?.options.parameters).toEqual(small.options.parameters);
   });
 
   test('of a run in which nothing fails there is no story', () => {

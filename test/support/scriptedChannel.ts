@@ -53,6 +53,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
       writesPerCall: 100,
       quantityMax: 1_000_000,
       pollIntervalMs: 60_000,
+      pollWatchfulMs: 10_000,
       pollOverlapMs: 120_000,
       ordersWrites: true,
       settleMaxMs: 300_000,

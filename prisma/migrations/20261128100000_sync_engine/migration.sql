@@ -41,6 +41,8 @@ ALTER TABLE connections
   ADD COLUMN clock_skew_max_ms integer CHECK (clock_skew_max_ms >= 0),
   -- Recent samples of sale-to-known, write-to-effective and sale-to-everywhere, in milliseconds, by name.
   ADD COLUMN measures jsonb NOT NULL DEFAULT '{}',
+  -- Until then orders are asked for sooner than as a rule, because one that was lost could cost an oversell.
+  ADD COLUMN watched_until timestamptz(3),
   ADD COLUMN zero_share_max real NOT NULL DEFAULT 0.2 CHECK (zero_share_max BETWEEN 0 AND 1),
   ADD COLUMN change_share_max real NOT NULL DEFAULT 0.5 CHECK (change_share_max BETWEEN 0 AND 1);
 UPDATE connections SET rule = jsonb_build_object('buffer', buffer) WHERE buffer > 0;

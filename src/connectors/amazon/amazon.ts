@@ -26,6 +26,8 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       quantityMax: 1_000_000,
       // The usage plan of searchOrders refills one call in about 179 s.
       pollIntervalMs: 180_000,
+      // Twice what is refilled: the burst of 20 calls lasts an hour.
+      pollWatchfulMs: 90_000,
       pollOverlapMs: 600_000,
       ordersWrites: false,
       settleMaxMs: 900_000,

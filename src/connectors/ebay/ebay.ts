@@ -17,6 +17,7 @@ const capabilities: ConnectorCapabilities = {
   // eBay names no largest quantity; this one fits its int32 with room.
   quantityMax: 1_000_000_000,
   pollIntervalMs: 60_000,
+  pollWatchfulMs: 10_000,
   pollOverlapMs: 600_000,
   ordersWrites: true,
   settleMaxMs: 5_000,

@@ -18,6 +18,7 @@ const capabilities: ConnectorCapabilities = {
   writesPerCall: 10,
   quantityMax,
   pollIntervalMs: 60_000,
+  pollWatchfulMs: 10_000,
   pollOverlapMs: 600_000,
   ordersWrites: true,
   settleMaxMs: 5_000,

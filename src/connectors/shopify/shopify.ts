@@ -25,6 +25,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
       writesPerCall: 1,
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,
+      pollWatchfulMs: 10_000,
       pollOverlapMs: 600_000,
       ordersWrites: true,
       settleMaxMs: 0,

@@ -57,3 +57,16 @@ export function ratesPerMs(
     return (expected * (demand.units + shareUnits)) / (expected * demand.shownMs + shareUnits);
   });
 }
+
+/** As `ratesPerMs`, in the shares of what each channel has sold lately. */
+export function ratesOf(demands: readonly Demand[], limits: DemandLimits): readonly number[] {
+  const total = demands.reduce((sum, { units }) => sum + units + 0.5, 0);
+  const shares = demands.map(({ units }) => (units + 0.5) / total);
+  return ratesPerMs(demands, shares, limits);
+}
+
+/** Units per millisecond of one channel while it shows some, where nothing is known of the others. */
+export function rateOf(demand: Demand, limits: DemandLimits): number {
+  const [rate = 0] = ratesPerMs([demand], [1], limits);
+  return rate;
+}

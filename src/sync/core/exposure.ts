@@ -100,18 +100,15 @@ export function protectionOf(
   return available <= (current === 'shared' ? needed : 2 * needed) ? 'escrow' : 'shared';
 }
 
-export type PollPace = {
-  readonly ordinary: number;
-  readonly watchful: number;
-  readonly probabilityMax: number;
-};
+/** Accepted probability that an event that was lost costs an oversell before the next ordinary poll. */
+const lostEventMax = 0.01;
 
 /**
- * Milliseconds until orders should be fetched again: sooner while an event that was lost could cost an oversell. Once nothing is left every unit is on
- * its way to zero, and no order could change that.
+ * True while an event that was lost could cost an oversell: then orders are asked for sooner. `reaction` of the exposure is the time between two ordinary
+ * polls. Once nothing is left every unit is on its way to zero, and no order could change that.
  */
-export function pollPause({ left, probability }: Exposure, pace: PollPace): number {
-  return left > 0 && probability > pace.probabilityMax ? pace.watchful : pace.ordinary;
+export function needsWatch({ left, probability }: Exposure): boolean {
+  return left > 0 && probability > lostEventMax;
 }
 
 /** All times in milliseconds. */

@@ -100,3 +100,25 @@ function proven(
   const proof = { unit, delta, reading, range: reachableRange(shadow, reading), ordersWatermark };
   return { shadow: rebased(shadow, reading, now), proof };
 }
+
+/** When a unit is read again, in milliseconds. */
+export type ReadPace = {
+  /** While a write is not proved or a reading is not explained. */
+  readonly verifyIntervalMs: number;
+  /** While it is in step. */
+  readonly reconcileIntervalMs: number;
+};
+
+/** Open questions are asked again soon, a unit in step now and then. */
+export function readDueAt(
+  shadow: Shadow,
+  { verifyIntervalMs, reconcileIntervalMs }: ReadPace,
+  now: number,
+): number {
+  const open = shadow.candidates.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
+  const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
+  const unexplained = shadow.hold > 0 || shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
+  return open || unexplained
+    ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs
+    : asked + reconcileIntervalMs;
+}

@@ -1,13 +1,21 @@
 /** Proves the exposure meter: worst case, mean and probability, and what follows for protection and polling. */
 import { describe, expect, test } from 'vitest';
-import { demandAged, demandSeen, newDemand, ratesPerMs } from '../../../src/sync/core/demand.ts';
+import {
+  demandAged,
+  demandSeen,
+  newDemand,
+  rateOf,
+  ratesOf,
+  ratesPerMs,
+} from '../../../src/sync/core/demand.ts';
 import {
   exposedUnit,
   exposureOf,
-  pollPause,
+  needsWatch,
   protectionOf,
   raiseInTime,
 } from '../../../src/sync/core/exposure.ts';
+import { demandLimits } from '../../../src/sync/core/limits.ts';
 import { second, shadowOf, slow, written } from './support.ts';
 
 function unit(shownMax: number, mean: number) {
@@ -81,14 +89,12 @@ describe('what follows', () => {
     expect(protectionOf(6, [pace], 'escrow', limits)).toBe('escrow');
   });
 
-  test('orders are fetched sooner while a lost event could cost an oversell', () => {
-    const times = { ordinary: 60, watchful: 15, probabilityMax: 0.01 };
-
+  test('orders are to be watched while a lost event could cost an oversell', () => {
     const exposure = { left: 2, oversold: 0, worst: 9, expected: 1, probability: 0.5 };
 
-    expect(pollPause(exposure, times)).toBe(15);
-    expect(pollPause({ ...exposure, probability: 0.01 }, times)).toBe(60);
-    expect(pollPause({ ...exposure, left: 0 }, times)).toBe(60);
+    expect(needsWatch(exposure)).toBe(true);
+    expect(needsWatch({ ...exposure, probability: 0.01 })).toBe(false);
+    expect(needsWatch({ ...exposure, left: 0 })).toBe(false);
   });
 
   test('a raise is in time when something is left at the pace of the others, or when the rush is over', () => {
@@ -102,6 +108,24 @@ describe('what follows', () => {
 });
 
 describe('demand', () => {
+  test('of an item that nobody knew, a rush is believed within two minutes, and a single sale is none', () => {
+    const watched = demandAged(newDemand(0), true, 2 * 60_000, demandLimits);
+    const perHour = (units: number) => rateOf(demandSeen(watched, units), demandLimits) * 3_600_000;
+
+    expect(perHour(0)).toBeLessThan(0.1);
+    expect(perHour(1)).toBeLessThan(20);
+    expect(perHour(8)).toBeGreaterThan(60);
+  });
+
+  test('of several channels is shared out by what each has sold', () => {
+    const busy = demandSeen(demandAged(newDemand(0), true, 3_600_000, demandLimits), 30);
+    const idle = demandAged(newDemand(0), true, 3_600_000, demandLimits);
+    const [most = 0, least = 0] = ratesOf([busy, idle], demandLimits);
+
+    expect(most).toBeGreaterThan(10 * least);
+    expect(least).toBeGreaterThan(0);
+  });
+
   const limits = { halfLife: 600_000, priorPerMs: 1 / 60_000, priorUnits: 1, shareUnits: 10 };
 
   test('before any sale is the expected pace in the earlier shares', () => {
