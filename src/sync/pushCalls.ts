@@ -1,7 +1,7 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
 import type pg from 'pg';
 import type { StockWriteResult } from '../connectors/connector.ts';
-import { companionsOf, takeCompanion } from './companions.ts';
+import { companionsOf, othersOf, takeCompanion } from './companions.ts';
 import { readingTaken, type Shadow, type WriteAnswer, writeAnswered } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
@@ -55,6 +55,11 @@ type Answered = ToWrite & { readonly result: StockWriteResult | Late; readonly s
 
 async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pending[]> {
   const { connector } = run.channel;
+  const { others, wake } = await othersOf(
+    run.context,
+    call.map(({ write }) => write.listing),
+  );
+  run.reading.onConcerned(wake);
   const sentAt = run.context.now();
   if (call.some(({ write }) => sentAt > write.decidedAt + run.options.sendWithinMs)) {
     return takeAnswers(
@@ -68,6 +73,7 @@ async function sendCall(run: Run, call: readonly ToWrite[]): Promise<readonly Pe
       quantity,
       expected: connector.capabilities.compareAndSet ? expected : null,
       key,
+      ...others(listing),
     })),
   );
   run.errors.push(...connectionErrors(results));
