@@ -79,6 +79,11 @@ export type StockWrite = {
   readonly expected: number | null;
   /** A UUID. */
   readonly key: string;
+  /**
+   * The most, in units, that variants of the same unit may show which are not written. Where a write replaces them all at once (Etsy), none is put back
+   * higher: what is read just before may be from before a sale that is known.
+   */
+  readonly others?: readonly Pick<StockWrite, 'address' | 'quantity'>[];
 };
 
 /** Another variant of a unit that a write has set too, because the channel replaces them all at once (Etsy). */

@@ -66,8 +66,8 @@ export type ConnectionBounds = {
   readonly clockSkewMaxMs: number;
 };
 
-/** A call that was given up may still be carried out for so long. */
-const callMs = 2_500;
+/** A request that was given up once it had arrived may still be carried out for so long. */
+const carriedOutMs = 500;
 /** Marketplaces tell times to the second. */
 const roundingMs = 1_000;
 
@@ -75,7 +75,7 @@ export function boundsOf(shop: Shop): ConnectionBounds {
   const { readStaleMs, writeEffectMs, orderIndexLagMs } = shop.settings;
   return {
     staleMaxMs: readStaleMs.max,
-    settleMaxMs: writeEffectMs.max + callMs,
+    settleMaxMs: writeEffectMs.max + carriedOutMs,
     indexLagMs: orderIndexLagMs.max,
     clockSkewMaxMs: roundingMs,
   };

@@ -1,4 +1,6 @@
 /** How well synchronising works: measured numbers per marketplace account, and in plain words for the whole account. */
+
+import type { BoundInForce, MeasuredBound } from '../sync/bounds.ts';
 import type {
   ConnectionHealth as ConnectionHealthShape,
   SyncHealth as SyncHealthShape,
@@ -54,6 +56,28 @@ const latencies: Readonly<Record<MeasureName, string>> = {
   saleToEverywhere: 'From a sale there until every listing of the item is in step; null before the first.',
 };
 
+const BoundSource = builder.enumType('BoundSource', {
+  description: 'Where a bound comes from.',
+  values: {
+    DEFAULT: { value: 'default', description: "The marketplace's safe default." },
+    SET: { value: 'set', description: 'Set when the account was connected.' },
+    MEASURED: {
+      value: 'measured',
+      description:
+        'The channel was later than its bound once: measured, with a margin of a quarter, an hour at most.',
+    },
+  } as const,
+});
+
+const ChannelBound = builder.objectRef<BoundInForce>('ChannelBound').implement({
+  description: 'How late a marketplace is at worst; everything that is decided reckons with it.',
+  extensions: scoped,
+  fields: (t) => ({
+    ms: t.exposeInt('ms', { description: 'Milliseconds, 0 or more.' }),
+    source: t.expose('source', { type: BoundSource, description: 'Where it comes from.' }),
+  }),
+});
+
 const ConnectionHealth = builder.objectRef<ConnectionHealthShape>('ConnectionHealth').implement({
   description: 'How well one marketplace account works.',
   extensions: scoped,
@@ -92,6 +116,34 @@ const ConnectionHealth = builder.objectRef<ConnectionHealthShape>('ConnectionHea
     }),
   }),
 });
+
+const bounds: Readonly<Record<MeasuredBound, string>> = {
+  staleMaxMs: 'How old what it shows may be when it is read; null before it was first used.',
+  settleMaxMs:
+    'How long a number may take to be in force once the request has left; null before it was first used.',
+  indexLagMs: 'How long after a sale its order may be missing; null before it was first used.',
+};
+
+builder.objectFields(ConnectionHealth, (t) => ({
+  staleMax: t.field({
+    type: ChannelBound,
+    nullable: true,
+    description: bounds.staleMaxMs,
+    resolve: (health) => health.bounds.staleMaxMs,
+  }),
+  settleMax: t.field({
+    type: ChannelBound,
+    nullable: true,
+    description: bounds.settleMaxMs,
+    resolve: (health) => health.bounds.settleMaxMs,
+  }),
+  indexLag: t.field({
+    type: ChannelBound,
+    nullable: true,
+    description: bounds.indexLagMs,
+    resolve: (health) => health.bounds.indexLagMs,
+  }),
+}));
 
 // What is counted, and since when.
 builder.objectFields(ConnectionHealth, (t) => ({

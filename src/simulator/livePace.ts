@@ -46,7 +46,7 @@ export function livePace(world: Parameters, compress: number): LivePace {
   const callMs = Math.max(callMinMs, real(30 * second));
   const bounds = ({ effect, visible }: ChannelParameters): ChannelBounds => ({
     staleMaxMs: Math.ceil(real(world.staleness[1])) + tickMs,
-    settleMaxMs: Math.ceil(real(effect[1])) + callMs + lateMs,
+    settleMaxMs: Math.ceil(real(effect[1])) + lateMs,
     indexLagMs: Math.ceil(real(visible[1])) + tickMs,
     clockSkewMaxMs: roundingMs,
   });
@@ -57,6 +57,7 @@ export function livePace(world: Parameters, compress: number): LivePace {
     slowest('indexLagMs') +
     2 * slowest('staleMaxMs') +
     sendWithinMs +
+    callMs +
     slowest('settleMaxMs') +
     slowest('clockSkewMaxMs');
   const atLeast = (least: number, simulatedMs: number) =>

@@ -1,9 +1,11 @@
-/** Variants that another one's write has set too (Etsy): each shadow learns what was put there, so that a sale overwritten by it is found and repaired. */
-import type { Companion, StockWriteResult } from '../connectors/connector.ts';
+/** Variants that another one's write sets too (Etsy): it is told the most each may show, and each shadow learns what was put there. */
+import type { Companion, ListingAddress, StockWrite, StockWriteResult } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import { writtenAlong } from './core/along.ts';
+import { rangeNow } from './core/range.ts';
 import type { CandidateState } from './core/shadow.ts';
 import type { KeptListing } from './keptListing.ts';
+import { type ShadowContext, withShadows } from './shadows.ts';
 
 export type CompanionWrite = Companion & {
   readonly listingId: string;
@@ -21,6 +23,43 @@ SELECT listing.id, listing.unit_id AS "unitId", listing.variant_id AS "variantId
   FROM jsonb_to_recordset($2::jsonb) AS wanted ("unitId" text, "variantId" text)
   JOIN listings listing ON listing.connection_id = $1 AND listing.unit_id = wanted."unitId" AND listing.variant_id = wanted."variantId"
   JOIN shadows ON shadows.listing_id = listing.id`;
+
+const othersSql = `
+SELECT other.id FROM listings other JOIN shadows ON shadows.listing_id = other.id
+ WHERE other.connection_id = $1 AND other.unit_id = ANY($2) AND other.id <> ALL($3) AND other.sync_enabled AND other.writable`;
+
+type Others = {
+  readonly others: (address: ListingAddress) => Pick<StockWrite, 'others'>;
+  readonly wake: readonly string[];
+};
+
+/**
+ * By address of a write, the most that the other variants of its unit may show, from all that is known by now. What is left alone is not spoken of: its
+ * number is the seller's.
+ */
+export async function othersOf(
+  context: ShadowContext,
+  writing: readonly (ListingAddress & { readonly listingId: string })[],
+): Promise<Others> {
+  const units = writing.flatMap(({ unitId, variantId }) => (variantId === '' ? [] : [unitId]));
+  if (units.length === 0) return { others: () => ({}), wake: [] };
+  const { rows } = await context.db.query<{ id: string }>({
+    name: 'companions-others',
+    text: othersSql,
+    values: [context.connectionId, units, writing.map(({ listingId }) => listingId)],
+  });
+  if (rows.length === 0) return { others: () => ({}), wake: [] };
+  const ids = rows.map(({ id }) => id);
+  const { result, wake } = await withShadows(context, ids, async (_client, { listings }, now) =>
+    listings.flatMap(({ unitId, variantId, shadow, listingId }) =>
+      shadow === null || !ids.includes(listingId)
+        ? []
+        : [{ address: { unitId, variantId }, quantity: rangeNow(shadow, now).high }],
+    ),
+  );
+  const byUnit = Map.groupBy(result, ({ address }) => address.unitId);
+  return { others: ({ unitId }) => ({ others: byUnit.get(unitId) ?? [] }), wake };
+}
 
 const keyOf = ({ unitId, variantId }: Companion['address']): string => JSON.stringify([unitId, variantId]);
 

@@ -36,6 +36,7 @@ export type NewConnection = {
 
 export type ChannelBounds = {
   readonly staleMaxMs: number;
+  /** What the channel takes once a request has left; our own call is added to it. */
   readonly settleMaxMs: number;
   readonly indexLagMs: number;
   readonly clockSkewMaxMs: number;
@@ -132,6 +133,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
                 stale_max_ms = excluded.stale_max_ms, settle_max_ms = excluded.settle_max_ms, index_lag_ms = excluded.index_lag_ms,
                 clock_skew_max_ms = excluded.clock_skew_max_ms,
+                stale_measured_ms = NULL, settle_measured_ms = NULL, index_lag_measured_ms = NULL,
                 status = 'active', last_error = NULL, last_error_at = NULL, failing_since = NULL, updated_at = now()
          RETURNING id`,
         [

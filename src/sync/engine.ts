@@ -106,6 +106,7 @@ export function createSyncEngine(given: SyncEngineOptions): SyncEngine {
     onEvents,
     batchMax: limits.pushBatchMax,
     leaseMs: limits.leaseMs,
+    readings: readOptions(options).readings,
     backoffMaxMs: limits.backoffMaxMs,
     attemptsMax: limits.deliveryAttemptsMax,
     signal: ending.signal,

@@ -1,6 +1,7 @@
 /** How many units of an item can be oversold right now, from what each of its listings may show and how fast and how late each channel is. */
 import type { Platform } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
+import { reactionColumn } from './bounds.ts';
 import { type Exposure, exposureOf } from './core/exposure.ts';
 
 export type ListingExposure = {
@@ -34,7 +35,7 @@ SELECT item.id AS item_id, sellable.available,
                  'listingId', listing.id, 'platform', listing.platform,
                  'shownMax', coalesce(shadow.shown_max, greatest(listing.quantity, listing.target), 0),
                  'soldPerHour', coalesce(shadow.sold_per_hour, 0),
-                 'reactionMs', coalesce((connection.measures->'saleToEffective'->>'p90')::real, 30000)) ORDER BY listing.platform, listing.id), '[]')
+                 'reactionMs', ${reactionColumn}) ORDER BY listing.platform, listing.id), '[]')
           FROM listings listing JOIN connections connection ON connection.id = listing.connection_id AND connection.status <> 'disconnected'
           LEFT JOIN shadows shadow ON shadow.listing_id = listing.id
          WHERE listing.item_id = item.id AND listing.writable) AS listings

@@ -2,6 +2,14 @@
 import type { Platform } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { AlertKind } from './alerts.ts';
+import {
+  type BoundInForce,
+  boundColumns,
+  boundInForce,
+  type MeasuredBound,
+  measuredBounds,
+  type StoredBounds,
+} from './bounds.ts';
 import type { ConnectionStatus } from './explanation.ts';
 import { platformNames } from './explanationWords.ts';
 import { type Measure, type MeasureName, measureIn, measureNames } from './measures.ts';
@@ -22,6 +30,8 @@ export type ConnectionRow = {
   readonly lastPolledAt: Date | null;
   readonly ordersKnownUntil: Date | null;
   readonly measures: unknown;
+  readonly stored: StoredBounds;
+  readonly defaults: Readonly<Partial<Record<MeasuredBound, number>>>;
   readonly resurrectedUnits: number;
   readonly unknownWrites: number;
   readonly unknownWritesLastDay: number;
@@ -31,11 +41,13 @@ export type ConnectionRow = {
   readonly drift: Readonly<Partial<Record<ConflictType, number>>>;
 };
 
-export type ConnectionHealth = Omit<ConnectionRow, 'measures' | 'drift'> & {
+export type ConnectionHealth = Omit<ConnectionRow, 'measures' | 'drift' | 'stored' | 'defaults'> & {
   readonly health: HealthStatus;
   /** Why it is not `ok`, in plain words. */
   readonly reasons: readonly string[];
   readonly measures: Readonly<Record<MeasureName, Measure | null>>;
+  /** Null before the channel was first used. */
+  readonly bounds: Readonly<Record<MeasuredBound, BoundInForce | null>>;
   readonly drift: readonly { readonly type: ConflictType; readonly count: number }[];
 };
 
@@ -53,7 +65,7 @@ const waitingLong = 2 * 60_000;
 
 /** `now` in milliseconds. */
 export function connectionHealth(row: ConnectionRow, now: number): ConnectionHealth {
-  const { measures, drift, ...rest } = row;
+  const { measures, drift, stored, defaults, ...rest } = row;
   const broken = brokenReason(row, now);
   const worries = broken === null && row.status !== 'disconnected' ? worriesOf(row, now) : [];
   return {
@@ -63,6 +75,9 @@ export function connectionHealth(row: ConnectionRow, now: number): ConnectionHea
     measures: Object.fromEntries(
       measureNames.map((name) => [name, measureIn(measures, name)]),
     ) as ConnectionHealth['measures'],
+    bounds: Object.fromEntries(
+      measuredBounds.map((bound) => [bound, boundInForce(stored, defaults, bound)]),
+    ) as ConnectionHealth['bounds'],
     drift: conflictTypes.flatMap((type) => {
       const count = drift[type] ?? 0;
       return count === 0 ? [] : [{ type, count }];
@@ -151,7 +166,8 @@ const healthSql = `
 SELECT connection.id AS "connectionId", connection.platform, connection.name, connection.status, connection.sync_enabled AS "syncEnabled",
        connection.last_error AS "lastError", connection.failing_since AS "failingSince", connection.last_polled_at AS "lastPolledAt",
        connection.orders_watermark AS "ordersKnownUntil", connection.measures,
-       (SELECT coalesce(sum(resurrected_units), 0)::int FROM shadows WHERE connection_id = connection.id AND resurrected_units > 0) AS "resurrectedUnits",
+       ${boundColumns}, connection.default_bounds AS defaults,
+       least(connection.resurrected_units, 2147483647)::int AS "resurrectedUnits",
        (SELECT count(*)::int FROM listing_writes WHERE connection_id = connection.id AND state = 'unknown' AND state IN ('sent', 'accepted', 'unknown')) AS "unknownWrites",
        (SELECT count(*)::int FROM listing_writes WHERE connection_id = connection.id AND error IS NOT NULL AND sent_at >= now() - interval '1 day'
            AND (state = 'unknown' OR (state IN ('effective', 'superseded') AND settled_at > answered_at))) AS "unknownWritesLastDay",
@@ -174,8 +190,11 @@ export async function loadConnectionHealth(
   connectionIds: readonly string[] | null,
   now: number,
 ): Promise<readonly ConnectionHealth[]> {
-  const { rows } = await db.query<ConnectionRow>(healthSql, [accountId, connectionIds]);
-  return rows.map((row) => connectionHealth(row, now));
+  const { rows } = await db.query<Omit<ConnectionRow, 'stored'> & StoredBounds>(healthSql, [
+    accountId,
+    connectionIds,
+  ]);
+  return rows.map((row) => connectionHealth({ ...row, stored: row }, now));
 }
 
 export async function loadSyncHealth(db: Queryable, accountId: string, now: number): Promise<SyncHealth> {

@@ -110,7 +110,7 @@ export function measureOrder(
   buffer?.add(connectionId, 'saleToKnown', now - order.createdAt.getTime());
 }
 
-/** Called with every listing that was saved: its writes that an answer or a reading has just proved, not those that time alone has settled. */
+/** Called with every listing that was saved: its writes that have just come into force. One that time alone has settled took as long as its bound. */
 export function measureWrites(
   buffer: MeasureBuffer,
   { stored, shadow, connectionId, itemId }: KeptListing,
@@ -120,8 +120,7 @@ export function measureWrites(
     const index = before.findIndex((candidate) => candidate.key === key);
     const known = before[index];
     const underWay = known?.state === 'SENT' || known?.state === 'ACCEPTED';
-    if (shadow === null || !underWay || state !== 'EFFECTIVE' || settledAt === null) continue;
-    if (settledAt >= lastSentAt + shadow.bounds.settleMax) continue;
+    if (!underWay || state !== 'EFFECTIVE' || settledAt === null) continue;
     buffer.add(connectionId, 'writeToEffective', settledAt - lastSentAt);
     const lowers = value < (before[index - 1]?.value ?? value);
     if (lowers && itemId !== null) buffer.addLowered({ connectionId, itemId, seq: targetSeq, at: settledAt });

@@ -6,7 +6,7 @@ import { endPlan, keepPlan, type Pause, type PlanWork, underLease } from './plan
 import { decideItem, type EntryDecision, type OpenEntry } from './planVerdict.ts';
 import { loadTargets } from './targets.ts';
 
-/** Items whose orders are not known well enough yet are looked at again after so long. */
+/** Items whose orders are not known well enough yet are looked at again after so long; more seldom where orders are shown late. */
 const fenceMs = 1_000;
 
 /** Goes on where it stopped. Answers null when every entry is decided. */
@@ -26,7 +26,8 @@ export async function applyForPlan(work: PlanWork): Promise<Pause> {
   }
   if (waiting > 0) {
     await pollSoon(work);
-    return fenceMs;
+    const { bounds } = await readChannelTime(options.pool, work);
+    return Math.max(fenceMs, bounds.indexLagMs / 8);
   }
   await underLease(work, async (client) => {
     await client.query('UPDATE connections SET awaiting_plan = false, updated_at = now() WHERE id = $1', [
@@ -92,7 +93,7 @@ async function checkUnread(work: PlanWork, itemIds: readonly string[]): Promise<
     [plan.id, itemIds],
   );
   if (rows.length === 0) return;
-  const from = new Date(options.clock.now());
+  const from = new Date((await readChannelTime(options.pool, work)).readableFrom);
   const readings = await channel.connector.readStock(
     rows.map((row) => ({ unitId: row.unit_id, variantId: row.variant_id })),
   );
@@ -150,7 +151,7 @@ async function decideBatch(work: PlanWork, itemIds: readonly string[]): Promise<
   const moved: string[] = [plan.connectionId];
   const waiting = await underLease(work, async (client) => {
     const { rows } = await client.query<EntryRow>(openSql, [plan.id, itemIds]);
-    const time = await readChannelTime(client, plan.connectionId);
+    const time = await readChannelTime(client, work);
     const entries = rows.map(toEntry);
     const sales = await salesSince(client, plan.id, entries);
     const ids = entries.map(({ listingId }) => listingId);

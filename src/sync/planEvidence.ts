@@ -1,28 +1,39 @@
 /** What is known of the time between two looks at a channel: how far its clock may be from ours, which orders are known, what was sold. */
 import type { Queryable } from '../db.ts';
+import { boundColumns, channelBounds, type StoredBounds } from './bounds.ts';
+import type { ChannelBounds } from './connections.ts';
 import type { PlanSale } from './planDecision.ts';
+import type { PlanWork } from './planSql.ts';
 
 /** How far clocks may be apart, and how sure the orders up to a moment are known. Times in milliseconds since the epoch. */
 export type ChannelTime = {
+  readonly bounds: ChannelBounds;
   readonly marginMs: number;
   /** Every order placed on the channel up to then is known; minus infinity before the first poll. */
   readonly ordersKnownUntil: number;
+  /** What is read from now on was true then at the earliest. */
+  readonly readableFrom: number;
 };
 
-/** Channels round their times to the second, and clocks differ. */
+/** Channels round their times to the second. */
 const roundingMs = 1_000;
-const clockSkewDefaultMs = 1_000;
 
-export async function readChannelTime(db: Queryable, connectionId: string): Promise<ChannelTime> {
-  const { rows } = await db.query<{ margin: number; known: Date | null }>(
-    `SELECT coalesce(clock_skew_max_ms, $2) + coalesce(stale_max_ms, 0) + $3 AS margin,
-            orders_watermark - coalesce(index_lag_ms, 0) * interval '1 ms' AS known FROM connections WHERE id = $1`,
-    [connectionId, clockSkewDefaultMs, roundingMs],
+export async function readChannelTime(
+  db: Queryable,
+  { plan, channel, options }: PlanWork,
+): Promise<ChannelTime> {
+  const { rows } = await db.query<StoredBounds & { polled: Date | null }>(
+    `SELECT ${boundColumns}, orders_watermark AS polled FROM connections connection WHERE id = $1`,
+    [plan.connectionId],
   );
   const [row] = rows;
+  if (row === undefined) throw new Error('the connection of a plan was removed');
+  const bounds = channelBounds(row, channel.connector.capabilities);
   return {
-    marginMs: row?.margin ?? 0,
-    ordersKnownUntil: row?.known?.getTime() ?? Number.NEGATIVE_INFINITY,
+    bounds,
+    marginMs: bounds.clockSkewMaxMs + roundingMs,
+    ordersKnownUntil: (row.polled?.getTime() ?? Number.NEGATIVE_INFINITY) - bounds.indexLagMs,
+    readableFrom: options.clock.now() - bounds.staleMaxMs,
   };
 }
 

@@ -3,6 +3,7 @@ import type { StockReading } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import { importCatalogue } from './catalogue.ts';
 import { assess, ledgerDelta, type PlanWinner } from './planDecision.ts';
+import { readChannelTime } from './planEvidence.ts';
 import { endPlan, keepPlan, type Pause, type PlanWork, recountPlan, underLease } from './planSql.ts';
 import { loadTargets, targetFor } from './targets.ts';
 
@@ -74,7 +75,7 @@ ON CONFLICT (plan_id, listing_id) DO NOTHING`;
 async function readBatch(work: PlanWork, listings: readonly ListingRow[]): Promise<void> {
   const { plan, channel, options } = work;
   const { connector } = channel;
-  const from = new Date(options.clock.now());
+  const from = new Date((await readChannelTime(options.pool, work)).readableFrom);
   const readings = await connector.readStock(
     listings.map((row) => ({ unitId: row.unit_id, variantId: row.variant_id })),
   );

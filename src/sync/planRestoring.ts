@@ -1,8 +1,10 @@
 /** Shows the old numbers again after an undo: only once every order is known that could have lowered them, and never more than is left of them. */
 import type { StockReading, StockWrite, StockWriteResult } from '../connectors/connector.ts';
+import { landingMaxMs } from './bounds.ts';
+import { othersOf } from './companions.ts';
 import { pollSoon } from './planApplying.ts';
 import type { PlanReading, PlanSale } from './planDecision.ts';
-import { readChannelTime, salesSince } from './planEvidence.ts';
+import { type ChannelTime, readChannelTime, salesSince } from './planEvidence.ts';
 import { type OpenRestore, type RestoreStep, restoreStep } from './planRestore.ts';
 import {
   leaseListings,
@@ -19,7 +21,8 @@ const pauseMaxMs = 30_000;
 /** Answers null when nothing is left to restore. */
 export async function restoreNumbers(work: PlanWork): Promise<Pause> {
   const { options, plan } = work;
-  const settleMaxMs = await settleMaxOf(work);
+  const { bounds } = await readChannelTime(options.pool, work);
+  const settleMaxMs = landingMaxMs(bounds.settleMaxMs, options.readings(work.channel).context);
   let after: readonly [string, string] = ['', ''];
   let waiting = 0;
   let oldest = options.clock.now();
@@ -38,28 +41,19 @@ export async function restoreNumbers(work: PlanWork): Promise<Pause> {
   return Math.min(pauseMaxMs, Math.max(fenceMs, (options.clock.now() - oldest) / 8));
 }
 
-/** Milliseconds until a write is in force at the latest: the connection's own bound, or else the marketplace's. */
-async function settleMaxOf({ options, plan, channel }: PlanWork): Promise<number> {
-  const { rows } = await options.pool.query<{ settle_max_ms: number | null }>(
-    'SELECT settle_max_ms FROM connections WHERE id = $1',
-    [plan.connectionId],
-  );
-  return rows[0]?.settle_max_ms ?? channel.connector.capabilities.settleMaxMs;
-}
-
 /** Answers how many are still to be done. */
 async function restoreBatch(
   work: PlanWork,
   open: readonly OpenRestore[],
   settleMaxMs: number,
 ): Promise<number> {
-  const { options, plan, owner } = work;
-  const time = await readChannelTime(options.pool, plan.connectionId);
+  const { options, owner } = work;
+  const time = await readChannelTime(options.pool, work);
   // Until then an order may be under way that has lowered the number we would write over.
   const due = open.filter((entry) => entry.withdrawnAt <= time.ordersKnownUntil && !entry.foreignWrite);
   const leased = await leaseListings(options.pool, work, due);
   try {
-    const steps = await decideBatch(work, leased, time.marginMs, settleMaxMs);
+    const steps = await decideBatch(work, leased, time, settleMaxMs);
     const over = steps.filter(({ step }) => step.kind === 'done' || step.kind === 'fail').length;
     return open.length - over - (await send(work, steps));
   } finally {
@@ -73,13 +67,13 @@ type Decided = { readonly entry: OpenRestore; readonly step: RestoreStep };
 async function decideBatch(
   work: PlanWork,
   leased: readonly OpenRestore[],
-  marginMs: number,
+  { marginMs, bounds }: ChannelTime,
   settleMaxMs: number,
 ): Promise<readonly Decided[]> {
   if (leased.length === 0) return [];
   const { options, plan, channel } = work;
   const { connector } = channel;
-  const from = options.clock.now();
+  const from = options.clock.now() - bounds.staleMaxMs;
   const readings = await connector.readStock(leased);
   const until = options.clock.now();
   return underLease(work, async (client) => {
@@ -115,17 +109,24 @@ function readingOf(
 
 /** Lowering first. Answers how many are over by the channel's answer. */
 async function send(work: PlanWork, decided: readonly Decided[]): Promise<number> {
-  const { channel } = work;
+  const { channel, options } = work;
   const { compareAndSet } = channel.connector.capabilities;
   const sending = decided.flatMap(({ entry, step }) => (step.kind === 'write' ? [{ entry, step }] : []));
   if (sending.length === 0) return 0;
   const ordered = sending.toSorted((one, other) => Number(one.step.raises) - Number(other.step.raises));
+  const { context, onConcerned } = options.readings(channel);
+  const { others, wake } = await othersOf(
+    context,
+    ordered.map(({ entry }) => entry),
+  );
+  onConcerned(wake);
   const writes = ordered.map(
     ({ entry, step }): StockWrite => ({
       address: { unitId: entry.unitId, variantId: entry.variantId },
       quantity: step.quantity,
       expected: compareAndSet ? step.expected : null,
       key: step.writeId,
+      ...others(entry),
     }),
   );
   const results = await channel.connector.setStock(writes);

@@ -5,6 +5,7 @@ import { inTransaction, type Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { isLarge, type PlanWinner } from './planDecision.ts';
+import type { ReadingOptions } from './readings.ts';
 import type { WakeUps } from './wakeUps.ts';
 
 export type PlanStatus =
@@ -29,6 +30,7 @@ export type PlanOptions = {
   readonly batchMax: number;
   /** Longer than the longest channel call. */
   readonly leaseMs: number;
+  readonly readings: (channel: ConnectedChannel) => ReadingOptions;
   readonly backoffMaxMs: number;
   /** Attempts at reading for a plan before it is given up. */
   readonly attemptsMax: number;

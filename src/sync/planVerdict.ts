@@ -121,9 +121,18 @@ function verdictOn(entry: OpenEntry, { time, sales, targets }: ItemEvidence): Ve
   const shown = shownNow(checked, own, time.marginMs);
   if (shown === null && entry.checks >= checksMax)
     return changed('it sells too fast to be compared: let the ledger win');
-  if (shown === null) return { kind: 'reread' };
+  if (shown === null) return { kind: isReadable(checked, own, time) ? 'reread' : 'wait' };
   const delta = ledgerDelta(target.input, shown);
   return delta === null ? changed('its rules do not let it show its own number') : { kind: 'go', delta };
+}
+
+/** Whether a reading taken now would be later, for certain, than every sale that this one may or may not show. */
+function isReadable(
+  { until }: PlanReading,
+  sales: readonly PlanSale[],
+  { marginMs, readableFrom }: ChannelTime,
+): boolean {
+  return sales.every(({ at }) => at >= until + marginMs || at <= readableFrom - marginMs);
 }
 
 /** Whether what will be written is what somebody has looked at. Where the channel wins, nothing is. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { ChannelError, type ConnectorCapabilities, type Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
+import { boundColumns, channelBounds, type StoredBounds, widenBound } from './bounds.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
@@ -45,7 +46,9 @@ const finishSql = `
 UPDATE connections
    SET poll_lease_until = NULL, last_polled_at = now(),
        next_poll_at = now() + CASE WHEN watched_until > now() THEN $4::float8 ELSE $2 END * interval '1 ms',
-       orders_watermark = greatest(orders_watermark, $3::timestamptz)
+       orders_watermark = greatest(orders_watermark, $3::timestamptz),
+       -- Other processes and other channels' work count with them.
+       default_bounds = $5
  WHERE id = $1`;
 
 /** Polls once if the connection is due and nobody else is polling it. Answers how many orders were new or changed. */
@@ -57,19 +60,21 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   if (lease === undefined) return 0;
   const { capabilities } = channel.connector;
   const { intervalMs, watchfulMs } = pollPace(options, capabilities);
+  const { staleMaxMs, settleMaxMs, indexLagMs } = capabilities;
+  const defaults = JSON.stringify({ staleMaxMs, settleMaxMs, indexLagMs });
   // Taken before the first page: a change made while we read belongs to the next poll.
   const startedAt = new Date(options.clock.now());
   const since = new Date(lease.watermark.getTime() - (options.overlapMs ?? capabilities.pollOverlapMs));
   try {
     const renew = () => options.db.query(renewSql, [connectionId, options.leaseMs]);
-    const changed = await readPages(options, channel, since, renew);
-    await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs]);
+    const changed = await readPages(options, channel, { since, fetchedAt: lease.watermark }, renew);
+    await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs, defaults]);
     await options.connections.report(connectionId, null);
     return changed;
   } catch (error) {
     const retryInMs =
       error instanceof ChannelError ? Math.max(error.retryAfterMs ?? 0, intervalMs) : intervalMs;
-    await options.db.query(finishSql, [connectionId, retryInMs, null, retryInMs]);
+    await options.db.query(finishSql, [connectionId, retryInMs, null, retryInMs, defaults]);
     if (!(error instanceof ChannelError)) throw error;
     options.log.warn({ connectionId, error }, 'order poll failed');
     await options.connections.report(connectionId, error);
@@ -92,7 +97,8 @@ export async function fetchOrders(
   const overlapMs = options.overlapMs ?? channel.connector.capabilities.pollOverlapMs;
   const startedAt = new Date(options.clock.now());
   try {
-    await readPages(options, channel, new Date(row.watermark.getTime() - overlapMs));
+    const since = new Date(row.watermark.getTime() - overlapMs);
+    await readPages(options, channel, { since, fetchedAt: row.watermark });
     await options.db.query(advanceSql, [id, startedAt]);
     return null;
   } catch (error) {
@@ -108,11 +114,14 @@ export async function askForOrders(db: Queryable, connectionId: string): Promise
   ]);
 }
 
+/** What is asked for, and when the newest finished fetch before this one was started. */
+type Asked = { readonly since: Date; readonly fetchedAt: Date };
+
 /** `renew` is called after each page by whoever holds the poll's lease; a fetch without one must not keep the next poll out. */
 async function readPages(
   options: FetchOptions,
   channel: ConnectedChannel,
-  since: Date,
+  { since, fetchedAt }: Asked,
   renew: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<number> {
   const { connection, connector } = channel;
@@ -122,7 +131,10 @@ async function readPages(
   for await (const page of connector.ordersModifiedSince(since)) {
     for (const order of page) {
       try {
-        changed += (await applyPolled(options, channel, order, observedAt)) ? 1 : 0;
+        const effect = await applyPolled(options, channel, order, observedAt);
+        if (!effect.changed) continue;
+        changed += 1;
+        await measureLag(options.db, channel, order, effect, fetchedAt);
       } catch (error) {
         // One order that cannot be stored must not keep the others out; the watermark stays, so that it is tried again and told each time.
         options.log.error(
@@ -149,7 +161,7 @@ async function applyPolled(
   { connection }: ConnectedChannel,
   order: Order,
   observedAt: Date,
-): Promise<boolean> {
+): Promise<OrderEffect> {
   const effect = await applyOrder(
     options.db,
     {
@@ -169,5 +181,27 @@ async function applyPolled(
     measureOrder(options.measures, connection.id, order, effect, options.clock.now());
     options.onApplied(effect);
   }
-  return effect.changed;
+  return effect;
+}
+
+/** A fetch that was started so long after the sale did not show it: so late the channel is at least. */
+async function measureLag(
+  db: Queryable,
+  { connection, connector }: ConnectedChannel,
+  { createdAt }: Order,
+  { created, movementIds }: OrderEffect,
+  fetchedAt: Date,
+): Promise<void> {
+  if (!created || movementIds.length === 0) return;
+  const lateMs = fetchedAt.getTime() - createdAt.getTime();
+  if (lateMs <= 0) return;
+  const { rows } = await db.query<StoredBounds>(
+    `SELECT ${boundColumns} FROM connections connection WHERE id = $1`,
+    [connection.id],
+  );
+  const [row] = rows;
+  if (row === undefined) return;
+  const { indexLagMs, clockSkewMaxMs } = channelBounds(row, connector.capabilities);
+  if (lateMs - clockSkewMaxMs > indexLagMs)
+    await widenBound(db, connection.id, 'indexLagMs', lateMs - clockSkewMaxMs);
 }

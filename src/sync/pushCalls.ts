@@ -1,7 +1,7 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
 import type pg from 'pg';
 import type { StockWriteResult, Turn } from '../connectors/connector.ts';
-import { companionsOf, takeCompanion } from './companions.ts';
+import { companionsOf, othersOf, takeCompanion } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
 import { rateOf } from './core/demand.ts';
 import { excessPerMs } from './core/exposure.ts';
@@ -58,6 +58,11 @@ async function sendCall(
   urgency: Turn['urgency'],
 ): Promise<readonly Pending[]> {
   const { connector } = run.channel;
+  const { others, wake } = await othersOf(
+    run.context,
+    call.map(({ write }) => write.listing),
+  );
+  run.reading.onConcerned(wake);
   const sentAt = run.context.now();
   const leaveBy = Math.min(...call.map(({ write }) => write.decidedAt)) + run.options.sendWithinMs;
   if (sentAt > leaveBy) {
@@ -72,6 +77,7 @@ async function sendCall(
       quantity,
       expected: connector.capabilities.compareAndSet ? expected : null,
       key,
+      ...others(listing),
     })),
     { urgency, leaveBy },
   );

@@ -1,7 +1,9 @@
 /** What a channel says it shows becomes knowledge: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
 import type pg from 'pg';
 import { ChannelError, type ListingAddress, type StockReading } from '../connectors/connector.ts';
+import { landingMaxMs, widenBound } from './bounds.ts';
 import type { ConnectedChannel } from './connections.ts';
+import { type Lateness, latenessOf } from './core/lateness.ts';
 import { readingArrived, type Verdict } from './core/readings.ts';
 import { type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
 import { type KeptListing } from './keptListing.ts';
@@ -33,6 +35,7 @@ export async function takeReadings(
 ): Promise<void> {
   if (taken.length === 0) return;
   const byListing = new Map(taken.map((reading) => [reading.listingId, reading]));
+  const late: Lateness[] = [];
   const { result, wake } = await withShadows(
     options.context,
     [...byListing.keys()],
@@ -41,7 +44,8 @@ export async function takeReadings(
       for (const listing of kept.listings) {
         const reading = byListing.get(listing.listingId);
         if (reading === undefined) continue;
-        const verdict = take(listing, reading, now);
+        late.push(...lateBy(listing, reading));
+        const verdict = take(options.context, listing, reading, now);
         if (verdict !== null) verdicts.push(verdict);
         if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
       }
@@ -53,12 +57,32 @@ export async function takeReadings(
       };
     },
   );
+  for (const { of, ms } of late) await widen(options.context, of, ms);
   options.onConcerned([...new Set([...wake, ...result.proven])]);
   if (result.unexplained) await options.onUnexplained();
 }
 
+/** Only what was asked for now tells how late the channel is. */
+function lateBy({ bounds, shadow }: KeptListing, { result, window }: TakenReading): readonly Lateness[] {
+  if (shadow === null || result.kind !== 'quantity' || 'from' in window) return [];
+  const late = latenessOf(shadow, readingOf(bounds, { ...window, value: result.quantity }));
+  return late === null ? [] : [late];
+}
+
+async function widen(context: ShadowContext, of: Lateness['of'], ms: number): Promise<void> {
+  const { db, connectionId } = context;
+  if (of === 'staleMax') return widenBound(db, connectionId, 'staleMaxMs', ms);
+  // The bound of a write holds our own part of it, too.
+  return widenBound(db, connectionId, 'settleMaxMs', ms - landingMaxMs(0, context));
+}
+
 /** Null when there was no shadow to compare with. */
-function take(listing: KeptListing, { result, window }: TakenReading, now: number): Verdict | null {
+function take(
+  { pace }: ShadowContext,
+  listing: KeptListing,
+  { result, window }: TakenReading,
+  now: number,
+): Verdict | null {
   const { bounds, shadow } = listing;
   if (result.kind === 'notTracked') return shadow && readingArrived(shadow, result, now).verdict;
   if (result.kind === 'unknown') return shadow && readingArrived(shadow, result, now).verdict;
@@ -71,7 +95,15 @@ function take(listing: KeptListing, { result, window }: TakenReading, now: numbe
   }
   const arrived = readingArrived(shadow, { kind: 'quantity', reading }, now);
   listing.shadow = arrived.shadow;
-  return arrived.verdict;
+  const { verdict } = arrived;
+  if (verdict.kind === 'notComparable')
+    listing.readDueAt = Math.min(
+      listing.readDueAt,
+      Math.max(verdict.readAgainAt, now + pace.verifyIntervalMs),
+    );
+  // A unit that shows nothing although it should goes before everything else, the first time that it is found.
+  if (verdict.kind === 'belowLow' && verdict.urgent && shadow.hold === 0) listing.readDueAt = now;
+  return verdict;
 }
 
 async function noteUntracked(client: pg.PoolClient, { listingId }: KeptListing): Promise<void> {

@@ -1,7 +1,9 @@
 /** The statements behind shadows: lock first, then load in a snapshot that is newer than the lock, then save and tell whom it concerns. */
 import type { PoolClient } from 'pg';
 import type { Platform } from '../connectors/connector.ts';
+import type { Queryable } from '../db.ts';
 import { OvertakenSnapshot } from '../dbErrors.ts';
+import { boundColumns, reactionColumn, type StoredBounds } from './bounds.ts';
 import type { Demand } from './core/demand.ts';
 import type { Shadow } from './core/shadow.ts';
 import type { ChannelTraits } from './keptListing.ts';
@@ -12,7 +14,7 @@ export type StoredState = {
   readonly traits: ChannelTraits;
 };
 
-export type KeptRow = {
+export type KeptRow = StoredBounds & {
   readonly listingId: string;
   readonly accountId: string;
   readonly connectionId: string;
@@ -26,10 +28,6 @@ export type KeptRow = {
   readonly raisesStopped: boolean;
   /** When the newest finished fetch of the connection's orders was started, in milliseconds. */
   readonly ordersFetchedAt: number | null;
-  readonly staleMaxMs: number | null;
-  readonly settleMaxMs: number | null;
-  readonly indexLagMs: number | null;
-  readonly clockSkewMaxMs: number | null;
   readonly protection: 'shared' | 'escrow' | 'automatic';
   /** True when its item is protected and another listing of it is not under lock. */
   readonly apart: boolean;
@@ -101,11 +99,11 @@ WITH sold AS (
 SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
        listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AS enabled,
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
-       ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt", connection.stale_max_ms AS "staleMaxMs",
-       connection.settle_max_ms AS "settleMaxMs", connection.index_lag_ms AS "indexLagMs", connection.clock_skew_max_ms AS "clockSkewMaxMs",
+       ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
+       ${boundColumns},
        coalesce(item.protection, 'shared') AS protection,
        coalesce(item.protection <> 'shared', false) AND EXISTS (SELECT FROM listings sibling WHERE sibling.item_id = item.id AND sibling.id <> ALL($1)) AS apart,
-       coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000) AS "reactionMs",
+       ${reactionColumn} AS "reactionMs",
        coalesce(sold.sales, '[]') AS sales
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
@@ -154,6 +152,8 @@ export type SavedRow = {
   readonly shownMin: number;
   readonly shownMax: number;
   readonly resurrectedUnits: number;
+  /** Of these, those that this transaction has found. */
+  readonly resurrectedMore: number;
   readonly soldPerHour: number;
   readonly readDueAt: Date;
   readonly heldBefore: number;
@@ -173,7 +173,7 @@ export type SavedRow = {
 const saveSql = `
 WITH kept AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS kept ("listingId" uuid, "accountId" uuid, "connectionId" uuid, "itemId" uuid, state jsonb, hold int,
-    "raisesStopped" boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
+    "raisesStopped" boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "resurrectedMore" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
     "stoppedBefore" boolean, "readAt" timestamptz, proved boolean, taken bigint[],
     open uuid[], unanswered uuid[], effective uuid[])
 ), closed AS (
@@ -185,6 +185,10 @@ WITH kept AS (
    WHERE write.listing_id = kept."listingId"
      AND (write.state IN ('accepted', 'unknown') AND write.id <> ALL(kept.open)
        OR write.state = 'sent' AND (write.id <> ALL(kept.open) OR write.id = ANY(kept.unanswered)))
+), counted AS (
+  UPDATE connections SET resurrected_units = resurrected_units + found.units
+    FROM (SELECT "connectionId", sum("resurrectedMore") AS units FROM kept WHERE "resurrectedMore" > 0 GROUP BY "connectionId") found
+   WHERE connections.id = found."connectionId"
 ), taken AS (
   DELETE FROM channel_sales sale USING kept WHERE sale.listing_id = kept."listingId" AND sale.id = ANY(kept.taken)
 ), saved AS (
@@ -223,4 +227,28 @@ export async function saveKept(client: PoolClient, rows: readonly SavedRow[]): P
     values: [JSON.stringify(rows)],
   });
   return concerned.map(({ connection_id: id }) => id);
+}
+
+/**
+ * A shadow that has not taken in what was sold there long ago (nobody reads a paused listing) would find those units missing one day, and prove an
+ * outside edit of them: it is forgotten together with them, and the listing is read anew.
+ */
+const pruneSql = `
+WITH gone AS (
+  DELETE FROM channel_sales WHERE ctid = ANY(ARRAY(SELECT ctid FROM channel_sales WHERE known_at < $1 LIMIT $2)) RETURNING listing_id
+), forgotten AS (
+  DELETE FROM shadows WHERE listing_id IN (SELECT listing_id FROM gone) RETURNING item_id, hold > 0 OR raises_stopped AS withheld
+), concerned AS (
+  INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
+  SELECT listing.id, listing.account_id, listing.connection_id, false FROM listings listing
+   WHERE listing.sync_enabled AND listing.writable AND listing.item_id IN (SELECT item_id FROM forgotten WHERE withheld)
+   ORDER BY listing.id
+  ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before = now()
+)
+SELECT count(*)::int AS pruned FROM gone`;
+
+/** Sales known since before `before`. Answers how many were removed. */
+export async function pruneSales(db: Queryable, before: Date, limit: number): Promise<number> {
+  const { rows } = await db.query<{ pruned: number }>(pruneSql, [before, limit]);
+  return rows[0]?.pruned ?? 0;
 }

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
+import { channelBounds, landingMaxMs } from './bounds.ts';
 import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
 import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
@@ -172,21 +173,21 @@ function toFact(sale: KeptRow['sales'][number], { state }: KeptRow): SaleFact {
 const answeredMs = 2_000;
 
 function traitsOf({ capabilities }: ShadowContext, row: KeptRow): ChannelTraits {
-  const { compareAndSet, quantityMax, ordersWrites, settleMaxMs } = capabilities;
-  const indexLagMs = row.indexLagMs ?? capabilities.indexLagMs;
-  const landingMs = ordersWrites ? answeredMs : (row.settleMaxMs ?? settleMaxMs) / 2;
+  const { compareAndSet, quantityMax, ordersWrites } = capabilities;
+  const { indexLagMs, settleMaxMs } = channelBounds(row, capabilities);
+  const landingMs = ordersWrites ? answeredMs : settleMaxMs / 2;
   return { compareAndSet, quantityMax, indexLagMs, landingMs };
 }
 
-export function boundsOf({ capabilities, callMaxMs, sendWithinMs }: ShadowContext, row: KeptRow): Bounds {
-  const { staleMaxMs, settleMaxMs, clockSkewMaxMs, restocksOnCancel } = capabilities;
+function boundsOf(context: ShadowContext, row: KeptRow): Bounds {
+  const { capabilities, callMaxMs } = context;
+  const { staleMaxMs, settleMaxMs, clockSkewMaxMs } = channelBounds(row, capabilities);
   return {
-    staleMax: row.staleMaxMs ?? staleMaxMs,
-    // Until the call leaves, until the channel carries it out, and then until it takes effect.
-    settleMax: sendWithinMs + (row.settleMaxMs ?? settleMaxMs + callMaxMs),
-    clockSkewMax: row.clockSkewMaxMs ?? clockSkewMaxMs,
+    staleMax: staleMaxMs,
+    settleMax: landingMaxMs(settleMaxMs, context),
+    clockSkewMax: clockSkewMaxMs,
     readMax: callMaxMs,
-    restocksOnCancel,
+    restocksOnCancel: capabilities.restocksOnCancel,
   };
 }
 
@@ -195,7 +196,7 @@ function watermarkOf({ capabilities, connectionId }: ShadowContext, row: KeptRow
   // Another connection's lag is in its own work's hands.
   if (row.connectionId !== connectionId && row.indexLagMs === null) return null;
   const fetchedAt = row.ordersFetchedAt;
-  return { to: fetchedAt - (row.indexLagMs ?? capabilities.indexLagMs), fetchedAt };
+  return { to: fetchedAt - channelBounds(row, capabilities).indexLagMs, fetchedAt };
 }
 
 function toRow(context: ShadowContext, listing: KeptListing, now: number) {
@@ -215,6 +216,7 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
       shownMin: low,
       shownMax: high,
       resurrectedUnits: shadow.resurrectedUnits,
+      resurrectedMore: Math.max(0, shadow.resurrectedUnits - (stored.state?.shadow.resurrectedUnits ?? 0)),
       soldPerHour: rateOf(demand, demandLimits) * hourMs,
       readDueAt: new Date(Math.min(listing.readDueAt, readDueAt(shadow, context.pace, now))),
       heldBefore: stored.hold,

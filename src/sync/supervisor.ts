@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db.ts';
 import { pruneLog } from './eventLog.ts';
+import { pruneSales } from './shadowSql.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
 export type SupervisorOptions = {
@@ -61,8 +62,6 @@ export async function lookForWork(options: Pick<SupervisorOptions, 'db' | 'wakeU
 const history: readonly (readonly [string, string])[] = [
   ['webhook_deliveries', `status = 'processed' AND received_at < $1`],
   ['idempotency_keys', 'created_at < $1'],
-  // Of listings that we do not write to: nobody will ask for these any more.
-  ['channel_sales', 'known_at < $1'],
   ['listing_writes', 'settled_at < $1'],
   ['sync_operations', 'completed_at < $1'],
   ['jobs', 'completed_at < $1'],
@@ -82,6 +81,9 @@ async function keepHouse(options: SupervisorOptions): Promise<void> {
     () => options.sweep(),
     () => pruneLog(db, new Date(clock.now() - options.eventRetentionMs)),
     ...history.map((entry) => () => prune(entry)),
+    async () => {
+      while ((await pruneSales(db, before, prunedAtOnce)) === prunedAtOnce);
+    },
   ];
   // What fails in one chore is no reason to leave the others undone.
   for (const chore of chores) await chore().catch(options.onError);

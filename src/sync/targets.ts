@@ -1,6 +1,7 @@
 /** What each listing should show, from the rows that decide it: stock, holds, open conflicts and three levels of rules, in one snapshot. */
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
+import { reactionColumn } from './bounds.ts';
 import { automaticBuffer, type RuleLevels, type Target, type TargetInput, targetOf } from './core/targets.ts';
 
 const units = z.int().min(0).max(1_000_000_000);
@@ -53,11 +54,13 @@ const targetsSql = `
 SELECT listing.id AS listing_id, listing.item_id, sellable.available, sellable.seq, account.rule AS account_rule, connection.rule AS connection_rule,
        listing.rule AS listing_rule, coalesce(shown.holds, 0)::int AS holds, coalesce(shown.raises_stopped, false) AS raises_stopped,
        coalesce(shown.others_per_hour, 0) AS others_per_hour,
-       coalesce((SELECT extract(epoch FROM now() - updated_at) * 1000 FROM inventory_items WHERE id = listing.item_id), 0)::float8 AS quiet_ms,
+       -- A bundle moves when one of its components does.
+       coalesce((SELECT min(extract(epoch FROM now() - newest.created_at)) * 1000
+          FROM (SELECT listing.item_id AS id UNION ALL SELECT component_id FROM bundle_components WHERE bundle_id = listing.item_id) part
+          CROSS JOIN LATERAL (SELECT created_at FROM stock_movements WHERE item_id = part.id ORDER BY seq DESC LIMIT 1) newest), 0)::float8 AS quiet_ms,
        coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
                   WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int AS conflict_delta,
-       -- Nine of ten sales are in force everywhere within this time; half a minute until it was measured.
-       coalesce((connection.measures->'saleToEffective'->>'p90')::real, 30000) AS reaction_ms
+       ${reactionColumn} AS reaction_ms
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
   JOIN accounts account ON account.id = listing.account_id

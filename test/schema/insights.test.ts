@@ -208,9 +208,10 @@ test('the health of a connection is counted from its rows', async () => {
   const { pool } = api.database;
   const { accountId: account_id, connectionId: connection_id } = api.shop;
   await insertShadow(api, item, one, {}, { resurrected_units: 2 });
-  await insertShadow(api, item, two, {}, { resurrected_units: 1 });
+  await insertShadow(api, item, two, {}, { resurrected_units: 0 });
   await pool.query(
-    `UPDATE connections SET measures = jsonb_build_object('saleToKnown', measured(NULL, '{10,20,400}'))`,
+    `UPDATE connections SET measures = jsonb_build_object('saleToKnown', measured(NULL, '{10,20,400}')), resurrected_units = 3, stale_max_ms = 30000,
+            default_bounds = '{"staleMaxMs": 60000, "settleMaxMs": 5000, "indexLagMs": 60000}', index_lag_measured_ms = 75000`,
   );
   const write = { account_id, connection_id, listing_id: one, quantity: 1, target_seq: 1 };
   await insert(pool, 'listing_writes', { ...write, state: 'unknown', error: 'timeout' });
@@ -266,6 +267,9 @@ test('the health of a connection is counted from its rows', async () => {
         writeToEffective: null,
         saleToEffective: null,
         saleToEverywhere: null,
+        staleMax: { ms: 30_000, source: 'SET' },
+        settleMax: { ms: 5_000, source: 'DEFAULT' },
+        indexLag: { ms: 75_000, source: 'MEASURED' },
         resurrectedUnits: 3,
         unknownWrites: 2,
         unknownWritesLastDay: 2,

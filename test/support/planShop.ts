@@ -90,6 +90,10 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
     onEvents: nothing,
     batchMax: 3,
     leaseMs: 60_000,
+    readings: (opened) => {
+      const readings = support.readingOptions(pool, opened);
+      return { ...readings, context: { ...readings.context, now: clock.now } };
+    },
     backoffMaxMs: 60_000,
     attemptsMax: 3,
     ...more,

@@ -6,6 +6,7 @@ import { silentLog } from '../../src/log.ts';
 import type { Connections } from '../../src/sync/connections.ts';
 import type { WorkingStatus } from '../../src/sync/planSql.ts';
 import { workOnPlan } from '../../src/sync/planWork.ts';
+import { readingOptions } from './channel.ts';
 import { planId } from './largeShop.ts';
 import type { ScriptedChannel } from './scriptedChannel.ts';
 
@@ -53,6 +54,7 @@ export async function stepOfPlan(
       log: silentLog(),
       wakeUps,
       onEvents: nothing,
+      readings: (opened) => readingOptions(pool, opened),
       signal: stop.signal,
       ...limits,
     },

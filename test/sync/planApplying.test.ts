@@ -184,6 +184,50 @@ describe('where the channel wins', () => {
     expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 6 });
   });
 
+  test('a sale that the channel shows at once and its order a minute later counts once', async () => {
+    shop.channel.capabilities.indexLagMs = 60_000;
+    const item = await shop.item('MUG', 5);
+    const mug = shop.offer('MUG', 5);
+    shop.sell(mug, 'MUG', 1);
+    const hidden = [...shop.channel.orders];
+    shop.channel.orders.clear();
+    shop.later(5_000);
+    const planId = await shop.planned({ winner: 'channel' });
+    await shop.apply(planId);
+    await shop.work(planId);
+    await shop.poll();
+    await shop.work(planId);
+    expect(await readStock(open.pool, item.id)).toMatchObject({ available: 5 });
+    shop.later(60_000);
+    for (const [id, order] of hidden) shop.channel.orders.set(id, order);
+    await shop.finish(planId);
+    expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 5, available: 4 });
+  });
+
+  test('a number that may be from before a sale is read again until it is from after it', async () => {
+    shop.channel.capabilities.staleMaxMs = 60_000;
+    const item = await shop.item('MUG', 5);
+    const mug = shop.offer('MUG', 5);
+    const planId = await shop.planned({ winner: 'channel' });
+    shop.later(120_000);
+    shop.sell(mug, 'MUG', 1);
+    // The channel still answers from before the sale.
+    support.show(shop.channel, { unitId: mug, variantId: '' }, 5);
+    await shop.poll();
+    shop.later(5_000);
+    await shop.apply(planId);
+    for (let round = 0; round < 15; round += 1) {
+      await shop.work(planId);
+      await shop.poll();
+    }
+    expect(await entryOf(open.pool, planId, mug)).toMatchObject({ state: 'pending' });
+    support.show(shop.channel, { unitId: mug, variantId: '' }, 4);
+    shop.later(70_000);
+    expect(await shop.finish(planId)).toBe('applied');
+    expect(await entryOf(open.pool, planId, mug)).toMatchObject({ state: 'applied' });
+    expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 5, available: 4 });
+  });
+
   test('sales between the plan and its application count once, also those that are known late', async () => {
     const item = await shop.item('MUG', 9);
     await shop.elsewhere(item, 9);

@@ -243,6 +243,10 @@ describe('the old number', () => {
     await shop.poll();
     await shop.work(planId);
     shop.later(shop.channel.capabilities.settleMaxMs + 1);
+    await shop.work(planId);
+    // The request may have left at the end of our own call only.
+    expect(dropped).toBe(1);
+    shop.later(support.sendWithinMs + support.callMaxMs);
     await shop.finish(planId);
     expect([shop.shows(mug), dropped, await openWrites()]).toEqual([3, 2, 0]);
   });

@@ -121,7 +121,32 @@ describe('an accepted write', () => {
   });
 });
 
+test('a reading that may be from before all that is known is repeated once it cannot be, not only at the next regular look', async () => {
+  channel.capabilities.staleMaxMs = 20_000;
+  const one = await listed(5, null);
+  support.show(channel, one, 5);
+  await push();
+  await pass(5_000);
+  await open.pool.query(`UPDATE shadows SET read_due_at = 'epoch' WHERE listing_id = $1`, [one.listingId]);
+  await read();
+  for (const ms of [19_000, 1_001, 60_000]) {
+    await pass(ms);
+    await read();
+  }
+  expect(channel.readCalls).toHaveLength(3);
+});
+
 describe('a reading below everything that is known', () => {
+  test('is taken again at once where nothing is shown although something should be, and then at the usual pace', async () => {
+    const one = await listed(5, 5);
+    await push();
+    support.show(channel, one, 0);
+    await pass(1_800_001);
+    for (let look = 0; look < 4; look += 1) await read();
+    expect(channel.readCalls).toHaveLength(2);
+    expect(await shadowOf(one)).toMatchObject({ hold: 5 });
+  });
+
   test('is held back everywhere at once, has the orders asked for, and makes every listing of the item dirty', async () => {
     const one = await listed(5, 5);
     const other = await fixtures.insertConnection(open.pool, connection.accountId, 'etsy');

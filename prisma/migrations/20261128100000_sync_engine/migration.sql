@@ -34,11 +34,19 @@ ALTER TABLE accounts
 
 ALTER TABLE connections
   ADD COLUMN rule jsonb NOT NULL DEFAULT '{}' CHECK (is_target_rule(rule)),
-  -- Bounds of this channel in milliseconds, where they were measured or set; null means the marketplace's default.
+  -- Bounds of this channel in milliseconds, where the seller has set them; null means the marketplace's default.
   ADD COLUMN stale_max_ms integer CHECK (stale_max_ms >= 0),
   ADD COLUMN settle_max_ms integer CHECK (settle_max_ms >= 0),
   ADD COLUMN index_lag_ms integer CHECK (index_lag_ms >= 0),
   ADD COLUMN clock_skew_max_ms integer CHECK (clock_skew_max_ms >= 0),
+  -- What was measured, with a margin. Widens a bound, never narrows it.
+  ADD COLUMN stale_measured_ms integer CHECK (stale_measured_ms >= 0),
+  ADD COLUMN settle_measured_ms integer CHECK (settle_measured_ms >= 0),
+  ADD COLUMN index_lag_measured_ms integer CHECK (index_lag_measured_ms >= 0),
+  -- The marketplace's defaults, so that they can be counted with and shown where no connector is at hand.
+  ADD COLUMN default_bounds jsonb NOT NULL DEFAULT '{}',
+  -- Units that a write of ours may have offered a second time, ever: it outlives the shadows that found them.
+  ADD COLUMN resurrected_units bigint NOT NULL DEFAULT 0 CHECK (resurrected_units >= 0),
   -- Recent samples of sale-to-known, write-to-effective and sale-to-everywhere, in milliseconds, by name.
   ADD COLUMN measures jsonb NOT NULL DEFAULT '{}',
   -- Until then orders are asked for sooner than as a rule, because one that was lost could cost an oversell.

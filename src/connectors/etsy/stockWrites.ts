@@ -190,7 +190,8 @@ async function bringAbout(
 
 /**
  * The quantities of the whole record. Variants not named keep what buyers see now: the number in the record while the listing is active, none
- * while it is not, since what the record of an inactive listing holds is only what was there before it was taken down.
+ * while it is not, since what the record of an inactive listing holds is only what was there before it was taken down. Never more than is known of
+ * them: Etsy may answer a record from before a sale.
  */
 function wantedQuantities({ inventory, state }: Listing, writes: readonly StockWrite[]): Quantities {
   const quantities = new Map<number, number>();
@@ -198,6 +199,11 @@ function wantedQuantities({ inventory, state }: Listing, writes: readonly StockW
     quantities.set(product.product_id, state === 'active' ? (recordedQuantity(product) ?? 0) : 0);
   }
   const current = Math.max(0, ...quantities.values());
+  const others = writes.flatMap((write) => write.others ?? []);
+  for (const { address, quantity } of others) {
+    for (const { product_id: id } of productsAt(inventory, address.variantId))
+      quantities.set(id, Math.min(quantities.get(id) ?? 0, quantity));
+  }
   for (const { address, quantity } of writes) {
     for (const product of productsAt(inventory, address.variantId))
       quantities.set(product.product_id, quantity);
@@ -205,8 +211,9 @@ function wantedQuantities({ inventory, state }: Listing, writes: readonly StockW
   if (!isShared(inventory)) return quantities;
   const named = namedProducts(inventory, writes);
   const all = liveProducts(inventory).every((product) => named.has(product.product_id));
-  // One number for all: never more than any variant asked for, nor a raise that some variant was not asked about.
-  const shared = Math.min(...writes.map((write) => write.quantity), all ? quantityMax : current);
+  // One number for all: never more than any variant asked for or may show, nor a raise that some variant was not asked about.
+  const most = [...writes, ...others].map(({ quantity }) => quantity);
+  const shared = Math.min(...most, all ? quantityMax : current);
   return new Map([...quantities.keys()].map((productId) => [productId, shared]));
 }
 

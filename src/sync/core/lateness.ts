@@ -1,0 +1,32 @@
+/** What a reading tells of how late a channel is: it still shows a higher number that a lowering write of ours had replaced. Pure. */
+import { candidateRange } from './range.ts';
+import type { Candidate, Reading, Shadow } from './shadow.ts';
+
+/** At least so many milliseconds old was what a read showed, or so late a write that only time had settled has landed. */
+export type Lateness = { readonly of: 'staleMax' | 'settleMax'; readonly ms: number };
+
+/**
+ * Null where nothing was late, or where it cannot be told: below what was written there may be unknown sales, and a number that was never ours is
+ * somebody else's edit. Asked before the reading is taken.
+ */
+export function latenessOf(shadow: Shadow, reading: Reading): Lateness | null {
+  const { bounds, candidates } = shadow;
+  const index = candidates.findLastIndex(({ state }) => state === 'EFFECTIVE');
+  const written = candidates[index];
+  if (written === undefined || written.settledAt === null) return null;
+  if (reading.value <= candidateRange(shadow, written, reading).high) return null;
+  const replaced = candidates.slice(0, index).some((older) => explains(shadow, older, reading));
+  if (!replaced) return null;
+  const byTimeAlone = written.settledAt >= written.lastSentAt + bounds.settleMax;
+  const ms = byTimeAlone
+    ? reading.from - written.lastSentAt
+    : reading.from + bounds.staleMax - written.settledAt;
+  return ms > bounds[byTimeAlone ? 'settleMax' : 'staleMax']
+    ? { of: byTimeAlone ? 'settleMax' : 'staleMax', ms }
+    : null;
+}
+
+function explains(shadow: Shadow, candidate: Candidate, reading: Reading): boolean {
+  const { low, high } = candidateRange(shadow, candidate, reading);
+  return candidate.state !== 'REJECTED' && reading.value >= low && reading.value <= high;
+}
