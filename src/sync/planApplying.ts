@@ -207,11 +207,21 @@ WITH decision AS (
     FROM listings listing JOIN entry ON entry.listing_id = listing.id ORDER BY listing.id FOR NO KEY UPDATE OF listing
 ), switched AS (
   UPDATE listings SET sync_enabled = true, updated_at = now() FROM before WHERE listings.id = before.id AND NOT before.sync_enabled
+), forgotten AS (
+  -- What was shown there while nobody wrote is no edit against us, and somebody has looked at it. Under escrow it was read all the time.
+  DELETE FROM shadows USING before, inventory_items item
+   WHERE shadows.listing_id = before.id AND NOT before.sync_enabled AND item.id = shadows.item_id AND item.protection = 'shared'
+  RETURNING shadows.item_id, shadows.hold > 0 OR shadows.raises_stopped AS withheld
 ), dirty AS (
   INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread, guarded)
-  SELECT id, account_id, connection_id, true, guarded FROM before ORDER BY id
+  SELECT id, account_id, connection_id, true, guarded FROM before
+  UNION ALL
+  SELECT id, account_id, connection_id, false, false FROM listings
+   WHERE sync_enabled AND writable AND item_id IN (SELECT item_id FROM forgotten WHERE withheld) AND id NOT IN (SELECT id FROM before)
+  ORDER BY id
   ON CONFLICT (listing_id) DO UPDATE
-     SET version = current.version + 1, reread = true, guarded = excluded.guarded, not_before = now(), attempts = 0
+     SET version = current.version + 1, reread = current.reread OR excluded.reread, not_before = now(), attempts = 0,
+         guarded = CASE WHEN excluded.reread THEN excluded.guarded ELSE current.guarded END
 )
 UPDATE sync_plan_entries entry
    SET state = (CASE decision.kind WHEN 'go' THEN 'applied' WHEN 'changed' THEN 'changed' ELSE 'pending' END)::plan_entry_state,

@@ -14,14 +14,6 @@ async function newConnection(
   shown: Readonly<Record<string, number>>,
 ): Promise<void> {
   const { db, connections, sandbox } = product;
-  // What the product has read at its start it must forget below, or the edits would be proven as edits.
-  await waitFor(async () => {
-    const { rows } = await db.query(
-      'SELECT FROM listings LEFT JOIN shadows ON listing_id = id WHERE listings.connection_id = $1 AND listing_id IS NULL',
-      [connections[platform]],
-    );
-    return rows.length === 0;
-  });
   await db.query('UPDATE listings SET sync_enabled = false WHERE connection_id = $1', [
     connections[platform],
   ]);
@@ -32,7 +24,6 @@ async function newConnection(
     if (variant === undefined) throw new Error(`${platform} does not sell ${sku}`);
     shop.editOutside(variant.id, quantity);
   }
-  await db.query('DELETE FROM shadows WHERE connection_id = $1', [connections[platform]]);
 }
 
 async function plan(product: Product, platform: Platform): Promise<string> {
