@@ -12,7 +12,7 @@ import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
 import { decideKept, type Pending, postponed, type Run, type ToWrite } from './pushRun.ts';
-import { type ClaimOutcome, markOutOfStep, recordAnswers, settleClaims } from './pushSql.ts';
+import { type ClaimOutcome, markOutOfStep, markUndone, recordAnswers, settleClaims } from './pushSql.ts';
 import { type Kept, withShadows } from './shadows.ts';
 import { connectionErrors } from './writeErrors.ts';
 
@@ -141,6 +141,11 @@ async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<read
         answers.filter(hasLeft).map((answer) => toRow(answer, kept.listings)),
       );
       if (alongIds.size > 0) await markWrong(run, client, kept, alongIds, now);
+      const undone = answers.filter(({ result: answer }) => refusals.has(answer.kind));
+      await markUndone(
+        client,
+        undone.map(({ claim }) => claim),
+      );
       const outcomes = answers.flatMap((answer) => followUp(run, answer));
       await settleClaims(client, run.owner, outcomes);
       const settled = new Set(outcomes.map(({ listingId }) => listingId));

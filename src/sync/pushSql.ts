@@ -219,6 +219,19 @@ export async function markUnknown(client: pg.PoolClient, listingIds: readonly st
     await client.query({ name: 'push-unknown', text: unknownSql, values: [listingIds] });
 }
 
+const undoneSql = `
+INSERT INTO dirty_listings (listing_id, account_id, connection_id, guarded)
+SELECT listing.id, listing.account_id, listing.connection_id, undone.guarded
+  FROM unnest($1::uuid[], $2::boolean[]) undone (listing_id, guarded) JOIN listings listing ON listing.id = undone.listing_id ORDER BY listing.id
+ON CONFLICT DO NOTHING`;
+
+/** Their writes changed nothing. Another worker may have found them in step because of those very writes, and done with. */
+export async function markUndone(client: pg.PoolClient, claims: readonly Claim[]): Promise<void> {
+  if (claims.length === 0) return;
+  const values = [claims.map(({ listingId }) => listingId), claims.map(({ guarded }) => guarded)];
+  await client.query({ name: 'push-undone', text: undoneSql, values });
+}
+
 const wantedSql = `
 INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
 SELECT id, account_id, connection_id, false FROM listings WHERE id = ANY($1) ORDER BY id
