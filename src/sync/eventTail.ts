@@ -175,6 +175,7 @@ export function createEventTail(options: EventTailOptions): EventTail {
     replayed: Position,
   ): AsyncGenerator<Envelope, Position> {
     let reached = replayed;
+    let quiet = false;
     while (!subscription.signal.aborted) {
       if (mailbox.isBehind()) {
         mailbox.reset();
@@ -193,8 +194,8 @@ export function createEventTail(options: EventTailOptions): EventTail {
       }
       // With an empty mailbox everything up to the tail's position has been taken.
       reached = later(at(), reached);
-      const woken = await arrival.wait(clock, options.heartbeatIntervalMs);
-      if (!woken && !subscription.signal.aborted) yield { kind: 'heartbeat', cursor: encodeCursor(reached) };
+      if (quiet) yield { kind: 'heartbeat', cursor: encodeCursor(reached) };
+      quiet = !(await arrival.wait(clock, options.heartbeatIntervalMs));
     }
     return reached;
   }

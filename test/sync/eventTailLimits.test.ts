@@ -176,11 +176,9 @@ describe('a cursor', () => {
     await append(own.pool, ...numbered(busyAccount, 0, 3));
     running.bus.publish('log');
     await busy.hears(3);
-    for (const beats of [1, 2]) {
-      await waitFor(() => running.clock.waiting() >= 3);
-      running.clock.advance(heartbeatIntervalMs);
-      await idle.hears(beats);
-    }
+    await waitFor(() => running.clock.waiting() >= 3);
+    running.clock.advance(heartbeatIntervalMs);
+    await idle.hears(1);
     await pruneAll(own.pool, 3);
     await append(own.pool, ...numbered(idleAccount, 0, 1));
     await using resumed = subscribe(running.tail, idleAccount, { after: idle.lastCursor() });

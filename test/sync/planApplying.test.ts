@@ -74,24 +74,6 @@ describe('where the ledger wins', () => {
     expect(await readPlan(open.pool, planId)).toMatchObject({ applied: 2, changed: 0 });
   });
 
-  test('what was believed of a listing that was switched off is forgotten: somebody has looked at its number', async () => {
-    const item = await shop.item('MUG', 9);
-    const elsewhere = await shop.elsewhere(item, 9);
-    const mug = shop.offer('MUG', 3);
-    const planId = await shop.planned();
-    const { listing_id: listingId = '' } = (await readEntries(open.pool, planId))[mug] ?? {};
-    await support.insertShadow(open.pool, shop.channel, listingId, 9);
-    await open.pool.query('UPDATE shadows SET hold = 6 WHERE listing_id = $1', [listingId]);
-    await shop.apply(planId);
-    expect(await shop.finish(planId)).toBe('applied');
-    const { rows } = await open.pool.query('SELECT FROM shadows WHERE listing_id = $1', [listingId]);
-    expect(rows).toEqual([]);
-    // What it withheld elsewhere is offered there again.
-    expect(await guarded(elsewhere)).toBe(false);
-    await shop.push();
-    expect([shop.shows(mug), (await readStock(open.pool, item.id)).quantity]).toEqual([9, 9]);
-  });
-
   test('the number is the ledger’s of that moment, and counts towards the blast guard when nobody has seen it', async () => {
     const item = await shop.item('MUG', 9);
     const mug = shop.offer('MUG', 3);

@@ -267,25 +267,6 @@ describe('a raise that waits behind a slow lowering', () => {
   });
 });
 
-test('a write that changed nothing is decided again, also when another worker found its listing in step because of it', async () => {
-  for (const refusal of [
-    { kind: 'deferred', reason: 'busy', retryAfterMs: 0 },
-    { kind: 'stale', actual: 9 },
-  ] as const) {
-    const one = await listed(5, 9);
-    const slow = await hang();
-    const owner = randomUUID();
-    await open.pool.query('UPDATE dirty_listings SET version = version + 1, lease_owner = $1', [owner]);
-    await settleClaims(open.pool, owner, [
-      { listingId: one.listingId, version: '2', done: true, retryInMs: 0, reread: false },
-    ]);
-    expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
-    await slow.answer(refusal);
-    await push();
-    expect(shows(one)).toBe(5);
-  }
-});
-
 describe('a reason that comes at the very moment of the answer', () => {
   test('keeps the listing dirty and gives the lease back', async () => {
     const one = await listed(5, 9);

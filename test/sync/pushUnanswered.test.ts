@@ -1,10 +1,13 @@
 /** Proves that a write without an answer keeps every number possible, and that a run ends whatever the channel answers. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StockWriteResult } from '../../src/connectors/connector.ts';
 import type { Connections } from '../../src/sync/connections.ts';
 import { type PushOptions, pushConnection } from '../../src/sync/push.ts';
+import { settleClaims } from '../../src/sync/pushSql.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
+import { createGate, type Gate } from '../support/waiting.ts';
 
 let open: fixtures.TestPool;
 let connection: fixtures.TestConnection;
@@ -130,4 +133,32 @@ describe('the run ends', () => {
     await pushConnection(support.pushOptions(open.pool, connections), '00000000-0000-7000-8000-000000000000');
     expect(channel.contexts).toEqual([]);
   });
+});
+
+test('a write that changed nothing is decided again, also when another worker found its listing in step because of it', async () => {
+  for (const refusal of [
+    { kind: 'deferred', reason: 'busy', retryAfterMs: 0 },
+    { kind: 'stale', actual: 9 },
+  ] as const) {
+    const one = await listed(5, 9);
+    const sent = createGate();
+    const gate: Gate<StockWriteResult> = createGate();
+    channel.onWrite = async () => {
+      channel.onWrite = (write) => support.takeEffect(channel, write);
+      sent.open();
+      return gate.opened;
+    };
+    const running = push();
+    await sent.opened;
+    const owner = randomUUID();
+    await open.pool.query('UPDATE dirty_listings SET version = version + 1, lease_owner = $1', [owner]);
+    await settleClaims(open.pool, owner, [
+      { listingId: one.listingId, version: '2', done: true, retryInMs: 0, reread: false },
+    ]);
+    expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
+    gate.open(refusal);
+    await running;
+    await push();
+    expect(support.shownOn(channel, one)).toBe(5);
+  }
 });
