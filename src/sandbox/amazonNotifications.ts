@@ -93,6 +93,6 @@ export function amazonDeliveries(parts: AmazonNotificationParts, event: ShopEven
     };
     return [notify('LISTINGS_ITEM_MFN_QUANTITY_CHANGE', payload)];
   }
-  if (event.change === 'delivered' || event.change === 'refunded') return [];
+  if (event.kind === 'state' || event.change === 'delivered' || event.change === 'refunded') return [];
   return [notify('ORDER_CHANGE', orderPayload(parts, event.order))];
 }

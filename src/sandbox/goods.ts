@@ -182,7 +182,9 @@ export type ShopEvent =
       readonly variant: Variant;
       readonly change: QuantityChange;
       readonly at: number;
-    };
+    }
+  /** No number has changed, and yet buyers may see another one. */
+  | { readonly kind: 'state'; readonly listing: Listing; readonly at: number };
 
 export type ShopSettings = {
   /** How late an accepted write takes effect (Amazon: minutes in reality). Drawn per write, so writes may overtake each other. */

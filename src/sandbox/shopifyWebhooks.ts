@@ -73,6 +73,7 @@ export function shopifyDeliveries(
   subscriptions: readonly Subscription[],
   random: Random,
 ): readonly Delivery[] {
+  if (event.kind === 'state') return [];
   const messages =
     event.kind === 'stock'
       ? [{ topic: 'inventory_levels/update', body: stockBody(event) }]

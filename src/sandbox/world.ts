@@ -142,6 +142,7 @@ export class Shop {
   setListingState(listingId: string, state: ListingState): void {
     const listing = Object.assign(this.requireListing(listingId), { state, updatedAt: this.clock.now() });
     this.#history.rememberState(listing, listing.updatedAt, this.settings.historyMs);
+    this.emit({ kind: 'state', listing, at: listing.updatedAt });
   }
 
   listings(): readonly Listing[] {

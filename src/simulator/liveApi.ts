@@ -1,5 +1,5 @@
 /** The product as a client sees it: GraphQL over HTTP, and nothing else. */
-
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Platform } from '../connectors/connector.ts';
 import { platforms } from '../connectors/connector.ts';
 
@@ -61,8 +61,9 @@ const conflictsQuery = `query LiveConflicts {
   conflicts(first: 50) { nodes { conflictType delta listing { platform } item { sku } } }
 }`;
 
-/** A busy product is asked again, under the same key. */
+/** A busy product is asked again a little later, under the same key. */
 const attemptsMax = 10;
+const attemptPauseMs = 200;
 
 type Answered = { readonly userErrors: readonly { readonly code: string; readonly message: string }[] };
 type Nodes<Node> = { readonly nodes: readonly Node[] };
@@ -125,6 +126,7 @@ export function openApi(url: string, key: string): LiveApi {
         const { stockAdjust: answer } = await ask<{ stockAdjust: Answered }>(receiveMutation, { input });
         const busy = answer.userErrors.some(({ code }) => code === 'IN_PROGRESS');
         if (!busy || attempt === attemptsMax) return succeed(answer);
+        await delay(attemptPauseMs);
       }
     },
     async protect(itemId, protection) {

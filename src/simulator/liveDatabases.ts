@@ -19,6 +19,7 @@ const quickSettings = { fsync: 'off', synchronous_commit: 'off', full_page_write
 export async function openDatabases(
   environment: Readonly<Record<string, string | undefined>>,
   log: Log,
+  prepare: (databaseUrl: string) => Promise<unknown> = migrate,
 ): Promise<LiveDatabases> {
   const given = environment['DATABASE_URL']?.trim();
   const embedded =
@@ -32,9 +33,21 @@ export async function openDatabases(
     url.pathname = name;
     return url.href;
   };
-  await execute(server, `create database ${template}`);
-  await migrate(named(template));
   const drop = (name: string) => execute(server, `drop database if exists ${name} with (force)`);
+  async function close(): Promise<void> {
+    try {
+      await drop(template);
+    } finally {
+      await embedded?.stop();
+    }
+  }
+  try {
+    await execute(server, `create database ${template}`);
+    await prepare(named(template));
+  } catch (error) {
+    await close().catch((left: unknown) => log.warn({ error: left, template }, 'a database was left behind'));
+    throw error;
+  }
   let made = 0;
   return {
     async make() {
@@ -44,10 +57,7 @@ export async function openDatabases(
       return named(name);
     },
     drop: (databaseUrl) => drop(new URL(databaseUrl).pathname.slice(1)),
-    async close() {
-      await drop(template);
-      await embedded?.stop();
-    },
+    close,
   };
 }
 

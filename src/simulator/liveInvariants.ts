@@ -101,18 +101,31 @@ export function rightsBreaches({ sku, escrow }: ItemSeen): readonly string[] {
   return breaches;
 }
 
-/** S5: every channel shows its target, the product knows it, and nothing waits. E2: under escrow no more is shown than there is. */
+/** S5: every channel shows its target, the product knows it, and nothing waits. Under escrow E1 to E3 as well. */
 function restBreaches({ items, shown, left, waiting }: LiveFacts): readonly string[] {
   const breaches = items.flatMap((item) => {
     const own = shown.filter((one) => one.sku === item.sku);
     const sum = own.reduce((total, { units }) => total + units, 0);
     const there = Math.max(0, left[item.sku] ?? 0);
-    const excess = item.escrow !== null && sum > there;
-    return own
-      .flatMap((one) => channelBreaches(item, one))
-      .concat(excess ? [`E2: ${sum} of ${item.sku} are shown at the end, and ${there} are left`] : []);
+    return own.flatMap((one) => channelBreaches(item, one)).concat(escrowBreaches(item, sum, there));
   });
   return breaches.concat(waiting.map((words) => `S5: ${words} still waits to be written after the quiet`));
+}
+
+/** E1: the rights are shared out of what the ledger has. E2: no more is shown than there is. E3: what is free is offered somewhere. */
+function escrowBreaches(
+  { sku, available, escrow }: ItemSeen,
+  shown: number,
+  there: number,
+): readonly string[] {
+  if (escrow === null) return [];
+  return [
+    ...(escrow.available === available
+      ? []
+      : [`E1: the escrow of ${sku} counts ${escrow.available} available, and the ledger ${available}`]),
+    ...(shown <= there ? [] : [`E2: ${shown} of ${sku} are shown at the end, and ${there} are left`]),
+    ...(escrow.free === 0 || shown > 0 ? [] : [`E3: ${escrow.free} of ${sku} are free, and none is shown`]),
+  ];
 }
 
 /** Under escrow the target is the right in force, and no right is left over from the way there. */

@@ -13,10 +13,11 @@ import type { LiveApi } from './liveApi.ts';
 import { buyersOf, deliveriesOf } from './liveBuyers.ts';
 import { factsOf, type LiveFacts } from './liveFacts.ts';
 import { disturbancesOf, startFaults, type Timed } from './liveFaults.ts';
-import { breachesOf, rightsBreaches, unrestOf } from './liveInvariants.ts';
+import { breachesOf, unrestOf } from './liveInvariants.ts';
 import { channelOf, type LivePace, livePace } from './livePace.ts';
 import { openLiveShop } from './liveShop.ts';
 import { liveTimeline } from './liveTimeline.ts';
+import { startWatch } from './liveWatch.ts';
 import { createLiveWorld, type LiveTotals, type LiveWorld, skuOf } from './liveWorld.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -35,68 +36,89 @@ export type LiveOptions = {
 export type LiveResult = {
   readonly seed: number;
   readonly totals: LiveTotals;
-  /** Writes of the hour and the quiet, those that open the shop left out. */
-  readonly writes: number;
+  /** Writes of the hour and the quiet, those that open the shop left out; null when the run failed before its end. */
+  readonly writes: number | null;
   /** What did not hold; empty when all promises did. */
   readonly breaches: readonly string[];
-  /** What the product itself logged as an error. */
+  /** What the product itself logged as an error; each is a breach too. */
   readonly errors: readonly string[];
   readonly timeline: readonly string[];
-  readonly facts: LiveFacts;
+  /** Null when the run failed before its end. */
+  readonly facts: LiveFacts | null;
 };
 
-/** What a run has at hand once the shop is open. */
-type Stage = {
+/** What a run has at hand from its beginning. */
+type Scene = {
   readonly options: LiveOptions;
   readonly pace: LivePace;
   readonly world: LiveWorld;
+  readonly log: Log;
+  /** A breach seen on the way. */
+  readonly tell: (breach: string) => void;
+};
+
+/** And once the shop is open. */
+type Stage = Scene & {
   readonly app: App;
   readonly api: LiveApi;
   /** Units that were put on the shelf, by SKU. */
   readonly delivered: Map<string, number>;
-  /** Breaches seen on the way. */
-  readonly seen: Set<string>;
 };
 
+type Lived = { readonly startedAt: number; readonly writes: number; readonly facts: LiveFacts };
+
+/** Whatever goes wrong once the marketplaces are there is a breach of the run, with its story. */
 export async function liveRun(options: LiveOptions): Promise<LiveResult> {
   const { seed, world: parameters, compress } = options;
   const pace = livePace(parameters, compress);
+  await using down = new AsyncDisposableStack();
+  const sandbox = down.adopt(createLiveSandbox(parameters, pace, seed), (it) => it.stop());
+  await sandbox.start();
+  const world = createLiveWorld(sandbox, parameters.stock);
   const errors: string[] = [];
-  const log = errorLog(errors);
-  const down = new AsyncDisposableStack();
-  try {
-    const sandbox = down.adopt(createLiveSandbox(parameters, pace, seed), (it) => it.stop());
-    await sandbox.start();
-    const start = startsProduct(options, pace, log);
-    const app = down.adopt(await start('all'), (it) => it.stop());
-    const world = createLiveWorld(sandbox, parameters.stock);
-    const api = await openLiveShop(app, sandbox, parameters, pace);
-    const delivered = new Map(world.skus.map((sku) => [sku, parameters.stock]));
-    const stage: Stage = { options, pace, world, app, api, delivered, seen: new Set() };
-    // A second worker believes that it is the only one.
-    if (parameters.faults.doublesPerHour > 0) down.adopt(await start('worker'), (it) => it.stop());
-    await protectAll(stage);
-    const opening = (await factsNow(stage)).writes.length;
-    const startedAt = await theHour(stage);
-    const facts = await comeToRest(stage);
-    const breaches = [
-      ...stage.seen,
-      ...breachesOf(facts),
-      ...errors.filter((line) => /\b[A-Z]\d: /.test(line)),
-    ];
-    const timeline = liveTimeline(world, facts, pace, startedAt);
-    return {
-      seed,
-      totals: { ...world.totals },
-      writes: facts.writes.length - opening,
-      breaches: [...new Set(breaches)],
-      errors,
-      timeline,
-      facts,
-    };
-  } finally {
-    await down.disposeAsync();
-  }
+  const seen = new Set<string>();
+  const tell = (breach: string) => {
+    if (!seen.has(breach)) world.note(breach);
+    seen.add(breach);
+  };
+  const openedAt = Date.now();
+  const lived = await livedThrough({ options, pace, world, tell, log: errorLog(errors) }).catch(
+    (error: unknown) => {
+      tell(`the run failed: ${String(error)}`);
+      return null;
+    },
+  );
+  const facts = lived?.facts ?? null;
+  const logged = errors.map((line) => `the product logged an error: ${line}`);
+  return {
+    seed,
+    totals: { ...world.totals },
+    writes: lived?.writes ?? null,
+    breaches: [...new Set([...seen, ...(facts === null ? [] : breachesOf(facts)), ...logged])],
+    errors,
+    timeline: liveTimeline(world, facts, pace, lived?.startedAt ?? openedAt),
+    facts,
+  };
+}
+
+async function livedThrough(scene: Scene): Promise<Lived> {
+  const { options, pace, world, log } = scene;
+  const { world: parameters } = options;
+  await using down = new AsyncDisposableStack();
+  const start = startsProduct(options, pace, log);
+  const app = down.adopt(await start('all'), (it) => it.stop());
+  const api = await openLiveShop(app, world.sandbox, parameters, pace);
+  const delivered = new Map(world.skus.map((sku) => [sku, parameters.stock]));
+  const stage: Stage = { ...scene, app, api, delivered };
+  // A second worker believes that it is the only one.
+  if (parameters.faults.doublesPerHour > 0) down.adopt(await start('worker'), (it) => it.stop());
+  await protectAll(stage);
+  const opening = (await factsNow(stage)).writes.length;
+  const watch = startWatch({ api, world, tell: scene.tell, protection: options.protection });
+  down.defer(() => watch.end());
+  const startedAt = await theHour(stage);
+  const facts = await comeToRest(stage);
+  return { startedAt, facts, writes: facts.writes.length - opening };
 }
 
 function errorLog(errors: string[]): Log {
@@ -168,26 +190,25 @@ async function protectAll({ options, api, world, pace }: Stage): Promise<void> {
 async function theHour(stage: Stage): Promise<number> {
   const { options, pace, world } = stage;
   startFaults(world.sandbox, options.world, pace);
-  const unwatched = options.protection === 'escrow' ? world.watch(() => checkShown(stage)) : () => {};
-  const ended = new AbortController();
-  const watching = watchRights(stage, ended.signal);
   const startedAt = Date.now();
   const work: Promise<void>[] = [];
-  try {
-    for (const { at, run } of programme(stage)) {
-      await delay(Math.max(0, startedAt + pace.real(at) - Date.now()));
-      const running = run();
-      if (running !== undefined) work.push(running);
-    }
-    await delay(Math.max(0, startedAt + pace.real(options.world.duration) - Date.now()));
-    await Promise.all(work);
-    world.note('the hour is over');
-  } finally {
-    ended.abort();
-    await watching;
-    unwatched();
+  for (const { at, run } of programme(stage)) {
+    await delay(Math.max(0, startedAt + pace.real(at) - Date.now()));
+    work.push(carriedOut(stage, run));
   }
+  await delay(Math.max(0, startedAt + pace.real(options.world.duration) - Date.now()));
+  await Promise.all(work);
+  world.note('the hour is over');
   return startedAt;
+}
+
+/** Never rejects: the hour goes on. */
+async function carriedOut({ tell }: Stage, run: Timed['run']): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    tell(`what should have happened failed: ${String(error)}`);
+  }
 }
 
 /** Everything that happens from outside, in order of time. */
@@ -226,30 +247,6 @@ async function deliver({ api, delivered, options, world }: Stage, sku: string): 
   world.deliver(sku, units);
   delivered.set(sku, (delivered.get(sku) ?? 0) + units);
   await api.receive((await api.item(sku)).id, units, `delivery ${sku}`);
-}
-
-/** E2, whenever a marketplace shows another number. */
-function checkShown({ world, seen }: Stage): void {
-  for (const sku of world.skus) {
-    const [shown, left] = [world.shown(sku), world.left.get(sku) ?? 0];
-    if (shown <= left) continue;
-    seen.add(`E2: ${shown} of ${sku} were shown while ${left} were left`);
-    world.note(`E2: ${shown} of ${sku} are shown, and ${left} are left`);
-  }
-}
-
-/** E1 and E4, again and again. */
-async function watchRights({ api, options, seen, world }: Stage, signal: AbortSignal): Promise<void> {
-  if (options.protection === 'shared') return;
-  while (!signal.aborted) {
-    for (const sku of world.skus) {
-      for (const breach of rightsBreaches(await api.item(sku))) {
-        if (!seen.has(breach)) world.note(breach);
-        seen.add(breach);
-      }
-    }
-    await delay(3 * pauseMs, undefined, { signal }).catch(() => {});
-  }
 }
 
 /** Waits until nothing is out of step and nothing has been written for a while, or until that has taken too long. */

@@ -9,13 +9,12 @@ const linesMax = 6_000;
 
 export function liveTimeline(
   world: LiveWorld,
-  facts: LiveFacts,
+  facts: LiveFacts | null,
   pace: LivePace,
   startedAt: number,
 ): readonly string[] {
-  const all = [...world.story, ...channelLines(world), ...writeLines(facts), ...ledgerLines(facts)].toSorted(
-    (one, other) => one.at - other.at,
-  );
+  const own = facts === null ? [] : [...writeLines(facts), ...ledgerLines(facts)];
+  const all = [...world.story, ...channelLines(world), ...own].toSorted((one, other) => one.at - other.at);
   const told = all.slice(-linesMax).map(({ at, text }) => {
     const simulated = ((at - startedAt) * pace.compress) / 1_000;
     return `  ${simulated.toFixed(1).padStart(8)} s  ${text}`;

@@ -29,7 +29,7 @@ export type LiveWorld = {
   /** Units are put on the shelf; the product is told afterwards. */
   deliver(sku: string, units: number): void;
   note(text: string): void;
-  /** From now on `seen` is called whenever a marketplace shows another number. The answer ends it. */
+  /** From now on `seen` is called whenever a marketplace may show another number, or another number of units is left. The answer ends it. */
   watch(seen: () => void): () => void;
 };
 
@@ -44,6 +44,8 @@ export function createLiveWorld(sandbox: Sandbox, stock: number): LiveWorld {
   const story: Happening[] = [];
   const note = (text: string) => void story.push({ at: Date.now(), text });
   const leftOf = (sku: string) => left.get(sku) ?? 0;
+  const watchers = new Set<() => void>();
+  const changed = () => watchers.forEach((seen) => seen());
 
   function take({ platform, number }: LiveBuyer, { item, units }: Wish): void {
     const sku = skuOf(item);
@@ -75,6 +77,7 @@ export function createLiveWorld(sandbox: Sandbox, stock: number): LiveWorld {
       const result = shop.orders.place({ lines, customerName: `Buyer ${number}` });
       if (result.kind === 'placed') {
         for (const wish of wishes) take(buyer, wish);
+        changed();
         return result.order;
       }
       if (wishes.every(({ item, units }) => leftOf(skuOf(item)) >= units)) {
@@ -94,18 +97,18 @@ export function createLiveWorld(sandbox: Sandbox, stock: number): LiveWorld {
       note(`${platform}: order ${order.id} is ${kind === 'cancel' ? 'cancelled' : 'reduced by one'}`);
       if (kind === 'cancel') orders.cancel(order.id, { reason: 'customer' });
       else orders.edit(order.id, first.id, first.ordered - first.removed - 1, settings.cancelRestocks);
+      changed();
     },
     deliver(sku, units) {
       left.set(sku, leftOf(sku) + units);
+      changed();
       note(`${units} of ${sku} are put on the shelf`);
     },
     watch(seen) {
-      const ends = platforms.map((platform) =>
-        sandbox.shops[platform].subscribe((event) => {
-          if (event.kind === 'stock') seen();
-        }),
-      );
+      watchers.add(seen);
+      const ends = platforms.map((platform) => sandbox.shops[platform].subscribe(() => seen()));
       return () => {
+        watchers.delete(seen);
         for (const end of ends) end();
       };
     },

@@ -3,6 +3,7 @@ import { type Command, readCommand, UsageError, usage } from './commandLine.ts';
 import { drawnWorld } from './drawnWorld.ts';
 import { shrunk, timeline } from './failure.ts';
 import { live } from './liveCommand.ts';
+import { liveUsage } from './liveCommandLine.ts';
 import { demands } from './parameters.ts';
 import { type RunsTask, runAll } from './runs.ts';
 import { type Cell, figuresOf, table } from './table.ts';
@@ -35,9 +36,9 @@ function tell({ parameters, policy, check, drawn }: Omit<RunsTask, 'seeds'>, see
   if (smallest) process.stderr.write(timeline(smallest));
 }
 
-async function main(words: readonly string[]): Promise<number> {
-  if (words.includes('--live')) return live(words);
-  const command = readCommand(words);
+async function main(given: readonly string[]): Promise<number> {
+  if (given.includes('--live')) return live(given);
+  const command = readCommand(given);
   if (command.help) {
     process.stdout.write(usage);
     return 0;
@@ -48,10 +49,11 @@ async function main(words: readonly string[]): Promise<number> {
   return cells.some(({ summary }) => summary.failed > 0) ? 1 : 0;
 }
 
+const words = process.argv.slice(2);
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  process.exitCode = await main(words);
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\n\n${usage}`);
+  process.stderr.write(`${error.message}\n\n${words.includes('--live') ? liveUsage : usage}`);
   process.exitCode = 2;
 }

@@ -78,6 +78,7 @@ export async function claimDirty(
   return rows;
 }
 
+/** Sent when this statement runs, under the lock: the transaction's time is from before the wait for it, and could be earlier than that of a write decided before. */
 const recordSql = `
 WITH wanted AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted ("id" uuid, "listingId" uuid, "quantity" int, "expected" int, "targetSeq" bigint)
@@ -86,10 +87,10 @@ WITH wanted AS (
     FROM wanted WHERE listing.id = wanted."listingId"
   RETURNING listing.id, listing.account_id, listing.connection_id
 )
-INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq)
-SELECT wanted."id", sent.account_id, sent.connection_id, sent.id, wanted."quantity", wanted."expected", wanted."targetSeq"
+INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq, sent_at)
+SELECT wanted."id", sent.account_id, sent.connection_id, sent.id, wanted."quantity", wanted."expected", wanted."targetSeq", clock_timestamp()
   FROM wanted JOIN sent ON sent.id = wanted."listingId"
-ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = now(), settled_at = NULL`;
+ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, settled_at = NULL`;
 
 /** Remembers what is sent right after, in the transaction that decided it. A write under a key sent before is the same write. */
 export async function recordWrites(client: pg.PoolClient, writes: readonly PlannedWrite[]): Promise<void> {
