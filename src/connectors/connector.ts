@@ -103,7 +103,7 @@ export type StockWriteResult =
   | ({ readonly kind: 'effective'; readonly quantity: number } & Along)
   /** Taken in, but only a later reading proves it (Amazon, feeds). */
   | ({ readonly kind: 'accepted'; readonly reference: string | null } & Along)
-  /** The compare failed: nothing was changed. `actual` when the channel said it. */
+  /** Nothing was changed: the compare failed, or what was read just before showed the number already. `actual` when the channel said it. */
   | { readonly kind: 'stale'; readonly actual: number | null }
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }

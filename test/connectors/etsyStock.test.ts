@@ -221,17 +221,17 @@ test('a failure after a sold-out listing came back leaves the number unknown', a
   expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
 });
 
-test('lowering to 0 on a listing that is down already sends nothing', async () => {
+test('lowering to 0 on a listing that is down already sends nothing, and proves no more than a reading', async () => {
   const shop = createShop({ 11: twoVariants('inactive') });
   const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 0)])).toEqual([{ kind: 'effective', quantity: 0 }]);
+  expect(await connector.setStock([write(11, 'X', 0)])).toEqual([{ kind: 'stale', actual: 0 }]);
   expect(sent()).toEqual(['GET 11/inventory']);
 });
 
-test('a number that is shown already is not written again', async () => {
+test('a number that is shown already is not written again, and proves no more than a reading', async () => {
   const shop = createShop({ 11: twoVariants() });
   const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 5)])).toEqual([{ kind: 'effective', quantity: 5 }]);
+  expect(await connector.setStock([write(11, 'X', 5)])).toEqual([{ kind: 'stale', actual: 5 }]);
   expect(sent()).toEqual(['GET 11/inventory']);
 });
 

@@ -258,6 +258,8 @@ function resultOf({ listing, written }: Outcome, { address, quantity }: StockWri
   if (!written && reading.quantity !== quantity) {
     return rejected('shared_quantity', `Etsy shows one quantity for all variants: ${reading.quantity}`);
   }
+  // What was read may be from before a sale, and nothing was written since.
+  if (!written) return { kind: 'stale', actual: reading.quantity };
   return { kind: 'effective', quantity: reading.quantity };
 }
 

@@ -41,9 +41,10 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
   }
 }
 
-/** Under a repeated key the channel may tell again what it told the first time. */
+/** Under a repeated key the channel may tell again what it told the first time; and what it tells may be as old as any reading. */
 function toldBy(shadow: Shadow, { sentAt }: Candidate, actual: number | null, now: number): Shadow {
-  return actual === null ? shadow : readingTaken(shadow, { value: actual, from: sentAt, until: now }, now);
+  if (actual === null) return shadow;
+  return readingTaken(shadow, { value: actual, from: sentAt - shadow.bounds.staleMax, until: now }, now);
 }
 
 function replaceCandidate(shadow: Shadow, candidate: Candidate, now: number): Shadow {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { rangeNow } from '../../../src/sync/core/range.ts';
+import { judge } from '../../../src/sync/core/readings.ts';
 import {
   arrivedTooLate,
   newShadow,
@@ -204,6 +205,16 @@ describe('an answer', () => {
     const repeated = writeAnswered(again, 'key', { kind: 'stale', actual: 3 }, 21 * second);
     expect(repeated.candidates.map(({ key }) => key)).toEqual(['reading']);
     expect(repeated.readings).toEqual([{ value: 3, from: 10 * second, until: 21 * second }]);
+  });
+
+  test('that nothing was changed may tell of a time before the write: what it shows can be from before a sale', () => {
+    const sold = sale(shadowOf(1, quick), 1, 90 * second);
+    const silent = written(sold, ['one', 1], 100 * second, null);
+    const told = writeAnswered(silent, 'one', { kind: 'stale', actual: 1 }, 101 * second);
+    expect(told.readings).toEqual([{ value: 1, from: 40 * second, until: 101 * second }]);
+    expect(rangeNow(told, 101 * second)).toEqual({ low: 0, high: 0 });
+    const later = read(told, 0, 200 * second).shadow;
+    expect([later.hold, judge(ordersKnown(later, 201 * second), 201 * second).proof]).toEqual([0, null]);
   });
 
   test('that denies what a reading has proved is not believed', () => {
