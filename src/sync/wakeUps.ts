@@ -1,5 +1,7 @@
 /** Tells the workers where to look. A wake-up carries no state: losing one only means that the supervisor finds the work a moment later. */
+
 import type { WorkerUtils } from 'graphile-worker';
+import { withRetry } from '../dbErrors.ts';
 
 export type WakeUps = {
   /** These connections have listings to bring in step. */
@@ -36,17 +38,15 @@ export function createWakeUps(
     while (waiting.size > 0) {
       const batch = [...waiting];
       waiting.clear();
-      await queue
-        .addJobs(
-          batch.map(([key, { task, subject }]) => ({
-            identifier: task,
-            payload: { subject },
-            // A job that already waits is kept, one that already runs gets a successor: no wake-up is lost and none piles up.
-            jobKey: key,
-            maxAttempts: 1,
-          })),
-        )
-        .catch(onError);
+      const jobs = batch.map(([key, { task, subject }]) => ({
+        identifier: task,
+        payload: { subject },
+        // A job that already waits is kept, one that already runs gets a successor: no wake-up is lost and none piles up.
+        jobKey: key,
+        maxAttempts: 1,
+      }));
+      // Two processes that tell of the same subjects, or of a task for the first time, may meet in a deadlock inside the queue.
+      await withRetry(() => queue.addJobs(jobs)).catch(onError);
       await pause();
     }
     sending = undefined;

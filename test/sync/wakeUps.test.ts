@@ -47,6 +47,19 @@ describe('wake-ups', () => {
     expect(queue.sent).toEqual([['push:a', 'push:b', 'inbox', 'poll:a', 'read:a', 'job:j']]);
   });
 
+  test('that meet others in a deadlock inside the queue are sent again', async () => {
+    const sent: string[][] = [];
+    const addJobs = async (jobs: Jobs) => {
+      sent.push(jobs.map(({ jobKey }) => jobKey ?? ''));
+      if (sent.length === 1) throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
+      return [];
+    };
+    const wakeUps = createWakeUps({ addJobs }, fail);
+    wakeUps.push(['a']);
+    await wakeUps.flush();
+    expect(sent).toEqual([['push:a'], ['push:a']]);
+  });
+
   test('that come while a send is under way follow it, the same ones too: the first may already be running', async () => {
     const queue = slowQueue();
     const wakeUps = createWakeUps(queue, fail);
