@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { openApiKeys } from '../../src/apiKeys.ts';
 import { createDatabase } from '../support/database.ts';
+import { openPool } from '../support/fixtures.ts';
 import { testEnvironment } from '../support/product.ts';
 import { checkoutDirectory } from './processes.ts';
 
@@ -43,7 +43,7 @@ test('a key is made with scopes and an end, listed with both, and stands for nob
   expect(await admin('revoke', keyId)).toContain('revoked');
   expect(await admin('keys')).toMatch(new RegExp(`^${keyId}  .*  revoked \\d{4}-`, 'm'));
   expect(await admin('revoke', keyId)).toBe(`there is no key ${keyId} that is still good\n`);
-  const pool = new Pool({ connectionString: database.url });
+  const pool = openPool(database.url, 1);
   const keys = openApiKeys({
     database: pool,
     cacheMs: 1,
