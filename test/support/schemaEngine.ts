@@ -6,8 +6,9 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
 import type { DiagnoseMigrationHistoryOutput, MigrationList, SchemaEngine } from '@prisma/schema-engine-wasm';
 import * as bindings from '@prisma/schema-engine-wasm/schema_engine_bg';
-import { Pool, type QueryResult } from 'pg';
+import type { Pool, QueryResult } from 'pg';
 import type { Migration } from '../../src/migrate.ts';
+import { openPool } from './fixtures.ts';
 
 export type MigrationFiles = { readonly directory: string; readonly migrations: readonly Migration[] };
 
@@ -60,7 +61,7 @@ async function withEngine<Result>(
 ): Promise<Result> {
   await loadWasm();
   // The engine keeps its connection, and with it the migration lock, until the pool itself ends.
-  const pool = new Pool({ connectionString: url, max: 2 });
+  const pool = openPool(url, 2);
   const datamodel = await readFile(schemaFile, 'utf8');
   const adapter = bindMigrationAwareSqlAdapterFactory(catalogAdapter(pool));
   const panicked = panic();
