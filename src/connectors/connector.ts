@@ -103,8 +103,8 @@ export type StockWriteResult =
   | ({ readonly kind: 'effective'; readonly quantity: number } & Along)
   /** Taken in, but only a later reading proves it (Amazon, feeds). */
   | ({ readonly kind: 'accepted'; readonly reference: string | null } & Along)
-  /** Nothing was changed: the compare failed, or what was read just before showed the number already. `actual` when the channel said it. */
-  | { readonly kind: 'stale'; readonly actual: number | null }
+  /** Nothing was changed: the compare failed, or the number was shown already. `actual` if known; `read`: by a reading, which may be old. */
+  | { readonly kind: 'stale'; readonly actual: number | null; readonly read?: true }
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }
   /** No answer: the write may or may not have happened. Both numbers stay possible until read back. */

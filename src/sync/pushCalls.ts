@@ -195,7 +195,7 @@ function meaningOf(result: Answered['result']): WriteAnswer {
     case 'rejected':
       return { kind: result.kind };
     case 'stale':
-      return { kind: 'stale', actual: result.actual };
+      return { kind: 'stale', actual: result.actual, read: result.read === true };
     case 'deferred':
     case 'late':
       // Certainly not sent or not applied.

@@ -224,21 +224,23 @@ test('a failure after a sold-out listing came back leaves the number unknown', a
 test('lowering to 0 on a listing that is down already sends nothing, and proves no more than a reading', async () => {
   const shop = createShop({ 11: twoVariants('inactive') });
   const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 0)])).toEqual([{ kind: 'stale', actual: 0 }]);
+  expect(await connector.setStock([write(11, 'X', 0)])).toEqual([{ kind: 'stale', actual: 0, read: true }]);
   expect(sent()).toEqual(['GET 11/inventory']);
 });
 
 test('a number that is shown already is not written again, and proves no more than a reading', async () => {
   const shop = createShop({ 11: twoVariants() });
   const { connector, sent } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 5)])).toEqual([{ kind: 'stale', actual: 5 }]);
+  expect(await connector.setStock([write(11, 'X', 5)])).toEqual([{ kind: 'stale', actual: 5, read: true }]);
   expect(sent()).toEqual(['GET 11/inventory']);
 });
 
 test('a raise over a sale that the read shows is stale, and a lowering write goes through', async () => {
   const shop = createShop({ 11: twoVariants() });
   const { connector } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 9, 6)])).toEqual([{ kind: 'stale', actual: 5 }]);
+  expect(await connector.setStock([write(11, 'X', 9, 6)])).toEqual([
+    { kind: 'stale', actual: 5, read: true },
+  ]);
   expect(quantitiesOf(shop, 11)).toEqual([5, 7]);
   expect(await connector.setStock([write(11, 'X', 0, 6)])).toMatchObject([
     { kind: 'effective', quantity: 0 },

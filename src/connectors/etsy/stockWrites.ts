@@ -143,7 +143,7 @@ function refuse(listing: Listing, write: StockWrite): StockWriteResult | null {
   const actual = reading.kind === 'quantity' ? reading.quantity : null;
   // Not an atomic comparison, but the read is a moment old: overwriting a sale it shows would sell that unit twice. A lowering write goes on.
   if (expected !== null && actual !== null && actual !== expected && quantity > actual) {
-    return { kind: 'stale', actual };
+    return { kind: 'stale', actual, read: true };
   }
   return null;
 }
@@ -259,7 +259,7 @@ function resultOf({ listing, written }: Outcome, { address, quantity }: StockWri
     return rejected('shared_quantity', `Etsy shows one quantity for all variants: ${reading.quantity}`);
   }
   // What was read may be from before a sale, and nothing was written since.
-  if (!written) return { kind: 'stale', actual: reading.quantity };
+  if (!written) return { kind: 'stale', actual: reading.quantity, read: true };
   return { kind: 'effective', quantity: reading.quantity };
 }
 

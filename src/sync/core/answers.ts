@@ -8,7 +8,12 @@ export type WriteAnswer =
   /** Taken in; takes effect within `settleMax`. */
   | { readonly kind: 'accepted' }
   /** The compare failed and nothing changed. `actual` is what the channel says it shows. */
-  | { readonly kind: 'stale'; readonly actual: number | null }
+  | {
+      readonly kind: 'stale';
+      readonly actual: number | null;
+      /** True when that was only read, and may be as old as any reading. False when left out: the channel compared. */
+      readonly read?: boolean;
+    }
   /** Nothing changed: refused, or certainly not sent. */
   | { readonly kind: 'rejected' }
   /** No answer: it may or may not have happened. */
@@ -29,22 +34,22 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
       return replaceCandidate(shadow, { ...written, state: 'UNKNOWN' }, now);
     case 'rejected':
     case 'stale': {
-      const told = answer.kind === 'stale' ? answer.actual : null;
       // A reading has shown it in force: the answer to a repeated key can deny that, but not undo it.
-      if (written.state === 'EFFECTIVE') return toldBy(shadow, written, told, now);
+      if (written.state === 'EFFECTIVE') return toldBy(shadow, written, answer, now);
       // An earlier attempt under this key that got no answer may have happened all the same.
       const attempted = written.lastSentAt > written.sentAt;
       const state = attempted && answer.kind === 'rejected' ? 'UNKNOWN' : 'REJECTED';
       const next = replaceCandidate(shadow, { ...written, state }, now);
-      return toldBy(next, written, told, now);
+      return toldBy(next, written, answer, now);
     }
   }
 }
 
-/** Under a repeated key the channel may tell again what it told the first time; and what it tells may be as old as any reading. */
-function toldBy(shadow: Shadow, { sentAt }: Candidate, actual: number | null, now: number): Shadow {
-  if (actual === null) return shadow;
-  return readingTaken(shadow, { value: actual, from: sentAt - shadow.bounds.staleMax, until: now }, now);
+/** Under a repeated key the channel may tell again what it told the first time; what was only read may be as old as any reading. */
+function toldBy(shadow: Shadow, { sentAt }: Candidate, answer: WriteAnswer, now: number): Shadow {
+  if (answer.kind !== 'stale' || answer.actual === null) return shadow;
+  const from = sentAt - (answer.read ? shadow.bounds.staleMax : 0);
+  return readingTaken(shadow, { value: answer.actual, from, until: now }, now);
 }
 
 function replaceCandidate(shadow: Shadow, candidate: Candidate, now: number): Shadow {

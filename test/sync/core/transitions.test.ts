@@ -210,7 +210,7 @@ describe('an answer', () => {
   test('that nothing was changed may tell of a time before the write: what it shows can be from before a sale', () => {
     const sold = sale(shadowOf(1, quick), 1, 90 * second);
     const silent = written(sold, ['one', 1], 100 * second, null);
-    const told = writeAnswered(silent, 'one', { kind: 'stale', actual: 1 }, 101 * second);
+    const told = writeAnswered(silent, 'one', { kind: 'stale', actual: 1, read: true }, 101 * second);
     expect(told.readings).toEqual([{ value: 1, from: 40 * second, until: 101 * second }]);
     expect(rangeNow(told, 101 * second)).toEqual({ low: 0, high: 0 });
     const later = read(told, 0, 200 * second).shadow;
