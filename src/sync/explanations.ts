@@ -11,6 +11,7 @@ import {
   type OpenConflict,
   type WriteState,
 } from './explanation.ts';
+import { revived } from './shadowSql.ts';
 import { type ListingTarget, loadTargets, storedRule } from './targets.ts';
 
 export type ExplanationOptions = {
@@ -181,15 +182,7 @@ function explain(row: Row, target: ListingTarget | null, now: number): Explanati
   );
 }
 
-/** JSON has no infinity: what never happened is stored as null. */
 function storedShadow(state: unknown): Shadow | null {
   const shadow = state as Shadow | null;
-  if (!Array.isArray(shadow?.candidates)) return null;
-  const never = Number.NEGATIVE_INFINITY;
-  return {
-    ...shadow,
-    ordersFetchedAt: shadow.ordersFetchedAt ?? never,
-    readAt: shadow.readAt ?? never,
-    spokenAt: shadow.spokenAt ?? never,
-  };
+  return Array.isArray(shadow?.candidates) ? revived(shadow) : null;
 }

@@ -119,7 +119,8 @@ async function loadKept(client: PoolClient, listingIds: readonly string[]): Prom
 }
 
 function revivedRow(row: KeptRow): KeptRow {
-  return row.state === null ? row : { ...row, state: revived(row.state) };
+  const { state } = row;
+  return state === null ? row : { ...row, state: { ...state, shadow: revived(state.shadow) } };
 }
 
 function never(at: number | null): number {
@@ -127,17 +128,13 @@ function never(at: number | null): number {
 }
 
 /** JSON has no infinity: what never happened is stored as null. */
-function revived(state: StoredState): StoredState {
-  const { shadow } = state;
+export function revived(shadow: Shadow): Shadow {
   return {
-    ...state,
-    shadow: {
-      ...shadow,
-      ordersWatermark: never(shadow.ordersWatermark),
-      ordersFetchedAt: never(shadow.ordersFetchedAt),
-      readAt: never(shadow.readAt),
-      spokenAt: never(shadow.spokenAt),
-    },
+    ...shadow,
+    ordersWatermark: never(shadow.ordersWatermark),
+    ordersFetchedAt: never(shadow.ordersFetchedAt),
+    readAt: never(shadow.readAt),
+    spokenAt: never(shadow.spokenAt),
   };
 }
 

@@ -1,6 +1,6 @@
 /** A write that set this unit's number although it was meant for another variant: what it overwrote is noticed, what it read is not forgotten. Pure. */
 import { settled } from './collapse.ts';
-import { asCandidate, rangeNow } from './range.ts';
+import { asCandidate, rangeNow, tick } from './range.ts';
 import { readingArrived, type Verdict } from './readings.ts';
 import type { Candidate, Shadow } from './shadow.ts';
 
@@ -17,9 +17,6 @@ export type AlongWrite = {
   readonly state: Extract<Candidate['state'], 'EFFECTIVE' | 'ACCEPTED' | 'UNKNOWN'>;
 };
 
-/** Less than a millisecond: tells the reading from the write that followed it. */
-const tick = 0.5;
-
 /**
  * The reading counts first, or a sale that it shows and nobody has told of would be forgotten with the number it was taken from. Whatever was sold
  * between the reading and the write's effect is offered again: known sales are counted here, the others when they become known.
@@ -34,6 +31,7 @@ export function writtenAlong(
     read === null
       ? { shadow, verdict: null }
       : readingArrived(shadow, { kind: 'quantity', reading: read }, now);
+  // The write followed the reading, if within the same millisecond.
   const sentAt = readAt + tick;
   const candidate: Candidate = {
     ...asCandidate({ value, from: sentAt, until: sentAt }),
