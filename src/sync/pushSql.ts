@@ -209,28 +209,33 @@ export async function markOutOfStep(client: pg.PoolClient, listingIds: readonly 
   if (listingIds.length > 0) await client.query({ name: 'push-dirty', text: dirtySql, values: [listingIds] });
 }
 
-const unknownSql = `
+/** What is dirty already stays as it is: whoever works on it, or waits to, sees the same. */
+const unlessDirtySql = `
 INSERT INTO dirty_listings (listing_id, account_id, connection_id, guarded)
-SELECT id, account_id, connection_id, false FROM listings WHERE id = ANY($1) ORDER BY id
+SELECT listing.id, listing.account_id, listing.connection_id, wanted.guarded
+  FROM unnest($1::uuid[], $2::boolean[]) wanted (listing_id, guarded) JOIN listings listing ON listing.id = wanted.listing_id ORDER BY listing.id
 ON CONFLICT (listing_id) DO NOTHING`;
+
+async function markUnlessDirty(
+  client: pg.PoolClient,
+  listings: readonly Pick<Claim, 'listingId' | 'guarded'>[],
+): Promise<void> {
+  if (listings.length === 0) return;
+  const values = [listings.map(({ listingId }) => listingId), listings.map(({ guarded }) => guarded)];
+  await client.query({ name: 'push-unless-dirty', text: unlessDirtySql, values });
+}
 
 /** These listings, and their orders, are to be known before their item's others are granted anything. One that waits for its next attempt goes on waiting. */
 export async function markUnknown(client: pg.PoolClient, listingIds: readonly string[]): Promise<void> {
-  if (listingIds.length > 0)
-    await client.query({ name: 'push-unknown', text: unknownSql, values: [listingIds] });
+  await markUnlessDirty(
+    client,
+    listingIds.map((listingId) => ({ listingId, guarded: false })),
+  );
 }
-
-const undoneSql = `
-INSERT INTO dirty_listings (listing_id, account_id, connection_id, guarded)
-SELECT listing.id, listing.account_id, listing.connection_id, undone.guarded
-  FROM unnest($1::uuid[], $2::boolean[]) undone (listing_id, guarded) JOIN listings listing ON listing.id = undone.listing_id ORDER BY listing.id
-ON CONFLICT DO NOTHING`;
 
 /** Their writes changed nothing. Another worker may have found them in step because of those very writes, and done with. */
 export async function markUndone(client: pg.PoolClient, claims: readonly Claim[]): Promise<void> {
-  if (claims.length === 0) return;
-  const values = [claims.map(({ listingId }) => listingId), claims.map(({ guarded }) => guarded)];
-  await client.query({ name: 'push-undone', text: undoneSql, values });
+  await markUnlessDirty(client, claims);
 }
 
 const wantedSql = `
