@@ -12,7 +12,7 @@ export const workLimits = {
     'jobs',
     8,
     [1, 200],
-    'Jobs that one worker process runs at once.',
+    'Jobs that one worker process runs at once: so many that write to channels, and as many that look at them.',
   ),
   pollIntervalMs: optional(
     'POLL_INTERVAL_MS',

@@ -41,17 +41,22 @@ const noTimeout = 0;
 export const intakeConnectionsMax = 8;
 /** A marketplace waits for the answer meanwhile, and gives up after seconds. */
 const intakeLockTimeoutMs = 250;
+/**
+ * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table. A plan made while a table
+ * was empty, or for a hundred rows where one is given, would do that until the table is analysed again.
+ */
+const keyedSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
 /** A shop that sells once in a while should not pay for a new connection, with its plans still to be made, at every sale. */
 const intakeIdleMs = 600_000;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options, options.poolMax, '');
   const queueOptions = { ...options, connectionTimeoutMs: noTimeout };
-  const queue = openPool(queueOptions, queueConnectionsMax, ' -c synchronous_commit=off');
+  const queue = openPool(queueOptions, queueConnectionsMax, commandLine({ synchronous_commit: 'off' }));
   const intake = openPool(
     options,
     intakeConnectionsMax,
-    ` -c lock_timeout=${intakeLockTimeoutMs} -c plan_cache_mode=force_generic_plan`,
+    commandLine({ lock_timeout: String(intakeLockTimeoutMs), ...keyedSettings }),
     { pipeline: true, idleTimeoutMillis: intakeIdleMs },
   );
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
@@ -67,6 +72,12 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
+function commandLine(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => ` -c ${name}=${value}`)
+    .join('');
+}
+
 function openPool(
   options: DatabaseOptions,
   max: number,
@@ -80,7 +91,7 @@ function openPool(
     statement_timeout: options.statementTimeoutMs,
     idle_in_transaction_session_timeout: options.statementTimeoutMs,
     application_name: options.applicationName,
-    options: `-c timezone=UTC${settings}`,
+    options: `-c timezone=UTC -c jit=off${settings}`,
     ...more,
   });
   // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
@@ -94,16 +105,31 @@ function openPool(
   return pool;
 }
 
+const begin = 'BEGIN';
+const beginKeyed = [
+  begin,
+  ...Object.entries(keyedSettings).map(([name, value]) => `SET LOCAL ${name} = ${value}`),
+].join('; ');
+
+/** As `inTransaction`, for work whose statements find all their rows by keys: a batch of listings, of any number. */
+export function inKeyedTransaction<Result>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<Result>,
+): Promise<Result> {
+  return inTransaction(pool, work, beginKeyed);
+}
+
 /** Runs `work` in one transaction, again from the start when PostgreSQL reports a deadlock or an overtaken snapshot. */
 export async function inTransaction<Result>(
   pool: Pool,
   work: (client: PoolClient) => Promise<Result>,
+  beginSql = begin,
 ): Promise<Result> {
   return withRetry(async () => {
     const client = await pool.connect();
     let broken: Error | undefined;
     try {
-      await client.query('BEGIN');
+      await client.query(beginSql);
       const result = await work(client);
       await client.query('COMMIT');
       return result;

@@ -31,6 +31,9 @@ export type TaskParts = {
   readonly signal: AbortSignal;
 };
 
+/** A marketplace that takes a few writes a second would otherwise keep its run for as long as there are listings to write. */
+const turnMaxMs = 2_000;
+
 function ofSubject(work: (subject: string) => Promise<unknown>): Task {
   return async (subject) => {
     if (subject !== null) await work(subject);
@@ -60,6 +63,7 @@ export function createTasks(
     newId,
     log,
     batchMax: limits.pushBatchMax,
+    turn: { maxMs: turnMaxMs, onMore: (id) => options.wakeUps.push([id]) },
     readings,
     fetching,
     onSettled,

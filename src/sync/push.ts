@@ -15,11 +15,12 @@ import { type Claim, claimDirty } from './pushSql.ts';
 
 export type { PushOptions } from './pushRun.ts';
 
-/** Works until the connection has nothing claimable left. Safe to run any number of times at once, in any number of processes. */
+/** Works until the connection has nothing claimable left, or its turn ends. Safe to run any number of times at once, in any number of processes. */
 export async function pushConnection(options: PushOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
   if (channel === null) return;
-  const { batchMax: limit, leaseMs } = options;
+  const { batchMax: limit, leaseMs, clock, turn } = options;
+  const turnEndsAt = clock.now() + (turn?.maxMs ?? Number.POSITIVE_INFINITY);
   while (options.signal?.aborted !== true) {
     const owner = options.newId();
     const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
@@ -31,6 +32,7 @@ export async function pushConnection(options: PushOptions, connectionId: string)
       await options.connections.report(connectionId, worstError(run.errors));
     }
     await options.onSettled([...run.items], channel);
+    if (clock.now() >= turnEndsAt) return turn?.onMore(connectionId);
   }
 }
 

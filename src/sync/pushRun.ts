@@ -33,6 +33,8 @@ export type PushOptions = {
   readonly zeroAgainMs: number;
   /** Longest pause between two attempts at the same listing. */
   readonly backoffMaxMs: number;
+  /** After so long one run makes room for other connections, and tells that there may be more to do. Without it a run goes on to the end. */
+  readonly turn?: { readonly maxMs: number; readonly onMore: (connectionId: string) => void };
   readonly readings: (channel: ConnectedChannel) => ReadingOptions;
   readonly fetching: FetchOptions;
   /** Called with the items whose listings on this channel were settled. */

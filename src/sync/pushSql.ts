@@ -1,6 +1,6 @@
 /** The statements of the push: claim dirty listings, remember what is sent, write down the answers, and give the leases back. */
 import type pg from 'pg';
-import { inTransaction, type Queryable } from '../db.ts';
+import { inKeyedTransaction, type Queryable } from '../db.ts';
 import type { PlannedWrite } from './decisions.ts';
 
 export type Claim = {
@@ -64,7 +64,7 @@ export async function claimDirty(
   pool: pg.Pool,
   request: { connectionId: string; owner: string; limit: number; leaseMs: number },
 ): Promise<readonly Claim[]> {
-  const { rows } = await inTransaction(pool, async (client) => {
+  const { rows } = await inKeyedTransaction(pool, async (client) => {
     // Claims of one connection come one after the other, each with a snapshot that shows the leases of the one before.
     await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [
       request.connectionId,

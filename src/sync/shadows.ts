@@ -1,7 +1,7 @@
 /** Keeps one shadow per listing in the database: loaded under its lock with every sale it has not taken in yet, saved in the same transaction. */
 import type pg from 'pg';
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
-import { inTransaction } from '../db.ts';
+import { inKeyedTransaction } from '../db.ts';
 import { channelBounds, landingMaxMs } from './bounds.ts';
 import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
@@ -56,7 +56,7 @@ export async function withShadows<Result>(
   listingIds: readonly string[],
   work: (client: pg.PoolClient, kept: Kept, now: number) => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly wake: readonly string[] }> {
-  const { saved, ...outcome } = await inTransaction(context.db, async (client) => {
+  const { saved, ...outcome } = await inKeyedTransaction(context.db, async (client) => {
     const rows = await lockKept(client, listingIds);
     const now = context.now();
     const listings = rows.map((row) => toKept(context, row, now));

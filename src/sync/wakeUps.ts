@@ -20,8 +20,7 @@ export type WakeUps = {
   flush(): Promise<void>;
 };
 
-export const taskNames = ['push', 'read', 'poll', 'inbox', 'job', 'plan'] as const;
-export type TaskName = (typeof taskNames)[number];
+export type TaskName = 'push' | 'read' | 'poll' | 'inbox' | 'job' | 'plan';
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
 

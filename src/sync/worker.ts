@@ -1,9 +1,9 @@
 /** Runs the engine's tasks from the job queue in PostgreSQL. A task that fails is only logged: its work is still in the tables and is found again. */
-import { Logger, makeWorkerUtils, type Runner, run, type WorkerUtils } from 'graphile-worker';
+import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
 import type pg from 'pg';
 import type { Log } from '../log.ts';
 import type { Task } from './engine.ts';
-import { type TaskName, taskNames } from './wakeUps.ts';
+import type { TaskName } from './wakeUps.ts';
 
 export type JobQueue = Pick<WorkerUtils, 'addJobs' | 'release'>;
 
@@ -18,8 +18,21 @@ export type WorkerOptions = {
   readonly pool: pg.Pool;
   readonly tasks: Readonly<Record<TaskName, Task>>;
   readonly log: Log;
+  /** Runs under way at once: of tasks that write to channels, and as many of those that look at them. */
   readonly concurrency: number;
 };
+
+export type Worker = { stop(): Promise<void> };
+
+/**
+ * Tasks that share runners. Writes wait for marketplaces, for as long as there is something to write: a delivery, or the poll that repairs a lost one,
+ * must never wait behind them.
+ */
+const lanes = (concurrency: number): readonly (readonly [number, readonly TaskName[]])[] => [
+  [1, ['inbox']],
+  [concurrency, ['poll', 'read', 'job', 'plan']],
+  [concurrency, ['push']],
+];
 
 /**
  * Runs of one task on one subject at the same time. A marketplace that does not answer then keeps only these from the others, and still a
@@ -58,29 +71,35 @@ function createRuns(): (name: TaskName, subject: string | null, work: () => Prom
   };
 }
 
-export async function startWorker(options: WorkerOptions): Promise<Runner> {
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const limited = createRuns();
-  const taskList = Object.fromEntries(
-    taskNames.map((name) => [
-      name,
-      async (payload: unknown) => {
-        const { subject } = payload as { subject: string | null };
-        try {
-          await limited(name, subject, () => options.tasks[name](subject));
-        } catch (error) {
-          options.log.error({ error, task: name, subject }, 'task failed');
-        }
-      },
-    ]),
+  const task =
+    (name: TaskName) =>
+    async (payload: unknown): Promise<void> => {
+      const { subject } = payload as { subject: string | null };
+      try {
+        await limited(name, subject, () => options.tasks[name](subject));
+      } catch (error) {
+        options.log.error({ error, task: name, subject }, 'task failed');
+      }
+    };
+  const runners = await Promise.all(
+    lanes(options.concurrency).map(([concurrency, names]) =>
+      run({
+        pgPool: options.pool,
+        taskList: Object.fromEntries(names.map((name) => [name, task(name)])),
+        concurrency,
+        noHandleSignals: true,
+        logger: queueLogger(options.log),
+        pollInterval: 1_000,
+      }),
+    ),
   );
-  return run({
-    pgPool: options.pool,
-    taskList,
-    concurrency: options.concurrency,
-    noHandleSignals: true,
-    logger: queueLogger(options.log),
-    pollInterval: 1_000,
-  });
+  return {
+    async stop() {
+      await Promise.all(runners.map((runner) => runner.stop()));
+    },
+  };
 }
 
 function queueLogger(log: Log): Logger {

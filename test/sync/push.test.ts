@@ -39,6 +39,18 @@ function answerOnce(result: StockWriteResult): void {
 const quantities = (): number[] => channel.writes.map(({ quantity }) => quantity);
 const shows = (listing: support.Listed): number | null => support.shownOn(channel, listing);
 
+test('a run whose turn is over makes room for other connections, and tells that there may be more to do', async () => {
+  await listed(5, 9);
+  await listed(5, 9);
+  const told: string[] = [];
+  const turn = { maxMs: 0, onMore: (id: string) => void told.push(id) };
+  await push({ batchMax: 1, turn });
+  expect(quantities()).toEqual([5]);
+  expect(told).toEqual([connection.id]);
+  await push({ batchMax: 1 });
+  expect(quantities()).toEqual([5, 5]);
+});
+
 describe('nothing is sent', () => {
   test('when the channel already shows the target; the belief keeps the time at which it was formed', async () => {
     const { listingId } = await listed(5, 5);

@@ -74,9 +74,10 @@ test('every kind of wake-up runs its task with its subject, once', async () => {
   wakeUps.poll(['a']);
   wakeUps.inbox();
   wakeUps.job('j');
-  await waitFor(() => runs.length === 6);
+  wakeUps.plan('p');
+  await waitFor(() => runs.length === 7);
   await waitFor(idle);
-  expect(runs.toSorted()).toEqual(['inbox null', 'job j', 'poll a', 'push a', 'push b', 'read a']);
+  expect(runs.toSorted()).toEqual(['inbox null', 'job j', 'plan p', 'poll a', 'push a', 'push b', 'read a']);
 });
 
 test('a task that fails is logged with its subject, is not run again by the queue, and holds up nothing', async () => {
@@ -107,6 +108,24 @@ test('a wake-up during a run of the same task runs it again, beside it', async (
   gate.open();
   await waitFor(idle);
   expect(runs).toEqual(['push a', 'push a']);
+});
+
+test('deliveries and polls never wait behind writes, however many channels are slow', async () => {
+  const gate = createGate();
+  await working({
+    push: async (subject) => {
+      runs.push(`push ${subject}`);
+      await gate.opened;
+    },
+  });
+  wakeUps.push(['a', 'b', 'c', 'd', 'e', 'f']);
+  await waitFor(() => runs.length === 4);
+  wakeUps.inbox();
+  wakeUps.poll(['a']);
+  await waitFor(() => runs.includes('inbox null') && runs.includes('poll a'));
+  expect(runs.filter((run) => run.startsWith('push'))).toHaveLength(4);
+  gate.open();
+  await waitFor(idle);
 });
 
 test('stopping waits for what is under way', async () => {
