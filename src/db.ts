@@ -42,10 +42,15 @@ export const intakeConnectionsMax = 8;
 /** A marketplace waits for the answer meanwhile, and gives up after seconds. */
 const intakeLockTimeoutMs = 250;
 /**
- * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table. A plan made while a table
- * was empty, or for a hundred rows where one is given, would do that until the table is analysed again.
+ * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table or index. A plan made while
+ * a table was empty, or for the hundred rows that PostgreSQL expects of any JSON, would do that until the table is analysed again.
  */
-const keyedSettings = { plan_cache_mode: 'force_generic_plan', enable_seqscan: 'off' };
+const keyedSettings = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+};
 /** A shop that sells once in a while should not pay for a new connection, with its plans still to be made, at every sale. */
 const intakeIdleMs = 600_000;
 
