@@ -39,8 +39,9 @@ const queueConnectionsMax = 10;
 const noTimeout = 0;
 /** Orders applied as they come in; what comes beyond is stored for the inbox. */
 export const intakeConnectionsMax = 8;
-/** A marketplace waits for the answer meanwhile, and gives up after seconds. */
+/** A marketplace waits for the answer meanwhile, and gives up after seconds: what takes longer is only stored. */
 const intakeLockTimeoutMs = 250;
+const intakeStatementTimeoutMs = 1_000;
 /**
  * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table or index. A plan made while
  * a table was empty, or for the hundred rows that PostgreSQL expects of any JSON, would do that until the table is analysed again.
@@ -59,7 +60,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const queueOptions = { ...options, connectionTimeoutMs: noTimeout };
   const queue = openPool(queueOptions, queueConnectionsMax, commandLine({ synchronous_commit: 'off' }));
   const intake = openPool(
-    options,
+    { ...options, statementTimeoutMs: Math.min(options.statementTimeoutMs, intakeStatementTimeoutMs) },
     intakeConnectionsMax,
     commandLine({ lock_timeout: String(intakeLockTimeoutMs), ...keyedSettings }),
     { pipeline: true, idleTimeoutMillis: intakeIdleMs },

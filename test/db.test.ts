@@ -105,6 +105,12 @@ describe('the pool', () => {
     await quick.close();
   });
 
+  test('ends after a second what a marketplace would have to wait for', async () => {
+    const begun = performance.now();
+    await expect(database.intake.query('SELECT pg_sleep(4)')).rejects.toMatchObject({ code: '57014' });
+    expect(performance.now() - begun).toBeGreaterThan(900);
+  });
+
   test('refuses to wait for a connection without end', async () => {
     const small = open({ poolMax: 1 });
     const client = await small.pool.connect();
