@@ -102,6 +102,8 @@ function openPool(
   });
   // An idle connection that breaks (server restart) is replaced by the pool; without a listener the process would end.
   const onError = (error: Error & { client?: unknown }): void => {
+    // `end` does not wait until the server has noticed: one that stops right after it still ends connections itself.
+    if (pool.ending) return;
     // The error carries the whole client, and with it what could cancel its queries: none of a log's business.
     delete error.client;
     options.onError(error);

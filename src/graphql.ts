@@ -13,6 +13,7 @@ import {
 import { getVariableValues } from 'graphql/execution/values.js';
 import { createDocuments } from './graphqlDocuments.ts';
 import { type ErrorReport, maskError, withCode } from './graphqlErrors.ts';
+import { checkVariables } from './graphqlVariables.ts';
 import { apiError, missingKey, missingScope } from './schema/apiError.ts';
 import { type Context, createContext, type Services, type Session } from './schema/context.ts';
 import { cursorOf } from './schema/events.ts';
@@ -260,6 +261,7 @@ function checkedRequest({ query, variables, operationName }: GraphqlRequest) {
   ) {
     throw apiError('BAD_USER_INPUT', '`variables` must be an object.');
   }
+  checkVariables(variables);
   if (operationName !== null && operationName !== undefined && typeof operationName !== 'string') {
     throw apiError('BAD_USER_INPUT', '`operationName` must be a string.');
   }

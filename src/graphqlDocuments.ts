@@ -1,6 +1,15 @@
 /** Parses and validates each document once: a client sends the same few over and over. */
-import { type DocumentNode, type GraphQLError, type GraphQLSchema, Kind, parse, validate } from 'graphql';
+import {
+  type DocumentNode,
+  type GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  parse,
+  validate,
+  visit,
+} from 'graphql';
 import { withCode } from './graphqlErrors.ts';
+import { checkText } from './graphqlVariables.ts';
 
 export type CheckedDocument = {
   readonly document: DocumentNode;
@@ -33,6 +42,7 @@ export function createDocuments(
     let document: DocumentNode;
     try {
       document = parse(query, { maxTokens: tokensMax });
+      visit(document, { StringValue: ({ value }) => checkText(value) });
     } catch (error) {
       const code = /more tha[nt] \d+ tokens/.test(String(error)) ? 'LIMIT_TOKENS' : 'GRAPHQL_PARSE_FAILED';
       return { document: nothing, errors: [withCode(error as GraphQLError, code)] };

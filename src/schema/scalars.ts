@@ -13,7 +13,9 @@ builder.scalarType('DateTime', {
   serialize: (value) => value.toISOString(),
   parseValue(value) {
     const date = typeof value === 'string' && dateTimePattern.test(value) ? new Date(value) : null;
-    if (date === null || Number.isNaN(date.getTime())) {
+    const year = date?.getUTCFullYear() ?? Number.NaN;
+    // Beyond these years an instant has another form, and PostgreSQL knows no year 0.
+    if (date === null || !(year >= 1 && year <= 9_999)) {
       throw apiError(
         'BAD_USER_INPUT',
         'A DateTime is an ISO 8601 instant with a zone, e.g. 2026-11-22T10:00:00Z.',

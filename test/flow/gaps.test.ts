@@ -1,4 +1,4 @@
-/** Whoever slept longer than the log is kept is told so, gets what is still true of alerts, and goes on from there. */
+/** Whoever slept goes on from a cursor; whoever slept longer than the log is kept is told so, gets what is still true of alerts, and goes on from there. */
 import { print } from 'graphql';
 import { expect, test } from 'vitest';
 import { pruneLog } from '../../src/sync/eventLog.ts';
@@ -61,7 +61,28 @@ async function listenAfter(product: Product, document: Parameters<typeof print>[
   };
 }
 
-test('a stream resumed from before the log begins says Gap with from, to and why, and goes on with events', async () => {
+test('subscriptions resume from a cursor, in order, over WebSocket and SSE', async () => {
+  await using product = await startProduct({ skus: { MUG: 10 } });
+  await using slept = await product.subscribe(stockStream);
+  slept.cut();
+  const cursor = slept.cursor ?? '';
+  for (const delta of [1, 2]) await receive(product, 'MUG', delta);
+
+  await slept.resume();
+  await using browser = await listenAfter(product, stockStream, cursor);
+  await receive(product, 'MUG', 3);
+  await slept.find(({ quantity }) => quantity === 16, 'what happened after it came back');
+  const missed = [11, 13, 16].map((quantity) => ({ __typename: 'StockEvent', quantity }));
+  expect(withoutHeartbeats(slept.envelopes)).toMatchObject(missed);
+  const [first, second, third] = [await browser.next(), await browser.next(), await browser.next()];
+  expect([first, second, third].map(({ envelope }) => envelope)).toMatchObject(missed);
+
+  // The id of each message leads to exactly what followed it.
+  await using behind = await listenAfter(product, stockStream, first.id ?? '');
+  expect((await behind.next()).envelope).toEqual(second.envelope);
+});
+
+test('where something cannot be replayed, a gap says so, with from, to and why, and events go on behind it', async () => {
   await using product = await startProduct({ skus: { MUG: 10 } });
   await using slept = await product.subscribe(stockStream);
   slept.cut();

@@ -95,7 +95,7 @@ function truthOf(orders: readonly Order[]): ReadonlyMap<string, { quantity: numb
 }
 
 test(
-  `${ordersTotal} orders through two servers and two workers: nothing lost, nothing doubled, every subscriber saw every event once`,
+  `killing a process loses nothing: ${ordersTotal} orders through two servers and two workers, nothing lost, nothing doubled, and every subscriber saw every event once`,
   async () => {
     await using stack = new AsyncDisposableStack();
     const database = stack.use(await createDatabase());

@@ -44,7 +44,7 @@ async function everythingDelivered(product: Product): Promise<void> {
   );
 }
 
-test('a sale whose webhook was lost is found by the order poll, on every marketplace', async () => {
+test('polls with a durable watermark repair every webhook that never came, on every marketplace', async () => {
   await using product = await startProduct();
   for (const platform of platforms) product.sandbox.faults.add({ platform, kind: 'webhookLost' });
   for (const platform of platforms) product.buy(platform, 'MUG');

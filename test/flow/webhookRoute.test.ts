@@ -1,4 +1,4 @@
-/** The webhook route lets in what is signed, stores it before it answers, and does the work afterwards. */
+/** The webhook route lets in what is signed, stores it before it answers, and asks no marketplace before that. */
 import { createHash, randomUUID } from 'node:crypto';
 import { expect, test, vi } from 'vitest';
 import { type Platform, platforms } from '../../src/connectors/connector.ts';
@@ -126,7 +126,7 @@ test('a body over the limit is 413, an unknown or foreign connection 404, anothe
   expect((await fetch(`${product.url}/health`)).status).toBe(200);
 });
 
-test('a delivery is stored and answered before any work is done, even when the marketplace does not answer', async () => {
+test('a webhook is stored before it is answered, and the answer waits for no marketplace', async () => {
   await using product = await startProduct();
   const silence = { min: 60_000, max: 60_000 };
   product.sandbox.faults.add({

@@ -1,10 +1,10 @@
-/** Starts one PostgreSQL for the whole run, with a migrated template database, and fails a run that leaves databases or processes. */
+/** Starts one PostgreSQL for the whole run, or takes the one that `TEST_DATABASE_URL` names, with a migrated template database, and fails a run that leaves databases or processes. */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
-import { startEmbeddedPostgres } from '../../src/embeddedPostgres.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embeddedPostgres.ts';
 import { createLog } from '../../src/log.ts';
 import { migrate } from '../../src/migrate.ts';
 import { testDatabasePrefix } from './databaseNames.ts';
@@ -25,12 +25,7 @@ const endingTimeMs = 3_000;
 const runMark = 'LISTGENIUS_TEST_RUN';
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startEmbeddedPostgres({
-    purpose: 'test',
-    log: createLog({ level: 'warn' }),
-    temporary: true,
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' },
-  });
+  const server = await openServer();
   process.env[runMark] = randomBytes(6).toString('hex');
   // A second run at the same moment shares the server, never the template.
   const template = `template_${randomBytes(4).toString('hex')}`;
@@ -56,6 +51,18 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     // Vitest turns an error here into a failed run.
     if (left.length > 0) throw new Error(`tests left behind:\n  ${left.join('\n  ')}`);
   };
+}
+
+/** A server named by hand is left running: it is there to try another version of PostgreSQL. */
+async function openServer(): Promise<Pick<EmbeddedPostgres, 'url' | 'stop'>> {
+  const named = process.env['TEST_DATABASE_URL'];
+  if (named !== undefined) return { url: named, stop: () => Promise.resolve() };
+  return startEmbeddedPostgres({
+    purpose: 'test',
+    log: createLog({ level: 'warn' }),
+    temporary: true,
+    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', autovacuum: 'off' },
+  });
 }
 
 /** The processes of this run that do not end by themselves. They are named, and ended. */

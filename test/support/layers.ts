@@ -1,33 +1,32 @@
 /** Says which file of `src` may import which, as data. */
+import { matchesGlob } from 'node:path';
 
 export type SourceFile = { readonly path: string; readonly text: string };
 
 type Layer = {
   readonly name: string;
-  readonly holds: RegExp;
+  /** Patterns of paths. Each has to match a file that is there. */
+  readonly files: readonly string[];
   readonly mayImport: readonly string[];
 };
-
-/** Whatever turns bytes of a client into calls, with who may make them. */
-const transports = 'http|graphql|websocket|webhooks|sse|rest|dashboard|health|apiKeys|auth';
 
 /** The first layer that holds a file is the file's layer. Foundations are everything at the top that knows nothing of the product. */
 export const layers: readonly Layer[] = [
   // The words of every marketplace, and money: whoever may import nothing else of `connectors` may still speak them.
   {
     name: 'contract',
-    holds: /^src\/connectors\/(connector|channelError|money)\.ts$/,
+    files: ['connector', 'channelError', 'money'].map((name) => `src/connectors/${name}.ts`),
     mayImport: ['contract'],
   },
-  { name: 'printer', holds: /^src\/schema\/print\w*\.ts$/, mayImport: ['schema', 'foundation'] },
+  { name: 'printer', files: ['src/schema/print.ts'], mayImport: ['schema', 'foundation'] },
   {
     name: 'main',
-    holds: /^src\/(main|simulate)\.ts$/,
-    mayImport: ['app', 'sync', 'simulator', 'contract', 'database', 'settings', 'foundation'],
+    files: ['src/main.ts'],
+    mayImport: ['app', 'settings', 'foundation'],
   },
   {
     name: 'app',
-    holds: /^src\/(app|demo|admin|syncLimits)\w*\.ts$/,
+    files: ['src/app.ts', 'src/demo.ts', 'src/admin*.ts', 'src/syncLimits.ts'],
     mayImport: [
       'app',
       'transport',
@@ -40,23 +39,28 @@ export const layers: readonly Layer[] = [
       'foundation',
     ],
   },
+  // Whatever turns bytes of a client into calls, with who may make them.
   {
     name: 'transport',
-    holds: new RegExp(`^src/(${transports})([A-Z]\\w*)?\\.ts$`),
+    files: ['http', 'graphql*', 'websocket', 'webhooks', 'sse', 'apiKeys'].map((name) => `src/${name}.ts`),
     mayImport: ['transport', 'schema', 'sync', 'contract', 'database', 'settings', 'foundation'],
   },
   {
     name: 'schema',
-    holds: /^src\/schema\//,
+    files: ['src/schema/**'],
     mayImport: ['schema', 'sync', 'contract', 'database', 'foundation'],
   },
-  { name: 'sync', holds: /^src\/sync\//, mayImport: ['sync', 'contract', 'database', 'foundation'] },
-  { name: 'connectors', holds: /^src\/connectors\//, mayImport: ['connectors', 'contract', 'foundation'] },
-  { name: 'sandbox', holds: /^src\/sandbox\//, mayImport: ['sandbox', 'foundation'] },
+  { name: 'sync', files: ['src/sync/**'], mayImport: ['sync', 'contract', 'database', 'foundation'] },
+  {
+    name: 'connectors',
+    files: ['src/connectors/**'],
+    mayImport: ['connectors', 'contract', 'foundation'],
+  },
+  { name: 'sandbox', files: ['src/sandbox/**'], mayImport: ['sandbox', 'foundation'] },
   // Its second mode runs the real product; only the command line of both may know of it.
   {
     name: 'live',
-    holds: /^src\/simulator\/(live\w*|main)\.ts$/,
+    files: ['src/simulator/live*.ts', 'src/simulator/main.ts'],
     mayImport: [
       'live',
       'simulator',
@@ -72,21 +76,21 @@ export const layers: readonly Layer[] = [
   },
   {
     name: 'simulator',
-    holds: /^src\/simulator\//,
-    mayImport: ['simulator', 'sync', 'contract', 'database', 'foundation'],
+    files: ['src/simulator/**'],
+    mayImport: ['simulator', 'sync', 'contract', 'foundation'],
   },
-  { name: 'database', holds: /^src\/(db|dbErrors)\.ts$/, mayImport: ['database', 'foundation'] },
+  { name: 'database', files: ['src/db.ts', 'src/dbErrors.ts'], mayImport: ['database', 'foundation'] },
   {
     name: 'settings',
-    holds: /^src\/(config|embeddedPostgres|migrate|place)\w*\.ts$/,
+    files: ['config*', 'embeddedPostgres*', 'migrate', 'place'].map((name) => `src/${name}.ts`),
     mayImport: ['settings', 'foundation'],
   },
-  { name: 'foundation', holds: /^src\/[^/]+\.ts$/, mayImport: ['foundation', 'contract'] },
+  { name: 'foundation', files: ['src/*.ts'], mayImport: ['foundation', 'contract'] },
 ];
 
 /** Null for a file that no layer holds: then somebody has to decide where it belongs. */
 export function layerOf(path: string): Layer | null {
-  return layers.find(({ holds }) => holds.test(path)) ?? null;
+  return layers.find(({ files }) => files.some((pattern) => matchesGlob(path, pattern))) ?? null;
 }
 
 /** The files of this checkout that a file imports, by path from the root; packages and generated code are left out. */

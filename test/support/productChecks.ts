@@ -28,11 +28,17 @@ export async function stockOf(db: Queryable, accountId: string, sku: string): Pr
 }
 
 export async function pollNow(app: App, connectionId: string): Promise<void> {
-  const { rowCount } = await app.database.pool.query(
-    'UPDATE connections SET next_poll_at = now() WHERE id = $1 AND poll_lease_until IS NULL',
-    [connectionId],
+  // A poll of its own that is under way may have asked before what the caller waits for.
+  await waitFor(
+    async () => {
+      const { rowCount } = await app.database.pool.query(
+        'UPDATE connections SET next_poll_at = now() WHERE id = $1 AND poll_lease_until IS NULL',
+        [connectionId],
+      );
+      return rowCount === 1;
+    },
+    { timeoutMs: 10_000, what: 'the poll under way to end' },
   );
-  if (rowCount === 0) throw new Error('a poll is under way already');
   await app.engine.tasks.poll(connectionId);
   // The supervisor may have been quicker.
   await waitFor(

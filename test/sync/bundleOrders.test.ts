@@ -95,7 +95,7 @@ test('I5: under any arrival each component ends at what the newest snapshot of t
   );
 });
 
-test('I5: in a rush, while recipes change and workers are killed, no commit ever shows a part of a bundle moved', async () => {
+test('I5: an order for a bundle moves all its components or none: in a rush, while recipes change and workers are killed, no commit shows a part moved', async () => {
   const { components, offers } = await newShop();
   const [a, b, c] = components;
   const [first, second] = offers;

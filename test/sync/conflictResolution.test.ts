@@ -62,7 +62,7 @@ const proven = fc
   .array(fc.integer({ min: -9, max: 9 }), { minLength: 1, maxLength: 3 })
   .filter((deltas) => deltas.some(Boolean));
 
-test('C1: a resolution commutes with later orders, whichever of them commits first', async () => {
+test('C1: deciding a conflict late moves the proven difference, whatever was sold since, and whichever of them commits first', async () => {
   await fc.assert(
     fc.asyncProperty(
       proven,
@@ -95,7 +95,7 @@ test('C1: a resolution commutes with later orders, whichever of them commits fir
   expect(await ledgerBreaches(open.pool)).toEqual([]);
 }, 60_000);
 
-test('C2: resolving a superseded conflict changes nothing, whatever is chosen and whatever version is named', async () => {
+test('C2: what newer evidence has overtaken cannot be decided: nothing changes, whatever is chosen and whatever version is named', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(-9, -4, 3, 8),

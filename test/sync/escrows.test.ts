@@ -55,7 +55,7 @@ describe('an item that is put under escrow', () => {
     expect(outcome).toMatchObject({ ok: false, problems: [{ code: 'INVALID_INPUT' }] });
   });
 
-  test('E4: a number raised by somebody else pauses that listing at zero and says why, until somebody resumes it', async () => {
+  test('E4: if a channel breaks an assumption, that listing goes to zero and says why: a number raised by somebody else, until somebody resumes it', async () => {
     await escrows.pushAll(shop);
     await escrows.pass(shop, 10_000);
     await escrows.knowOrders(shop);
@@ -206,7 +206,7 @@ async function expectE1(): Promise<void> {
   expect(state.available).toBe(state.free + charges(state) - state.shortfall);
 }
 
-test('E1 and E2: whatever is sold, lost, late, paused, mapped, imported, reserved or bundled, nothing of ours is ever shown that is not left', async () => {
+test('E1 and E2: an item under escrow shows only rights that were granted once, and nothing of ours is ever shown that is not left, whatever is sold, late, lost or repeated, paused, mapped, imported, reserved or bundled', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps: readonly Step[]) => {
       shop = await escrows.openEscrowShop(open.pool, 4, [2, 2]);

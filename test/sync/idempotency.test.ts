@@ -37,7 +37,7 @@ const reused = {
   problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', field: ['input', 'idempotencyKey'] }],
 };
 
-test('the same key and input answer the first result and have no second effect', async () => {
+test('the same idempotency key gives the first result again, and has no second effect', async () => {
   expect(await paint()).toEqual({ ok: true, value: { effect: 1 } });
   expect(await paint()).toEqual({ ok: true, value: { effect: 1 } });
   expect(effects).toBe(1);

@@ -199,7 +199,7 @@ async function eventCount(): Promise<number> {
   return rows[0]?.count ?? -1;
 }
 
-describe('no movement has a reading as its cause', () => {
+describe('a reading never moves stock: no movement has one as its cause', () => {
   type Row = { kind: string; reason: string | null; line: boolean; onHand: number; seq: number };
   const valid: Row = { kind: 'adjustment', reason: 'correction', line: false, onHand: 1, seq: 1 };
 

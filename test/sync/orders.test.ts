@@ -1,5 +1,5 @@
 /** Proves what one order does: which item its lines find, what the seller's own word changes, which listings it makes dirty. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Order, OrderLine } from '../../src/connectors/connector.ts';
 import { inTransaction, type Queryable } from '../../src/db.ts';
 import { applyOrder, type OrderEffect, type Reapplication, reapplyOrder } from '../../src/sync/orders.ts';
@@ -51,7 +51,7 @@ async function readOrder(orderId: string | null): Promise<Record<string, unknown
 }
 
 describe('a line of an unknown SKU', () => {
-  test('is kept with its order, holds nothing and is counted as unmatched', async () => {
+  test('is kept with its order and waits in an inbox, and holds nothing', async () => {
     const known = await newItem(5);
     const effect = await receive(
       orderOf(
@@ -250,6 +250,26 @@ async function listed(): Promise<{
   await fixtures.insertListing(open.pool, other, { itemId: null });
   return { item, selling, elsewhere, other };
 }
+
+test('stock, movements, listings to update and events commit in one SQL statement', async () => {
+  const { item } = await listed();
+  const order = orderOf(fixtures.orderLine({ sku: item.sku }));
+  const sent = vi.spyOn(open.pool, 'query');
+  const { orderId } = await receive(order);
+  expect(sent).toHaveBeenCalledOnce();
+  const { rows } = await open.pool.query<{ row: string; transaction: string }>(
+    `SELECT 'order' AS row, xmin::text AS transaction FROM orders WHERE id = $1
+     UNION ALL SELECT 'line', xmin::text FROM order_lines WHERE order_id = $1
+     UNION ALL SELECT 'stock', xmin::text FROM inventory_items WHERE id = $2
+     UNION ALL SELECT 'movement', xmin::text FROM stock_movements WHERE item_id = $2 AND kind = 'order'
+     UNION ALL SELECT 'listing', xmin::text FROM dirty_listings WHERE account_id = $3
+     UNION ALL (SELECT topic || ' event', xmin::text FROM events WHERE account_id = $3 ORDER BY id DESC LIMIT 2)`,
+    [orderId, item.id, connection.accountId],
+  );
+  const kinds = ['order', 'line', 'stock', 'movement', 'listing', 'listing', 'stock event', 'order event'];
+  expect(rows.map(({ row }) => row).toSorted()).toEqual(kinds.toSorted());
+  expect(new Set(rows.map(({ transaction }) => transaction)).size).toBe(1);
+});
 
 describe('an order makes dirty', () => {
   type Dirty = { listing_id: string; version: number; reread: boolean };

@@ -86,8 +86,8 @@ async function alertEvents(item: fixtures.TestItem): Promise<Told[]> {
 const ids = (...effects: readonly OrderEffect[]): string[] =>
   effects.map(({ orderId }) => orderId ?? '').toSorted();
 
-describe('an order for more than there is', () => {
-  test('is recorded, and raises one alert that names every order still waiting for the item, in the same commit', async () => {
+describe('nothing is clamped: promising more than there is', () => {
+  test('raises an alert that names the orders, one for all that still wait for the item, in the same commit', async () => {
     const item = await newItem(2);
     const first = await receive(saleOf(item, 2), 0);
     expect(first.alertChanged).toBe(false);
@@ -101,7 +101,7 @@ describe('an order for more than there is', () => {
     ]);
   });
 
-  test('that only reaches zero raises none', async () => {
+  test('raises none when it only reaches zero', async () => {
     const item = await newItem(2);
     expect((await receive(saleOf(item, 2))).alertChanged).toBe(false);
     expect(await alertsOf(item)).toEqual([]);

@@ -40,7 +40,7 @@ describe('under any arrival', () => {
     }),
   );
 
-  test('an order ends at the levels of its newest snapshot, and the ledger has moved exactly there', async () => {
+  test('every order line counts once, whatever is delivered twice, late or out of order: it ends at the level of the newest snapshot, and the ledger has moved exactly there', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ history, arrival, atOnce }) => {
         const items = await Promise.all(Array.from({ length: itemCount }, () => newItem(10)));

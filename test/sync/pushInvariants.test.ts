@@ -262,7 +262,7 @@ class Schedule {
   }
 }
 
-test('S4, S6, S5 and S2: no raise over anything unsettled, no older number after a newer one, and quiet ends at the target without a conflict', async () => {
+test('S2, S4, S5 and S6: channels that disagree are no conflict, no raise goes over anything unsettled, no older number after a newer one, and quiet ends at the target', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 6, maxLength: 30 }), async (steps: readonly Step[]) => {
       const schedule = await Schedule.open();

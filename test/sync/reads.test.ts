@@ -79,7 +79,7 @@ async function accepted(): Promise<support.Listed> {
   return one;
 }
 
-describe('an accepted write', () => {
+describe('an accepted write counts only once a reading proves it or its settling time has passed: it', () => {
   test('is not looked at before the interval, and becomes effective by a reading once the orders are known', async () => {
     const one = await accepted();
     support.show(channel, one, 5);

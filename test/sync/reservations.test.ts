@@ -242,7 +242,7 @@ async function overcommitted(): Promise<readonly unknown[]> {
   return rows;
 }
 
-test('I4: however many are made and ended at once, reservations never exceed what is available, and return exactly what they held', async () => {
+test('I4: a reservation is granted whole or not at all, never beyond what is available, and gives back exactly what it held, once, however many are made and ended at once', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async ({ shelf, wishes }) => {
       connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));

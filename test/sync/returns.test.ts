@@ -270,7 +270,7 @@ async function deliver(
   return shelf(of);
 }
 
-test('any order of snapshots, returns and duplicates ends with the same stock', async () => {
+test('cancelled, refunded and returned goods come back once, whoever tells of them and in which order', async () => {
   await fc.assert(
     fc.asyncProperty(parcels, async ({ versions, backs, orders: [first, second], atOnce }) => {
       const most = Math.max(...versions.map((version) => version.shipped));

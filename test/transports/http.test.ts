@@ -120,6 +120,10 @@ test('a body that is too large, no JSON or a batch is refused', async () => {
   for (const request of [{}, { query: 1 }, { query: '{ __typename }', variables: 'x' }, null]) {
     expect((await post(server.url, request)).status).toBe(400);
   }
+  const parameters = await fetch(`${server.url}?query={__typename}&variables=x`);
+  expect(parameters.status).toBe(400);
+  expect(await parameters.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+  expect(server.api.internalErrors).toEqual([]);
 });
 
 test('a wrong key is 401 even for what needs none', async () => {

@@ -182,8 +182,26 @@ describe.each(transports)('over %s', (_name, ask) => {
     expect(await codes(ask, { query: 'query A { __typename } query B { __typename }' })).toEqual([
       'BAD_USER_INPUT',
     ]);
-    const badDate = '{ inventoryItems(first: 1, where: {updatedAt: {gte: "yesterday"}}) { nodes { id } } }';
-    expect(await codes(ask, { query: badDate })).toEqual(['BAD_USER_INPUT']);
+    // The last two are outside the years 1 to 9999 in UTC.
+    for (const at of ['yesterday', '0000-06-01T00:00:00Z', '9999-12-31T23:00:00-02:00']) {
+      const query = `{ inventoryItems(first: 1, where: {updatedAt: {gte: "${at}"}}) { nodes { id } } }`;
+      expect(await codes(ask, { query })).toEqual(['BAD_USER_INPUT']);
+    }
+  });
+
+  test('text that no database keeps is refused, in variables and in the document', async () => {
+    const query = 'query Q($sku: String!) { inventoryItemBySku(sku: $sku) { id } }';
+    const written = query.replace('sku: $sku', String.raw`sku: "a\u0000b"`).replace('($sku: String!)', '');
+    expect(await codes(ask, { query, variables: { sku: 'a\0b' } })).toEqual(['BAD_USER_INPUT']);
+    expect(await codes(ask, { query: written })).toEqual(['BAD_USER_INPUT']);
+    expect(await codes(ask, { query, variables: { sku: String.raw`a\u0000b` } })).toEqual([]);
+  });
+
+  test('variables that nest without end are refused', async () => {
+    const query = 'query Q($w: InventoryItemWhere) { inventoryItems(first: 1, where: $w) { nodes { id } } }';
+    const nested = (levels: number): object => (levels === 0 ? {} : { and: [nested(levels - 1)] });
+    expect(await codes(ask, { query, variables: { w: nested(1_500) } })).toEqual(['BAD_USER_INPUT']);
+    expect(await codes(ask, { query, variables: { w: nested(2) } })).toEqual([]);
   });
 
   test('a fault of ours is masked, logged, and can be found by its correlation id', async () => {

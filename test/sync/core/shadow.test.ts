@@ -336,7 +336,7 @@ test('S1: memory is bounded although the orders are never all known, and althoug
   }
 });
 
-test('S3: an outside cut is reported by the second reading once the orders are known, an increase at once', () => {
+test('S3: a conflict is reported when no write, no known sale and no sale that we could still hear of explains a reading: a cut by the second once the orders are known, an increase at once', () => {
   const once = ordersKnown(read(shadowOf(5), 3, 50 * second).shadow, 60 * second);
   const twice = ordersKnown(read(once, 3, 70 * second).shadow, 80 * second);
 

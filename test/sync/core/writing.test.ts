@@ -124,7 +124,7 @@ describe('a compared write', () => {
   });
 });
 
-describe('the range', () => {
+describe('every write is decided by what the channel may show by now: a range', () => {
   const overtaken = sale(written(shadowOf(9), ['seven', 7], 10 * second, 'effective'), 1, 10.5 * second);
 
   test('that reaches above the target is lowered, and one that only reaches below it is raised', () => {
@@ -136,7 +136,7 @@ describe('the range', () => {
 describe('lowering', () => {
   const inFlight = written(shadowOf(9, slow), ['seven', 7], 10 * second, 'accepted');
 
-  test('to zero pre-empts whatever is in flight', () => {
+  test('a zero overtakes whatever its listing has in flight', () => {
     expect(decided(inFlight, 0, 20 * second)).toMatchObject({ kind: 'write', value: 0, direction: 'zero' });
   });
 
@@ -187,7 +187,7 @@ describe('lowering', () => {
   });
 });
 
-describe('S4: raising', () => {
+describe("S4: a raise waits until nothing is in flight, the channel's orders were asked for and the listing was read, or compares with an exact number: it", () => {
   test('waits until nothing can land any more', () => {
     const inFlight = written(shadowOf(5, slow), ['four', 4], 10 * second, 'accepted');
 
