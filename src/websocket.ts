@@ -137,8 +137,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): WebS
   }
 
   async function onConnect({ connectionParams, extra }: Opened): Promise<boolean> {
-    const given = connectionParams?.['apiKey'];
-    const key = typeof given === 'string' ? given : bearerKey(extra.request.headers);
+    const key = connectionParams?.['apiKey'] ?? bearerKey(extra.request.headers);
     // Without a key the pipeline answers nothing but `__typename` and introspection; there is no reason to hold many sockets open for that.
     if (key === null) {
       const { socket } = extra;
@@ -152,7 +151,7 @@ export function attachWebSocket(server: Server, options: WebSocketOptions): WebS
       });
       return true;
     }
-    const session = await options.verifyKey(key);
+    const session = typeof key === 'string' ? await options.verifyKey(key) : null;
     if (session === null) return false;
     return admit(session, extra);
   }

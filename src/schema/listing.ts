@@ -48,7 +48,7 @@ builder.prismaObjectFields(Listing, (t) => ({
   quantity: t.exposeInt('quantity', {
     nullable: true,
     description:
-      'Units that we believe the channel shows; null when it does not count them or nothing is known. Never read as 0.',
+      'Units that we believe the channel shows; null when it does not count them, or while several numbers are possible: until an accepted write is proven. Never read as 0.',
   }),
   lastUpdated: t.expose('quantityAt', {
     type: 'DateTime',

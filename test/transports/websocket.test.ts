@@ -48,6 +48,13 @@ test('a wrong key is closed with 4403', async () => {
   expect((await client.closed).code).toBe(4403);
 });
 
+test('what cannot be a key is a wrong one, and not none', async () => {
+  await using server = await openServer();
+  await using client = await connect(server.webSocketUrl);
+  client.send({ type: 'connection_init', payload: { apiKey: 12 } });
+  expect((await client.closed).code).toBe(4403);
+});
+
 test('the protocol is kept: 4400, 4401, 4406, 4408, 4409 and 4429', async () => {
   await using server = await openServer({ webSocket: { initWaitMs: 50, socketsMax: 100 } });
   const { key } = server.api;
