@@ -35,7 +35,7 @@ export function automaticKeeping(keeper: Keeper): Keeping {
     changed: (kept, change) => keepingOf(kept.unit.item).changed(kept, change),
     restocked: (item, quantity) => keepingOf(item).restocked(item, quantity),
     answered: (kept, key, answer) => keepingOf(kept.unit.item).answered(kept, key, answer),
-    conflict: (kept, conflict) => keepingOf(kept.unit.item).conflict(kept, conflict),
+    conflict: (kept, because) => keepingOf(kept.unit.item).conflict(kept, because),
     plan(item) {
       const mode = wanted(item);
       if (mode === 'escrow' && modes[item] === 'shared') escrow.enter(item);

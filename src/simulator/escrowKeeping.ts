@@ -129,6 +129,7 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       const { paused } = unitOf(escrowOf(item), name);
       if (paused === null || told.has(name)) continue;
       told.add(name);
+      keeper.findings.pausedFor ??= paused;
       world.note(() => `${name} is paused at zero: ${paused} does not hold`);
     }
   }
@@ -160,9 +161,10 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     check(item) {
       checkEscrow(world, keeper.items[item] ?? [], escrowOf(item), entered.get(item) ?? null);
     },
-    checkRest: (item) => checkEscrowRest(world, keeper.items[item] ?? [], escrowOf(item)),
-    conflict(kept, { delta }) {
-      if (delta > 0) escrows[kept.unit.item] = violated(escrowOf(kept.unit.item), kept.name, 'A4');
+    checkRest: (item) => checkEscrowRest(keeper.stage, keeper.items[item] ?? [], escrowOf(item)),
+    conflict(kept, because) {
+      const { item } = kept.unit;
+      if (because !== null) escrows[item] = violated(escrowOf(item), kept.name, because);
     },
     plan(item) {
       const units = keeper.items[item] ?? [];

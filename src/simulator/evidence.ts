@@ -1,5 +1,6 @@
 /** Makes knowledge of what arrives: orders and readings become shadows, and what they prove becomes a conflict. */
 import { quantityConflict, resolve } from '../sync/core/conflicts.ts';
+import { raisedBecause } from '../sync/core/lateWrites.ts';
 import { judge, readingArrived } from '../sync/core/readings.ts';
 import { readingOf } from '../sync/core/shadow.ts';
 import type { Findings, Keeping, KeptUnit } from './keeping.ts';
@@ -69,7 +70,7 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
     )
       findings.caught = true;
     const resolved = resolve([{ conflict, expectedVersion: conflict.version }], 'use_lowest');
-    keeping().conflict(kept, conflict);
+    keeping().conflict(kept, proof.delta > 0 ? raisedBecause(before, proof.reading) : null);
     if (resolved.kind === 'resolved' && resolved.movement !== 0)
       adjust(kept.unit.item, resolved.movement, 'resolution');
   }

@@ -18,7 +18,14 @@ export type KeeperParts = { readonly keeper: Keeper; readonly intake: Intake; re
 export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keeping): KeeperParts {
   const { ledger, world } = stage;
   const { queue } = world;
-  const findings: Findings = { readings: 0, falseConflicts: 0, edited: null, caught: false, refusedPlans: 0 };
+  const findings: Findings = {
+    readings: 0,
+    falseConflicts: 0,
+    edited: null,
+    caught: false,
+    pausedFor: null,
+    refusedPlans: 0,
+  };
   const items = stage.world.units.map((units) => units.map((unit) => newKept(stage, unit)));
   const lifetime = createLifetime(queue);
   const watchedSeq: number[] = [];

@@ -1,8 +1,8 @@
 /** What it means to keep an item: the state of its units, what a way of protecting it decides, and what it may ask for. */
 
 import type { WriteAnswer } from '../sync/core/answers.ts';
-import type { Conflict } from '../sync/core/conflicts.ts';
 import type { Demand } from '../sync/core/demand.ts';
+import type { Violation } from '../sync/core/escrow.ts';
 import type { Shadow } from '../sync/core/shadow.ts';
 import type { LineChange } from './ledger.ts';
 import { type ChannelParameters } from './parameters.ts';
@@ -39,7 +39,8 @@ export type Keeping = {
   changed(kept: KeptUnit, change: LineChange): void;
   restocked(item: number, quantity: number): void;
   answered(kept: KeptUnit, key: string, answer: WriteAnswer): void;
-  conflict(kept: KeptUnit, conflict: Conflict): void;
+  /** `because` is which assumption a number above everything that can be speaks against; null when it is not above. */
+  conflict(kept: KeptUnit, because: Violation | null): void;
   /** True while an order event of the item that was lost could cost an oversell. */
   atRisk(item: number): boolean;
   /** Throws when a promise of this way of keeping does not hold now. */
@@ -84,6 +85,8 @@ export type Findings = {
   falseConflicts: number;
   edited: Edited | null;
   caught: boolean;
+  /** Why a unit was first paused at zero; null when none was. */
+  pausedFor: Violation | null;
   /** Plans of a second worker that were refused because the state had changed. */
   refusedPlans: number;
 };

@@ -37,9 +37,11 @@ export type LiveApi = {
   /** Resolves when the delivery is in the ledger. The same key counts once. */
   receive(itemId: string, units: number, key: string): Promise<void>;
   protect(itemId: string, protection: 'SHARED' | 'ESCROW' | 'AUTOMATIC'): Promise<void>;
-  /** What was found out about edits behind our back, in words. */
-  conflicts(): Promise<readonly string[]>;
+  /** What was found out about edits behind our back. */
+  conflicts(): Promise<readonly ConflictSeen[]>;
 };
+
+export type ConflictSeen = { readonly platform: Platform; readonly sku: string; readonly words: string };
 
 const itemQuery = `query LiveItem($sku: String!) {
   inventoryItemBySku(sku: $sku) {
@@ -142,10 +144,10 @@ export function openApi(url: string, key: string): LiveApi {
         readonly item: { readonly sku: string } | null;
       };
       const { conflicts } = await ask<{ conflicts: Nodes<Found> }>(conflictsQuery, {});
-      return conflicts.nodes.map(
-        ({ conflictType, delta, listing, item }) =>
-          `${conflictType} of ${delta} for ${item?.sku} on ${listing?.platform}`,
-      );
+      return conflicts.nodes.map(({ conflictType, delta, listing, item }) => {
+        const [platform, sku] = [platformOf(listing?.platform ?? ''), item?.sku ?? ''];
+        return { platform, sku, words: `${conflictType} of ${delta} for ${sku} on ${platform}` };
+      });
     },
   };
 }

@@ -70,11 +70,31 @@ function platformAt({ channels }: Parameters, index: number): Platform {
   return platform;
 }
 
-/** When the delivery of each item arrives, in simulated milliseconds; null when there is none. */
-export function deliveriesOf(world: Parameters, seed: number): readonly (number | null)[] {
+/** A number changed behind our back: when (simulated milliseconds), where, and by how many units. */
+export type OutsideEdit = {
+  readonly at: number;
+  readonly item: number;
+  readonly platform: Platform;
+  readonly delta: number;
+};
+
+export type Supply = {
+  /** When the delivery of each item arrives, in simulated milliseconds; null when there is none. */
+  readonly deliveries: readonly (number | null)[];
+  readonly edits: readonly OutsideEdit[];
+};
+
+export function supplyOf(world: Parameters, seed: number): Supply {
   const random = createRandom(seed, streams.supply);
-  return Array.from({ length: world.items }, () => {
+  const deliveries = Array.from({ length: world.items }, () => {
     const at = random.span(world.restockAt);
     return world.restock === 0 || at >= world.duration ? null : at;
   });
+  if (!world.faults.outsideEdit) return { deliveries, edits: [] };
+  const item = random.integer([0, world.items - 1]);
+  const platform = platformAt(world, random.integer([0, world.channels.length - 1]));
+  const size = random.integer([1, 5]);
+  const delta = random.chance(0.5) ? size : -size;
+  const at = world.duration * random.span([0.05, 0.9]);
+  return { deliveries, edits: [{ at, item, platform, delta }] };
 }

@@ -2,6 +2,7 @@
 import { createLog } from '../log.ts';
 import { type LiveCommand, liveUsage, readLiveCommand } from './liveCommandLine.ts';
 import { type LiveDatabases, openDatabases } from './liveDatabases.ts';
+import { unfoundedOf } from './liveEdits.ts';
 import { type LiveOptions, type LiveResult, liveRun } from './liveRun.ts';
 import { run } from './run.ts';
 import { added, emptySummary, type Summary, summaryOf } from './summary.ts';
@@ -142,7 +143,7 @@ function liveSummary({ seed, totals, writes, breaches, facts }: LiveResult): Sum
     oversoldUnits: totals.oversold,
     turnedAway: totals.turnedAway,
     writes: writes ?? 0,
-    falseConflicts: facts?.conflicts.length ?? 0,
+    falseConflicts: facts === null ? 0 : unfoundedOf(facts).length,
     failures: first === undefined ? [] : [{ seed, message: first }],
     failed: first === undefined ? 0 : 1,
   };

@@ -1,7 +1,7 @@
 /** The words after --live as a value; whatever is wrong with them is a UsageError that says so. */
 import type { Protection } from '../sync/protection.ts';
 import { parseWords, UsageError, wholeNumber } from './commandLine.ts';
-import { demands, type Parameters, pageWorld, withStorms } from './parameters.ts';
+import { demands, type Parameters, pageWorld, withOutsideEdit, withStorms } from './parameters.ts';
 
 /** Etsy shows no more, and at rest every channel is to show all that there is. */
 const stockMax = 999;
@@ -20,7 +20,9 @@ The database is an embedded PostgreSQL, or a fresh one on the server of DATABASE
   --stock N          units at the start (12); with the restock at most ${stockMax}, which is the most that Etsy shows
   --restock N        units delivered later (6)
   --items N          items in the shop; with storms some orders hold two of them (1)
-  --storms           refusals, storms, lost requests, expired tokens, cancellations, order edits, bursts, and a second worker
+  --storms           refusals, storms, lost requests, expired tokens, cancellations, order edits, bursts, a second worker, and a worker process that is killed
+                     in the middle of its work and started again
+  --edits            one edit behind our back per run: each must be told as a conflict, or written over (S3)
   --compress N       every duration of the hour is divided by this; 60 makes it a minute (60)
   --workers N        runs at the same time, from 1 to ${workersMax} (2)
   --json             one JSON document instead of a table
@@ -31,8 +33,9 @@ product is for its world: a shared pool oversells more than in the pure simulato
 on too slowly for so many buyers. Three waits of the product are the same at every factor: 30 s until a zero is written again, 30 s of margin for a refill
 under escrow, and 5 s between two of escrow's readings.
 
-What the pure simulator has and this mode has not: crashes, forgotten wake-ups, budgets of calls, clocks that are off or jump, edits behind our back, and a
-cancelled order whose units Amazon keeps. With --storms both have as many storms for each marketplace, but not at the same times.
+What the pure simulator has and this mode has not: forgotten wake-ups, budgets of calls, clocks that are off or jump (the four sandbox marketplaces have one
+clock, and it is this machine's), and a cancelled order whose units Amazon keeps. A second worker goes on while the first is killed. An edit that raises a
+number under escrow breaks A4: of E2 what is left is that no more than the raised units are oversold. With --storms both have as many storms for each marketplace, but not at the same times.
 `;
 
 export type LiveCommand = {
@@ -56,6 +59,7 @@ const options = {
   restock: { type: 'string', default: String(pageWorld.restock) },
   items: { type: 'string', default: String(pageWorld.items) },
   storms: { type: 'boolean', default: false },
+  edits: { type: 'boolean', default: false },
   compress: { type: 'string', default: '60' },
   workers: { type: 'string', default: '2' },
   json: { type: 'boolean', default: false },
@@ -74,12 +78,13 @@ export function readLiveCommand(words: readonly string[]): LiveCommand {
   };
   if (calm.stock + calm.restock > stockMax)
     throw new UsageError(`--stock and --restock are at most ${stockMax} together: Etsy shows no more`);
+  const stormy = values.storms ? withStorms(calm) : calm;
   return {
     help: values.help,
     runs: wholeNumber('runs', values.runs, 1, 100_000),
     seed: wholeNumber('seed', values.seed, 0, 2 ** 31),
     protection: named('protection', values.protection, ['shared', 'escrow', 'automatic']),
-    world: values.storms ? withStorms(calm) : calm,
+    world: values.edits ? withOutsideEdit(stormy) : stormy,
     compress: wholeNumber('compress', values.compress, 1, 1_000),
     workers: wholeNumber('workers', values.workers, 1, workersMax),
     json: values.json,

@@ -5,7 +5,8 @@ import type { Queryable } from '../db.ts';
 import type { Platform } from '../sandbox/goods.ts';
 import { currentQuantity } from '../sandbox/orderBook.ts';
 import type { Protection } from '../sync/protection.ts';
-import type { ItemSeen, LiveApi } from './liveApi.ts';
+import type { ConflictSeen, ItemSeen, LiveApi } from './liveApi.ts';
+import { type EditFact, editFacts } from './liveEdits.ts';
 import type { LiveWorld } from './liveWorld.ts';
 
 export type Movement = {
@@ -57,7 +58,8 @@ export type LiveFacts = {
   readonly writes: readonly WriteFact[];
   /** Listings that wait to be written, in words. */
   readonly waiting: readonly string[];
-  readonly conflicts: readonly string[];
+  readonly conflicts: readonly ConflictSeen[];
+  readonly edits: readonly EditFact[];
   /** True when writes went on until the end of the quiet. */
   readonly restless: boolean;
 };
@@ -119,6 +121,7 @@ export async function factsOf({ db, api, world, delivered, protection }: FactSou
     writes: await rowsOf<WriteFact>(writesSql),
     waiting: (await rowsOf<{ words: string }>(waitingSql)).map(({ words }) => words),
     conflicts: await api.conflicts(),
+    edits: editFacts(world),
     restless: false,
   };
 }

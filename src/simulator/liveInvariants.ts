@@ -1,22 +1,26 @@
 /** The promises of section 9 of the model that can be seen from outside, checked on plain facts: each breach is a sentence that begins with the promise's name. */
 import type { ItemSeen } from './liveApi.ts';
+import { conflictBreaches, type LiveEdit, raisedUnits } from './liveEdits.ts';
 import type { LineFact, LiveFacts } from './liveFacts.ts';
 
 /** At the end, when everything has come to rest. */
 export function breachesOf(facts: LiveFacts): readonly string[] {
   return [
     ...facts.items.flatMap((item) => ledgerBreaches(facts, item)),
-    ...facts.items.flatMap((item) => rightsBreaches(item)),
+    ...facts.items.flatMap((item) => rightsBreaches(item, facts.edits)),
     ...unrestOf(facts),
     ...(facts.restless ? ['S5: channels are still written in the quiet'] : []),
     ...oversellBreaches(facts),
     ...writeOrderBreaches(facts),
-    ...facts.conflicts.map((conflict) => `S2: a conflict without an outside edit: ${conflict}`),
+    ...conflictBreaches(facts),
   ];
 }
 
-/** I1: the projection is the sum of the movements, and the stock is what was delivered. S10: nothing but orders and deliveries moves stock. */
-function ledgerBreaches({ movements, delivered }: LiveFacts, item: ItemSeen): readonly string[] {
+/**
+ * I1: the projection is the sum of the movements, and the stock is what was delivered, less what was taken away from outside and believed. S10: nothing
+ * but orders, deliveries and that moves stock.
+ */
+function ledgerBreaches({ movements, delivered, edits }: LiveFacts, item: ItemSeen): readonly string[] {
   const { sku, quantity, reserved, available, seq } = item;
   const own = movements.filter((movement) => movement.sku === sku);
   const onHand = own.reduce((sum, { onHandDelta }) => sum + onHandDelta, 0);
@@ -29,10 +33,18 @@ function ledgerBreaches({ movements, delivered }: LiveFacts, item: ItemSeen): re
   if (own.length !== seq || own.some((movement, index) => movement.seq !== index + 1))
     breaches.push(`I1: the movements of ${sku} have gaps`);
   const expected = delivered[sku] ?? 0;
-  if (quantity !== expected)
-    breaches.push(`I1: ${sku} has ${quantity} on hand, and ${expected} were delivered`);
+  const cut = edits.reduce((sum, edit) => sum + (edit.sku === sku ? Math.min(0, edit.delta) : 0), 0);
+  const believed = own.reduce(
+    (sum, { kind, onHandDelta }) => sum + (kind === 'resolution' ? onHandDelta : 0),
+    0,
+  );
+  if (quantity !== expected + believed || believed > 0 || believed < cut)
+    breaches.push(
+      `I1: ${sku} has ${quantity} on hand, ${expected} were delivered, and of a cut of ${-cut} ${-believed} were believed`,
+    );
+  const known = cut < 0 ? ['opening', 'adjustment', 'resolution'] : ['opening', 'adjustment'];
   for (const { kind, ofOrder, seq: number } of own) {
-    if (!(kind === 'order' ? ofOrder : ['opening', 'adjustment'].includes(kind)))
+    if (!(kind === 'order' ? ofOrder : known.includes(kind)))
       breaches.push(`S10: movement ${number} of ${sku} is a ${kind} that nobody asked for`);
   }
   return breaches;
@@ -43,12 +55,13 @@ export function unrestOf(facts: LiveFacts): readonly string[] {
   return [...orderBreaches(facts), ...restBreaches(facts)];
 }
 
-/** E2: under escrow nothing is sold that is not there. */
-function oversellBreaches({ items, oversold, protection }: LiveFacts): readonly string[] {
+/** E2: under escrow nothing is sold that is not there, but for units that somebody else has put on sale. */
+function oversellBreaches({ items, oversold, protection, edits }: LiveFacts): readonly string[] {
   if (protection !== 'escrow') return [];
+  const raised = items.reduce((sum, { sku }) => sum + raisedUnits(edits, sku), 0);
   const off = items.filter(({ escrow }) => escrow === null);
   return [
-    ...(oversold > 0 ? [`E2: ${oversold} units were oversold under escrow`] : []),
+    ...(oversold > raised ? [`E2: ${oversold} units were oversold under escrow`] : []),
     ...off.map(({ sku }) => `E2: ${sku} is not under escrow any more`),
   ];
 }
@@ -79,8 +92,11 @@ function unitsOf(group: readonly LineFact[]): string {
     .join(' and ');
 }
 
-/** E1: rights add up. E4: no unit is paused while every assumption holds. Asked all the time. */
-export function rightsBreaches({ sku, escrow }: ItemSeen): readonly string[] {
+/** E1: rights add up. E4: no unit is paused while every assumption holds: one that somebody else has raised breaks A4. Asked all the time. */
+export function rightsBreaches(
+  { sku, escrow }: ItemSeen,
+  edits: readonly LiveEdit[] = [],
+): readonly string[] {
   if (escrow === null) return [];
   const { available, free, shortfall, rights } = escrow;
   const charged = rights.reduce(
@@ -96,17 +112,20 @@ export function rightsBreaches({ sku, escrow }: ItemSeen): readonly string[] {
     breaches.push(`E1: ${sku} has ${free} free and is ${shortfall} short`);
   if (rights.some(({ inForce, replaced, pending }) => Math.min(inForce, replaced, pending) < 0))
     breaches.push(`E1: a listing of ${sku} has rights below 0`);
-  for (const { paused } of rights)
-    if (paused !== null) breaches.push(`E4: ${sku} is paused although all assumptions hold: ${paused}`);
+  const mayPause = (platform: string) =>
+    edits.some((edit) => edit.platform === platform && edit.sku === sku && edit.delta > 0);
+  for (const { paused, platform } of rights)
+    if (paused !== null && !mayPause(platform))
+      breaches.push(`E4: ${sku} is paused although all assumptions hold: ${paused}`);
   return breaches;
 }
 
 /** S5: every channel shows its target, the product knows it, and nothing waits. Under escrow E1 to E3 as well. */
-function restBreaches({ items, shown, left, waiting }: LiveFacts): readonly string[] {
+function restBreaches({ items, shown, left, waiting, edits }: LiveFacts): readonly string[] {
   const breaches = items.flatMap((item) => {
     const own = shown.filter((one) => one.sku === item.sku);
     const sum = own.reduce((total, { units }) => total + units, 0);
-    const there = Math.max(0, left[item.sku] ?? 0);
+    const there = Math.max(0, left[item.sku] ?? 0) + raisedUnits(edits, item.sku);
     return own.flatMap((one) => channelBreaches(item, one)).concat(escrowBreaches(item, sum, there));
   });
   return breaches.concat(waiting.map((words) => `S5: ${words} still waits to be written after the quiet`));

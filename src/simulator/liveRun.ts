@@ -10,7 +10,8 @@ import type { Order } from '../sandbox/goods.ts';
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import type { Protection } from '../sync/protection.ts';
 import type { LiveApi } from './liveApi.ts';
-import { buyersOf, deliveriesOf } from './liveBuyers.ts';
+import { buyersOf, supplyOf } from './liveBuyers.ts';
+import { editOutside } from './liveEdits.ts';
 import { factsOf, type LiveFacts } from './liveFacts.ts';
 import { disturbancesOf, startFaults, type Timed } from './liveFaults.ts';
 import { breachesOf, unrestOf } from './liveInvariants.ts';
@@ -18,6 +19,7 @@ import { channelOf, type LivePace, livePace } from './livePace.ts';
 import { openLiveShop } from './liveShop.ts';
 import { liveTimeline } from './liveTimeline.ts';
 import { startWatch } from './liveWatch.ts';
+import { startMortalWorker, startWorkerProcess, type WorkerProcess } from './liveWorker.ts';
 import { createLiveWorld, type LiveTotals, type LiveWorld, skuOf } from './liveWorld.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -53,6 +55,8 @@ type Scene = {
   readonly pace: LivePace;
   readonly world: LiveWorld;
   readonly log: Log;
+  /** What the product has logged as an error, one line each. */
+  readonly errors: string[];
   /** A breach seen on the way. */
   readonly tell: (breach: string) => void;
 };
@@ -63,6 +67,8 @@ type Stage = Scene & {
   readonly api: LiveApi;
   /** Units that were put on the shelf, by SKU. */
   readonly delivered: Map<string, number>;
+  /** When the worker is killed and started again. */
+  readonly crashes: readonly Timed[];
 };
 
 type Lived = { readonly startedAt: number; readonly writes: number; readonly facts: LiveFacts };
@@ -82,7 +88,7 @@ export async function liveRun(options: LiveOptions): Promise<LiveResult> {
     seen.add(breach);
   };
   const openedAt = Date.now();
-  const lived = await livedThrough({ options, pace, world, tell, log: errorLog(errors) }).catch(
+  const lived = await livedThrough({ options, pace, world, tell, errors, log: errorLog(errors) }).catch(
     (error: unknown) => {
       tell(`the run failed: ${String(error)}`);
       return null;
@@ -105,11 +111,18 @@ async function livedThrough(scene: Scene): Promise<Lived> {
   const { options, pace, world, log } = scene;
   const { world: parameters } = options;
   await using down = new AsyncDisposableStack();
-  const start = startsProduct(options, pace, log);
-  const app = down.adopt(await start('all'), (it) => it.stop());
+  const { start, startProcess } = productOf(options, pace, log);
+  const mortal = parameters.faults.crashesPerHour > 0;
+  const app = down.adopt(await start(mortal ? 'serve' : 'all'), (it) => it.stop());
   const api = await openLiveShop(app, world.sandbox, parameters, pace);
   const delivered = new Map(world.skus.map((sku) => [sku, parameters.stock]));
-  const stage: Stage = { ...scene, app, api, delivered };
+  let crashes: readonly Timed[] = [];
+  if (mortal) {
+    const startOne = () => startProcess((line) => void scene.errors.push(line));
+    const worker = down.adopt(await startMortalWorker(startOne, world.note), (it) => it.stop());
+    crashes = worker.crashes(parameters, options.seed);
+  }
+  const stage: Stage = { ...scene, app, api, delivered, crashes };
   // A second worker believes that it is the only one.
   if (parameters.faults.doublesPerHour > 0) down.adopt(await start('worker'), (it) => it.stop());
   await protectAll(stage);
@@ -142,15 +155,18 @@ function createLiveSandbox(parameters: Parameters, pace: LivePace, seed: number)
     catalogue: tinyCatalogue(Object.fromEntries(skus)),
     shops,
     webhooks: { retryDelaysMs: [100, 200, 400, 800] },
-    ports: { control: null },
+    ports: parameters.faults.outsideEdit ? {} : { control: null },
   });
 }
 
-function startsProduct(
-  { databaseUrl }: LiveOptions,
-  { environment }: LivePace,
-  log: Log,
-): (role: Role) => Promise<App> {
+type Product = {
+  /** In this process. */
+  readonly start: (role: Role) => Promise<App>;
+  /** The worker as a process of its own. */
+  readonly startProcess: (onError: (line: string) => void) => Promise<WorkerProcess>;
+};
+
+function productOf({ databaseUrl }: LiveOptions, { environment }: LivePace, log: Log): Product {
   const secretsKey = randomBytes(32);
   const variables = {
     ...environment,
@@ -159,7 +175,10 @@ function startsProduct(
     DATABASE_POOL_MAX: '12',
     SECRETS_KEY: secretsKey.toString('base64'),
   };
-  return (role) => startApp({ config: readConfig(variables, [role]), databaseUrl, secretsKey, log });
+  return {
+    start: (role) => startApp({ config: readConfig(variables, [role]), databaseUrl, secretsKey, log }),
+    startProcess: (onError) => startWorkerProcess(variables, onError),
+  };
 }
 
 const pauseMs = 50;
@@ -213,8 +232,9 @@ async function carriedOut({ tell }: Stage, run: Timed['run']): Promise<void> {
 
 /** Everything that happens from outside, in order of time. */
 function programme(stage: Stage): readonly Timed[] {
-  const { options, world } = stage;
+  const { options, world, crashes } = stage;
   const { seed, world: parameters, meanwhile } = options;
+  const supply = supplyOf(parameters, seed);
   const orders = new Map<number, Order>();
   const buyers = buyersOf(parameters, seed).flatMap((buyer): Timed[] => {
     const { at, later, number, platform } = buyer;
@@ -232,12 +252,14 @@ function programme(stage: Stage): readonly Timed[] {
       { at: later.at, run: regret },
     ];
   });
-  const deliveries = deliveriesOf(parameters, seed).flatMap((at, item): Timed[] =>
+  const deliveries = supply.deliveries.flatMap((at, item): Timed[] =>
     at === null ? [] : [{ at, run: () => deliver(stage, skuOf(item)) }],
   );
+  const edits = supply.edits.map((edit): Timed => ({ at: edit.at, run: () => editOutside(world, edit) }));
   const middle =
     meanwhile === undefined ? [] : [{ at: parameters.duration / 2, run: () => meanwhile(world) }];
-  return [...buyers, ...deliveries, ...middle, ...disturbancesOf(world.sandbox, parameters, seed)].toSorted(
+  const disturbances = disturbancesOf(world.sandbox, parameters, seed);
+  return [...buyers, ...deliveries, ...edits, ...middle, ...crashes, ...disturbances].toSorted(
     (one, other) => one.at - other.at,
   );
 }

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Protection } from '../sync/protection.ts';
 import type { LiveApi } from './liveApi.ts';
+import { raisedUnits } from './liveEdits.ts';
 import { rightsBreaches } from './liveInvariants.ts';
 import type { LiveWorld } from './liveWorld.ts';
 
@@ -31,11 +32,13 @@ export function startWatch(watched: Watched): LiveWatch {
   };
 }
 
-/** E2, whenever a marketplace shows another number or another number of units is left. */
+/** E2, whenever a marketplace shows another number or another number of units is left. What somebody else has put on sale is beside it. */
 export function shownBreaches(world: LiveWorld): readonly string[] {
   return world.skus.flatMap((sku) => {
     const [shown, left] = [world.shown(sku), Math.max(0, world.left.get(sku) ?? 0)];
-    return shown > left ? [`E2: ${shown} of ${sku} were shown while ${left} were left`] : [];
+    return shown > left + raisedUnits(world.edits, sku)
+      ? [`E2: ${shown} of ${sku} were shown while ${left} were left`]
+      : [];
   });
 }
 
@@ -44,7 +47,7 @@ async function watchRights({ api, tell, world }: Watched, signal: AbortSignal): 
   while (!signal.aborted) {
     for (const sku of world.skus) {
       try {
-        rightsBreaches(await api.item(sku)).forEach(tell);
+        rightsBreaches(await api.item(sku), world.edits).forEach(tell);
       } catch (error) {
         tell(`the product could not be asked for ${sku}: ${String(error)}`);
       }

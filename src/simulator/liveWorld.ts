@@ -3,6 +3,7 @@ import { platforms } from '../connectors/connector.ts';
 import type { Order, Platform } from '../sandbox/goods.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import type { LiveBuyer, Wish } from './liveBuyers.ts';
+import type { LiveEdit } from './liveEdits.ts';
 
 export type LiveTotals = {
   buyers: number;
@@ -21,6 +22,8 @@ export type LiveWorld = {
   readonly totals: LiveTotals;
   /** What happened, with real times. */
   readonly story: Happening[];
+  /** What was changed behind our back. */
+  readonly edits: LiveEdit[];
   /** Units that buyers can take now, over all marketplaces. */
   shown(sku: string): number;
   buy(buyer: LiveBuyer): Order | null;
@@ -63,6 +66,7 @@ export function createLiveWorld(sandbox: Sandbox, stock: number): LiveWorld {
     left,
     totals,
     story,
+    edits: [],
     note,
     shown: (sku) => platforms.reduce((sum, platform) => sum + (sandbox.displayed(platform)[sku] ?? 0), 0),
     buy(buyer) {

@@ -1,7 +1,8 @@
-/** Runs the simulator from the command line: exit code 0 when every promise held, 1 when one did not, 2 when the words are wrong. */
+/** Runs the simulator from the command line: exit code 0 when every promise and goal held, 1 when one did not, 2 when the words are wrong. */
 import { type Command, readCommand, UsageError, usage } from './commandLine.ts';
 import { drawnWorld } from './drawnWorld.ts';
 import { shrunk, timeline } from './failure.ts';
+import { goalLines, goalsOf } from './goals.ts';
 import { live } from './liveCommand.ts';
 import { liveUsage } from './liveCommandLine.ts';
 import { demands } from './parameters.ts';
@@ -44,9 +45,13 @@ async function main(given: readonly string[]): Promise<number> {
     return 0;
   }
   const cells = await simulate(command);
+  const goals = command.goals ? goalsOf(cells) : [];
   const report = cells.map((cell) => ({ ...cell, perRun: figuresOf(cell.summary) }));
-  process.stdout.write(command.json ? `${JSON.stringify(report, null, 2)}\n` : `${table(cells)}\n`);
-  return cells.some(({ summary }) => summary.failed > 0) ? 1 : 0;
+  const words = goals.length > 0 ? `${table(cells)}\n\n${goalLines(goals)}` : table(cells);
+  const document = command.goals ? { cells: report, goals } : report;
+  process.stdout.write(`${command.json ? JSON.stringify(document, null, 2) : words}\n`);
+  const failed = cells.some(({ summary }) => summary.failed > 0);
+  return failed || goals.some(({ held }) => !held) ? 1 : 0;
 }
 
 const words = process.argv.slice(2);

@@ -63,6 +63,9 @@ function kept(stage: Stage, keepingOf: (keeper: Keeper) => Keeping): Policy {
       readings: findings.readings,
       falseConflicts: findings.falseConflicts,
       caught: findings.edited && { raise: findings.edited.delta > 0, caught: findings.caught },
+      paused: findings.pausedFor && {
+        rightly: findings.pausedFor === stage.world.parameters.faults.violation,
+      },
       refusedPlans: findings.refusedPlans,
       resurrectedUnits: keeper.items.flat().reduce((sum, { shadow }) => sum + shadow.resurrectedUnits, 0),
     }),

@@ -31,6 +31,8 @@ export type PolicyResults = {
   readonly falseConflicts: number;
   /** Null when there was no edit; else whether a conflict named it. */
   readonly caught: { readonly raise: boolean; readonly caught: boolean } | null;
+  /** Null when no unit was paused at zero; else whether the first was for the assumption that the world breaks. */
+  readonly paused: { readonly rightly: boolean } | null;
   readonly resurrectedUnits: number;
   readonly refusedPlans: number;
 };

@@ -16,6 +16,9 @@ export type Summary = {
   readonly raisesCaught: number;
   readonly cuts: number;
   readonly cutsCaught: number;
+  /** Runs in which a unit was paused at zero, and those in which the first was for the assumption that was broken. */
+  readonly paused: number;
+  readonly pausedRightly: number;
   readonly resurrectedUnits: number;
   readonly refusedPlans: number;
   readonly events: number;
@@ -41,6 +44,8 @@ export const emptySummary: Summary = {
   raisesCaught: 0,
   cuts: 0,
   cutsCaught: 0,
+  paused: 0,
+  pausedRightly: 0,
   resurrectedUnits: 0,
   refusedPlans: 0,
   events: 0,
@@ -67,6 +72,8 @@ export function summaryOf(result: RunResult): Summary {
     raisesCaught: caught?.raise === true && caught.caught ? 1 : 0,
     cuts: caught?.raise === false ? 1 : 0,
     cutsCaught: caught?.raise === false && caught.caught ? 1 : 0,
+    paused: results?.paused ? 1 : 0,
+    pausedRightly: results?.paused?.rightly === true ? 1 : 0,
     resurrectedUnits: results?.resurrectedUnits ?? 0,
     refusedPlans: results?.refusedPlans ?? 0,
     events: result.events,

@@ -57,6 +57,7 @@ export function table(cells: readonly Cell[]): string {
     summary.raises + summary.cuts > 0
       ? `${summary.raisesCaught}/${summary.raises} ${summary.cutsCaught}/${summary.cuts}`
       : '-',
+    summary.paused > 0 ? `${summary.pausedRightly}/${summary.paused}` : '-',
     String(summary.failed),
     (summary.runs / (summary.processorMs / 1_000)).toFixed(0),
   ]);
@@ -68,6 +69,7 @@ export function table(cells: readonly Cell[]): string {
     'readings',
     'false conflicts',
     'raises, cuts caught',
+    'paused for it',
     'failed',
     'runs/s/core',
   ];

@@ -10,6 +10,7 @@ import {
   newEscrow,
   restocked,
   unitOf,
+  type Violation,
   violated,
   withdrawnGrant,
 } from './core/escrow.ts';
@@ -160,16 +161,17 @@ export function grantRefused(
   held.escrow = withdrawnGrant(held.escrow, shadow.unit);
 }
 
-/** Somebody else raised the number: nothing is granted there until a person has looked. Where we do not write, people may: it is charged. */
+/** The number is higher than it can be: nothing is granted there until a person has looked. Where we do not write, people may raise it: it is charged. */
 export function raisedOutside(
   kept: readonly KeptEscrow[],
   { itemId, shadow, enabled }: KeptListing,
+  because: Violation,
   now: number,
 ): void {
   const held = kept.find((one) => one.itemId === itemId);
   if (held === undefined || shadow === null || !(shadow.unit in held.escrow.units)) return;
   held.escrow = enabled
-    ? violated(held.escrow, shadow.unit, 'A4')
+    ? violated(held.escrow, shadow.unit, because)
     : chargedAtLeast(held.escrow, shadow.unit, sellableMax(shadow, now));
 }
 

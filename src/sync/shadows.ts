@@ -6,6 +6,7 @@ import { channelBounds, landingMaxMs } from './bounds.ts';
 import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
 import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
+import { raisedBecause } from './core/lateWrites.ts';
 import { demandLimits } from './core/limits.ts';
 import { excessOf, rangeNow } from './core/range.ts';
 import { judge, type Proof, type ReadPace, readDueAt } from './core/readings.ts';
@@ -93,7 +94,7 @@ export async function weighAll(
       const { shadow, proof } = judge(before, now);
       listing.shadow = shadow;
       if (proof === null) break;
-      if (proof.delta > 0) raisedOutside(escrows, listing, now);
+      if (proof.delta > 0) raisedOutside(escrows, listing, raisedBecause(before, proof.reading), now);
       // Read for its rights alone: where nothing is written, an edit contradicts nobody.
       if (!listing.enabled && listing.stored.protection !== 'shared') continue;
       wake.push(...(await onProven(client, { listing, before, proof }, now)));

@@ -7,13 +7,15 @@ import { UsageError } from '../../src/simulator/commandLine.ts';
 import type { ItemSeen } from '../../src/simulator/liveApi.ts';
 import { buyersOf } from '../../src/simulator/liveBuyers.ts';
 import { readLiveCommand } from '../../src/simulator/liveCommandLine.ts';
+import { editFacts, editOutside } from '../../src/simulator/liveEdits.ts';
 import type { LiveFacts } from '../../src/simulator/liveFacts.ts';
 import { breachesOf } from '../../src/simulator/liveInvariants.ts';
 import { channelOf, livePace } from '../../src/simulator/livePace.ts';
 import { type LiveOptions, type LiveResult, liveRun } from '../../src/simulator/liveRun.ts';
 import { shownBreaches, startWatch } from '../../src/simulator/liveWatch.ts';
+import { startWorkerProcess } from '../../src/simulator/liveWorker.ts';
 import { createLiveWorld, type LiveWorld } from '../../src/simulator/liveWorld.ts';
-import { demands, pageWorld } from '../../src/simulator/parameters.ts';
+import { demands, minute, pageWorld, second } from '../../src/simulator/parameters.ts';
 import { createDatabase } from '../support/database.ts';
 import { waitFor } from '../support/waiting.ts';
 
@@ -77,7 +79,7 @@ test.concurrent('an hour of a shared pool on the real product ends with every pr
     ['I1', { ...facts, movements: [...facts.movements.slice(0, -1), { ...newest, seq: newest.seq + 1 }] }],
     ['I2', { ...facts, ordered: facts.ordered.slice(1) }],
     ['I2', { ...facts, held: facts.held.slice(1) }],
-    ['S2', { ...facts, conflicts: ['one'] }],
+    ['S2', { ...facts, conflicts: [{ platform: 'etsy', sku: 'ITEM-1', words: 'one' }] }],
     ['S5', { ...facts, shown: facts.shown.map((one) => ({ ...one, units: one.units + 1 })) }],
     ['S5', { ...facts, restless: true }],
     ['S5', { ...facts, waiting: ['etsy ITEM-1'] }],
@@ -116,6 +118,97 @@ test.concurrent('an hour of escrow on the real product sells nothing that is not
   ];
   for (const [promise, changed] of broken) expect(brokenPromises(changed)).toContain(promise);
 }, 60_000);
+
+/** The worker is a process that is killed without a word, and a seller changes a number in a marketplace's own pages. */
+const rough = {
+  ...pageWorld,
+  faults: {
+    ...pageWorld.faults,
+    crashesPerHour: 2,
+    crashTime: [second, 2 * minute] as const,
+    outsideEdit: true,
+  },
+};
+
+test.concurrent('a worker that is killed and a cut by the seller cost nothing: the cut is told or written over, and each promise about it can be seen to break', async () => {
+  const { breaches, errors, timeline, facts } = await run({
+    protection: 'shared',
+    world: rough,
+    seed: 2,
+    compress: 240,
+  });
+  expect(breaches.length > 0 ? [...timeline, ...breaches] : []).toEqual([]);
+  expect(errors).toEqual([]);
+  const story = timeline.join('\n');
+  expect(story).toMatch(/the worker is killed[^]*the worker is back/);
+  expect(facts.edits).toMatchObject([{ platform: 'ebay', sku: 'ITEM-1', delta: -2 }]);
+
+  const [edit] = facts.edits;
+  const [item] = facts.items;
+  if (edit === undefined || item === undefined) throw new Error('nothing was changed');
+  const unseen = { ...facts, edits: [{ ...edit, overwritten: false }], conflicts: [] };
+  expect(brokenPromises(unseen)).toContain('S3');
+  expect(
+    brokenPromises({ ...unseen, conflicts: [{ platform: 'ebay', sku: 'ITEM-1', words: '' }] }),
+  ).not.toContain('S3');
+  const elsewhere = [{ platform: 'etsy', sku: 'ITEM-1', words: '' } as const];
+  expect(brokenPromises({ ...facts, conflicts: elsewhere })).toContain('S2');
+  const [movement] = facts.movements;
+  if (movement === undefined) throw new Error('nothing moved');
+  // More than was cut may not be believed, and nothing of a raise.
+  const believed = { ...movement, kind: 'resolution', onHandDelta: -3 };
+  expect(brokenPromises({ ...facts, movements: [...facts.movements, believed] })).toContain('I1');
+  const movements = [{ ...movement, kind: 'resolution' }];
+  expect(brokenPromises({ ...facts, movements, edits: [{ ...edit, delta: 2 }] })).toContain('S10');
+}, 120_000);
+
+test.concurrent('under escrow a number that the seller raises is written over or the listing is paused for it, and no more than the raise is oversold', async () => {
+  const { breaches, errors, timeline, facts } = await run({
+    protection: 'escrow',
+    world: rough,
+    seed: 6,
+    compress: 240,
+  });
+  expect(breaches.length > 0 ? [...timeline, ...breaches] : []).toEqual([]);
+  expect(errors).toEqual([]);
+  expect(facts.edits).toMatchObject([{ platform: 'ebay', delta: 1 }]);
+
+  const [item] = facts.items;
+  if (!item?.escrow) throw new Error('there is no escrow');
+  expect(brokenPromises({ ...facts, oversold: 1 })).not.toContain('E2');
+  expect(brokenPromises({ ...facts, oversold: 2 })).toContain('E2');
+  const paused = (platform: 'ebay' | 'etsy') => {
+    const rights = [{ platform, inForce: 0, replaced: 0, pending: 0, paused: 'A4' }];
+    const escrow = { available: item.available, free: item.available, shortfall: 0, rights };
+    return { ...facts, items: [{ ...item, escrow }] };
+  };
+  expect(brokenPromises(paused('ebay'))).not.toContain('E4');
+  expect(brokenPromises(paused('etsy'))).toContain('E4');
+}, 120_000);
+
+test('an edit of a listing that is taken down, or that the marketplace refuses, is none', async () => {
+  const catalogue = tinyCatalogue({ 'ITEM-1': 2 });
+  const sandbox = createSandbox({ seed: 1, catalogue });
+  await sandbox.start();
+  try {
+    const world = createLiveWorld(sandbox, 2);
+    const { etsy } = sandbox.shops;
+    etsy.setListingState(etsy.variantBySku('ITEM-1')?.listingId ?? '', 'inactive');
+    await editOutside(world, { at: 0, item: 0, platform: 'etsy', delta: 3 });
+    await editOutside(world, { at: 0, item: 0, platform: 'ebay', delta: -5 });
+    await expect(editOutside(world, { at: 0, item: 1, platform: 'ebay', delta: 1 })).rejects.toThrow('404');
+    expect(editFacts(world)).toEqual([{ platform: 'ebay', sku: 'ITEM-1', delta: -2, overwritten: false }]);
+  } finally {
+    await sandbox.stop();
+  }
+});
+
+test('a worker process that cannot start is told as such', async () => {
+  const environment = { DATABASE_URL: 'postgresql://127.0.0.1:1/none', SECRETS_KEY: 'short' };
+  await expect(startWorkerProcess(environment, () => undefined)).rejects.toThrow(
+    'the worker ended before it was ready',
+  );
+});
 
 test.concurrent('a number that somebody else changes in the middle of the hour is told as a broken promise with its story, and so is what the product logs as an error', async () => {
   const options = {
@@ -224,6 +317,10 @@ test('words that mean nothing are refused', () => {
   expect(readLiveCommand(['--live', '--protection', 'escrow', '--demand', 'rush']).world.buyersPerHour).toBe(
     240,
   );
+  expect(readLiveCommand(['--live', '--edits', '--storms']).world.faults).toMatchObject({
+    outsideEdit: true,
+    crashesPerHour: 2,
+  });
   expect(() => readLiveCommand(['--live', '--compress', '0'])).toThrow(UsageError);
   expect(() => readLiveCommand(['--live', '--protection', 'none'])).toThrow(UsageError);
   expect(() => readLiveCommand(['--live', '--policy', 'shadow'])).toThrow(UsageError);

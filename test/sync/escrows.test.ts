@@ -71,6 +71,25 @@ describe('an item that is put under escrow', () => {
     await resumeEscrow(open.pool, shop.caller, shopify.listingId, support.clock.now());
     expect((await escrows.escrowOf(shop)).units[shopify.listingId]?.paused).toBeNull();
   });
+
+  test('E4: a write that takes effect long after it was answered pauses the listing for A2, not for somebody else’s number', async () => {
+    const [, etsy] = shop.offers;
+    const look = async (shown: number) => {
+      support.show(etsy.channel, etsy.address, shown);
+      await escrows.pass(shop, 1_800_001);
+      await escrows.knowOrders(shop);
+      await escrows.read(shop, etsy);
+      return (await escrows.escrowOf(shop)).units[etsy.listingId]?.paused;
+    };
+    await escrows.pushAll(shop, shop.offers, 1);
+    // It was drained, and got the unit that is left over.
+    expect(escrows.shows(etsy)).toBe(1);
+    // Etsy said that it had taken that in, and it has not: for us the unit is gone.
+    expect([await look(0), await look(0)]).toEqual([null, null]);
+    expect(await look(1)).toBe('A2');
+    await escrows.pushAll(shop);
+    expect(escrows.shows(etsy)).toBe(0);
+  });
 });
 
 type Where = { readonly at: number };

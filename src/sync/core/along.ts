@@ -1,5 +1,6 @@
 /** A write that set this unit's number although it was meant for another variant: what it overwrote is noticed, what it read is not forgotten. Pure. */
 import { settled } from './collapse.ts';
+import { withUnshown } from './lateWrites.ts';
 import { asCandidate, rangeNow, tick } from './range.ts';
 import { readingArrived, type Verdict } from './readings.ts';
 import type { Candidate, Shadow } from './shadow.ts';
@@ -26,23 +27,25 @@ export function writtenAlong(
   { key, value, shown, readFrom, readAt, state }: AlongWrite,
   now: number,
 ): { readonly shadow: Shadow; readonly verdict: Verdict | null } {
-  const read = shown === null ? null : { value: shown, from: readFrom, until: readAt };
+  // The write followed the reading, if within the same millisecond. It is the reading that is put before: a write of a later time than now would leave
+  // nothing in force now.
+  const until = readAt - tick;
+  const read = shown === null ? null : { value: shown, from: Math.min(readFrom, until), until };
   const { shadow: known, verdict } =
     read === null
       ? { shadow, verdict: null }
       : readingArrived(shadow, { kind: 'quantity', reading: read }, now);
-  // The write followed the reading, if within the same millisecond.
-  const sentAt = readAt + tick;
   const candidate: Candidate = {
-    ...asCandidate({ value, from: sentAt, until: sentAt }),
+    ...asCandidate({ value, from: readAt, until: readAt }),
     key,
     targetSeq: known.sentSeq,
-    settledAt: state === 'EFFECTIVE' ? Math.max(now, sentAt) : null,
+    settledAt: state === 'EFFECTIVE' ? Math.max(now, readAt) : null,
     state,
   };
   // In the order of sending: one of the unit's own may have left since.
   const candidates = [...known.candidates, candidate].toSorted((one, other) => one.sentAt - other.sentAt);
   const again = verdict?.kind === 'aboveHigh' ? 0 : Math.max(0, value - rangeNow(known, now).high);
   const resurrectedUnits = known.resurrectedUnits + again;
-  return { shadow: settled({ ...known, candidates, resurrectedUnits }, now), verdict };
+  const next = { ...withUnshown(known, candidate, now), candidates, resurrectedUnits };
+  return { shadow: settled(next, now), verdict };
 }

@@ -1,5 +1,6 @@
 /** What the answer to a write tells: it proves the effect, or that it comes, or nothing. Pure. */
 import { mayLandTwice, settled } from './collapse.ts';
+import { withoutUnshown } from './lateWrites.ts';
 import { type Candidate, readingTaken, type Shadow } from './shadow.ts';
 
 export type WriteAnswer =
@@ -25,9 +26,13 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
   const due = written.lastSentAt + shadow.bounds.settleMax;
   switch (answer.kind) {
     case 'effective':
-      return mayLandTwice(written)
-        ? replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now)
-        : replaceCandidate(shadow, { ...written, state: 'EFFECTIVE', settledAt: Math.min(now, due) }, now);
+      if (mayLandTwice(written)) return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
+      return replaceCandidate(
+        shadow,
+        // Also of a write that a reading had refuted before: both at once only an outside edit explains, and the reading will tell.
+        { ...written, state: 'EFFECTIVE', settledAt: Math.min(now, due), endedAt: null },
+        now,
+      );
     case 'accepted':
       return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
     case 'unknown':
@@ -36,10 +41,12 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
     case 'stale': {
       // A reading has shown it in force: the answer to a repeated key can deny that, but not undo it.
       if (written.state === 'EFFECTIVE') return toldBy(shadow, written, answer, now);
-      // An earlier attempt under this key that got no answer may have happened all the same.
+      // An earlier attempt under this key that got no answer may have happened all the same: only a compare answers for it too.
       const attempted = written.lastSentAt > written.sentAt;
-      const state = attempted && answer.kind === 'rejected' ? 'UNKNOWN' : 'REJECTED';
-      const next = replaceCandidate(shadow, { ...written, state }, now);
+      const compared = answer.kind === 'stale' && answer.read !== true;
+      const state = attempted && !compared ? 'UNKNOWN' : 'REJECTED';
+      const known = state === 'REJECTED' ? withoutUnshown(shadow, key) : shadow;
+      const next = replaceCandidate(known, { ...written, state }, now);
       return toldBy(next, written, answer, now);
     }
   }

@@ -67,10 +67,15 @@ function filtered<Value>(
   return values.every(keep) ? values : values.filter(keep);
 }
 
+/** Something is in force at any time: evidence that leaves nothing contradicts itself, and that is a conflict's matter. */
+function unlessAllEnd(next: readonly Candidate[], before: readonly Candidate[]): readonly Candidate[] {
+  return next.some(({ state, endedAt }) => state !== 'REJECTED' && endedAt === null) ? next : before;
+}
+
 /** A candidate ends when a write that was sent after its last possible effect is in force for certain. */
 function ended(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
   if (candidates.length < 2) return candidates;
-  return mapped(candidates, (candidate, index) => {
+  const next = mapped(candidates, (candidate, index) => {
     let { endedAt } = candidate;
     for (let position = index + 1; position < candidates.length; position++) {
       const later = candidates[position];
@@ -79,6 +84,7 @@ function ended(candidates: readonly Candidate[], bounds: Bounds): readonly Candi
     }
     return endedAt === candidate.endedAt ? candidate : { ...candidate, endedAt };
   });
+  return unlessAllEnd(next, candidates);
 }
 
 /** What each reading refutes ends, and what alone can explain a reading was in force then. */
@@ -96,12 +102,12 @@ function refutedBy(shadow: Shadow, reading: Reading): readonly Candidate[] {
   const surviving = possible.filter((candidate) => explains(shadow, candidate, reading));
   // Nothing explains it: that is a conflict's matter, not a reason to forget what we wrote.
   if (surviving.length === 0 || possible.length < 2) return shadow.candidates;
-  return mapped(shadow.candidates, (candidate) => {
+  const next = mapped(shadow.candidates, (candidate) => {
     if (!possible.includes(candidate)) return candidate;
     const latest = latestEffect(candidate, shadow.bounds);
     if (!surviving.includes(candidate)) {
-      // What has not settled may still land.
-      if (latest > reading.from) return candidate;
+      // What has not settled may still land, if in the same millisecond: what it replaced has ended there too.
+      if (latest >= reading.from) return candidate;
       return { ...candidate, endedAt: Math.min(candidate.endedAt ?? reading.until, reading.until) };
     }
     if (surviving.length > 1 || candidate.state === 'EFFECTIVE') return candidate;
@@ -109,6 +115,7 @@ function refutedBy(shadow: Shadow, reading: Reading): readonly Candidate[] {
     if (mayLandTwice(candidate)) return { ...candidate, state: 'ACCEPTED' as const };
     return { ...candidate, state: 'EFFECTIVE' as const, settledAt: Math.min(latest, reading.until) };
   });
+  return unlessAllEnd(next, shadow.candidates);
 }
 
 /** A repeated absolute write; a compared one is answered by its key and happens once. */

@@ -127,16 +127,7 @@ export function canGrant(escrow: Escrow, name: string, value: number, expected: 
 }
 
 /** A write leaves with rights in it. One write per unit at a time: nothing is urgent here. */
-export function grant(
-  escrow: Escrow,
-  name: string,
-  write: {
-    readonly key: string;
-    readonly value: number;
-    readonly expected: number | null;
-    readonly sentAt: number;
-  },
-): Escrow {
+export function grant(escrow: Escrow, name: string, write: Omit<GrantWrite, 'booked' | 'reoffered'>): Escrow {
   assert.ok(canGrant(escrow, name, write.value, write.expected), `${name} cannot be granted ${write.value}`);
   const unit = unitOf(escrow, name);
   const cost = costOf(write.value, write.expected);
@@ -187,14 +178,16 @@ export type Booking = {
   readonly until: number;
   /** True where the channel puts cancelled units back by itself. */
   readonly mayBePutBack: boolean;
+  /** What did not hold if it is beyond every right; A1 when left out. */
+  readonly beyond?: Violation;
 };
 
 /**
  * An order became known. Replaced rights pay first: what is booked there by mistake only keeps a right in force charged for longer. Units beyond
- * every right prove that A1 does not hold, unless the channel can have put some back: then once no such news can come any more.
+ * every right prove that an assumption does not hold, unless the channel can have put some back: then once no such news can come any more.
  */
 export function booked(escrow: Escrow, name: string, booking: Booking): Escrow {
-  const { quantity, from, until, mayBePutBack } = booking;
+  const { quantity, from, until, mayBePutBack, beyond = 'A1' } = booking;
   const unit = unitOf(escrow, name);
   const write = unit.write && afterSending(unit.write, booking);
   if (unit.since !== undefined && from <= unit.since)
@@ -224,7 +217,7 @@ export function booked(escrow: Escrow, name: string, booking: Booking): Escrow {
     write,
     owed: owing ? unit.owed + due : unit.owed,
     owedAt: owing ? until : unit.owedAt,
-    paused: due > 0 && !mayBePutBack ? (unit.paused ?? 'A1') : unit.paused,
+    paused: due > 0 && !mayBePutBack ? (unit.paused ?? beyond) : unit.paused,
   };
   return withUnit({ ...escrow, available: escrow.available - quantity }, name, next, -due);
 }
@@ -233,13 +226,13 @@ function afterSending(write: GrantWrite, { quantity, from }: Booking): GrantWrit
   return from > write.sentAt ? { ...write, booked: write.booked + quantity } : write;
 }
 
-/** Every order up to `watermark` is known (already reduced by the clocks' difference): unused replaced rights are free again. */
-export function settledRights(escrow: Escrow, name: string, watermark: number): Escrow {
+/** Every order up to `watermark` is known (already reduced by the clocks' difference): unused replaced rights are free again. See `Booking` for `beyond`. */
+export function settledRights(escrow: Escrow, name: string, watermark: number, beyond?: Violation): Escrow {
   const unit = unitOf(escrow, name);
-  if (unit.owed > 0 && watermark >= unit.owedAt) return violated(escrow, name, 'A1');
+  if (unit.owed > 0 && watermark >= unit.owedAt) return violated(escrow, name, beyond ?? 'A1');
   if (unit.joinedAt !== undefined && watermark >= unit.joinedAt) {
     const { joinedAt: _known, ...known } = unit;
-    return settledRights(withUnit(escrow, name, known, 0), name, watermark);
+    return settledRights(withUnit(escrow, name, known, 0), name, watermark, beyond);
   }
   if (unit.replacedAt === null || watermark < unit.replacedAt) return escrow;
   return withUnit(escrow, name, { ...unit, old: 0, replacedAt: null }, unit.old);

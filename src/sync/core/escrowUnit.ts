@@ -9,6 +9,7 @@ import {
   unitOf,
   violated,
 } from './escrow.ts';
+import { oversoldBecause } from './lateWrites.ts';
 import { latestEffect, provenMax, rangeNow } from './range.ts';
 import type { RebalanceUnit } from './rebalance.ts';
 import type { Shadow } from './shadow.ts';
@@ -29,19 +30,22 @@ export function used(escrow: Escrow, shadow: Shadow, { units, from, until, late 
   const known = late ? violated(escrow, unit, 'A3') : escrow;
   const skew = bounds.clockSkewMax;
   const mayBePutBack = bounds.restocksOnCancel;
-  return booked(known, unit, { quantity: units, from: from - skew, until: until + skew, mayBePutBack });
+  const beyond = oversoldBecause(shadow, until + skew);
+  const booking = { quantity: units, from: from - skew, until: until + skew, mayBePutBack, beyond };
+  return booked(known, unit, booking);
 }
 
 /** What the shadow knows by now about the unit's rights. */
 export function learnedRights(escrow: Escrow, shadow: Shadow, now: number): Escrow {
   const { unit: name, bounds, candidates, ordersWatermark } = shadow;
-  const { write } = unitOf(escrow, name);
+  const { write, owedAt } = unitOf(escrow, name);
   const candidate = candidates.find(({ key }) => key === write?.key);
   // An older write that may still land would put rights back that are counted as replaced.
   const alone = candidates.every((one) => one === candidate || one.endedAt !== null);
   const inForce = candidate?.state === 'EFFECTIVE' && alone;
   const known = inForce ? confirmed(escrow, name, candidate.settledAt ?? now) : escrow;
-  const settled = settledRights(known, name, ordersWatermark - bounds.clockSkewMax);
+  const watermark = ordersWatermark - bounds.clockSkewMax;
+  const settled = settledRights(known, name, watermark, oversoldBecause(shadow, owedAt));
   const most = provenMax(shadow, now);
   return most === null ? settled : provenAtMost(settled, name, most);
 }

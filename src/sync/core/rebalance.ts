@@ -166,13 +166,15 @@ function handingBack(
   const best = others.reduce((most, other) => Math.max(most, other.ratePerMs), 0);
   // A unit handed over cannot be bought on the way: only when the others run out meanwhile, and where it would wait longer than that here.
   const soon = elsewhere <= pace * channel.drain;
-  const dry = others.some(
+  const dry = others.filter(
     (other) => charge(unitOf(escrow, other.name)) === 0 && (allocation.get(other.name) ?? 0) > 0,
   );
-  const worthwhile =
-    (soon || (dry && escrow.free === 0)) && cur / channel.ratePerMs > channel.drain + 1 / best;
+  const needed = dry.length > 0 && escrow.free === 0;
+  const worthwhile = (soon || needed) && cur / channel.ratePerMs > channel.drain + 1 / best;
   if (escrow.shortfall === 0 && !worthwhile) return [];
   if (compareAndSet && exact !== null && exact <= cur)
     return exact > wanted ? [{ name, value: wanted, expected: exact }] : [];
-  return escrow.shortfall > 0 || wanted === 0 ? [{ name, value: 0, expected: null }] : [];
+  // An absolute write frees nothing but by zero. What would stay here goes with it only where a channel has none that sells far more, or E3 would not hold.
+  const starving = needed && dry.some((other) => other.ratePerMs > cur * channel.ratePerMs);
+  return escrow.shortfall > 0 || wanted === 0 || starving ? [{ name, value: 0, expected: null }] : [];
 }

@@ -1,5 +1,6 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
 import { settled, thinnedReadings } from './collapse.ts';
+import { shownBy, type UnshownWrite, withUnshown } from './lateWrites.ts';
 import { asCandidate, latestEffect, readingKey, tick } from './range.ts';
 
 export { settled } from './collapse.ts';
@@ -68,6 +69,8 @@ export type Shadow = {
   /** The newest `targetSeq` that was sent: nothing older is ever sent after it. */
   readonly sentSeq: number;
   readonly candidates: readonly Candidate[];
+  /** Writes that no reading has shown, oldest first: what A2 is judged by. Left out when there is none. */
+  readonly unshown?: readonly UnshownWrite[];
   /** Since when all that was in force is among the candidates: a reading that may be older says nothing. */
   readonly knownSince: number;
   readonly sales: readonly Change[];
@@ -179,7 +182,9 @@ export function writeSent(
   const readings = shadow.readings.map((reading) =>
     reading.until >= now ? { ...reading, until: Math.max(reading.from, now - tick) } : reading,
   );
-  return settled({ ...shadow, candidates, readings, sentSeq: write.targetSeq }, now);
+  const known =
+    again || write.expected !== null ? shadow : withUnshown(shadow, { ...write, sentAt: now }, now);
+  return settled({ ...known, candidates, readings, sentSeq: write.targetSeq }, now);
 }
 
 /** Units of an order became known: the ledger's movement for this unit, never a second delivery of the same news. */
@@ -241,7 +246,8 @@ export function readingTaken(shadow: Shadow, reading: Reading, now: number): Sha
   const readings = thinnedReadings({ ...shadow, readings: all }, readingsMax);
   const readAt = Math.max(shadow.readAt, reading.until);
   const spokenAt = speaks ? Math.max(shadow.spokenAt, reading.until) : shadow.spokenAt;
-  return settled({ ...shadow, readings, readAt, spokenAt }, now);
+  const known = speaks ? shownBy(shadow, reading) : shadow;
+  return settled({ ...known, readings, readAt, spokenAt }, now);
 }
 
 /**

@@ -65,9 +65,9 @@ describe('a sale before the reading', () => {
 });
 
 test('without an answer both numbers stay possible until a reading, and no raise leaves', () => {
-  const { shadow } = along(sale(shadowOf(7), 1, 101 * second), 7, { state: 'UNKNOWN' });
+  const { shadow } = along(sale(shadowOf(7), 1, 101 * second), 7, { state: 'UNKNOWN', readAt: 100_500 });
   expect(rangeNow(shadow, 103 * second)).toEqual({ low: 6, high: 7 });
-  expect(decided(shadow, 9, 101 * second)).toMatchObject({ kind: 'wait' });
+  expect(decided(shadow, 9, 102 * second)).toMatchObject({ kind: 'wait', until: 102_500 });
 });
 
 test('a number that somebody else raised is told as such and not as a sale offered again', () => {

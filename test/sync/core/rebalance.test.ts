@@ -191,7 +191,20 @@ describe('rights are taken back', () => {
     expect(rebalance(served, [rich, dry, plenty], limits)).toEqual([]);
   });
 
-  test('never where a part would have to stay, because an absolute write cannot know how much is left', () => {
+  test('E3: all of it where a part would have to stay, when a channel that sells far more has none', () => {
+    const idle = facts('a', { ratePerMs: 1 / (86_400 * second), drain: 3 * second });
+    const other = { ...idle, name: 'c' };
+    const starved = newEscrow(4, { a: 4, b: 0, c: 0 });
+
+    expect(rebalance(starved, [idle, dry, other], limits)).toContainEqual({
+      name: 'a',
+      value: 0,
+      expected: null,
+    });
+    expect(rebalance(newEscrow(5, { a: 4, b: 1, c: 0 }), [idle, dry, other], limits)).toEqual([]);
+  });
+
+  test('not where a part would have to stay, because an absolute write cannot know how much is left', () => {
     const level = facts('b', { ratePerMs: 1 / (60 * second), refill: 600 * second });
 
     expect(rebalance(stuck, [rich, level], { ...limits, patience: 1 })).toEqual([]);

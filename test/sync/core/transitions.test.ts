@@ -217,6 +217,20 @@ describe('an answer', () => {
     expect([later.hold, judge(ordersKnown(later, 201 * second), 201 * second).proof]).toEqual([0, null]);
   });
 
+  test('that there was nothing left to change says nothing against an attempt before it: that one may have done it', () => {
+    const lost = written(shadowOf(6), ['four', 4], 10 * second, 'unknown');
+    const again = written(lost, ['four', 4], 20 * second, null);
+    const told = writeAnswered(again, 'four', { kind: 'stale', actual: 4, read: true }, 21 * second);
+    const known = ordersKnown(read(told, 4, 60 * second).shadow, 90 * second);
+
+    expect([known.hold, judge(read(known, 4, 91 * second).shadow, 91 * second).proof]).toEqual([0, null]);
+    expect(rangeNow(known, 91 * second)).toEqual({ low: 4, high: 4 });
+    // A compare under the same key answers as it did the first time.
+    const compared = written(lost, ['four', 4], 20 * second, null, { expected: 6 });
+    const failed = writeAnswered(compared, 'four', { kind: 'stale', actual: 5 }, 21 * second);
+    expect(failed.candidates.some(({ key }) => key === 'four')).toBe(false);
+  });
+
   test('that denies what a reading has proved is not believed', () => {
     for (const kind of ['stale', 'rejected'] as const) {
       const lost = written(shadowOf(5), ['three', 3], 10 * second, 'unknown', { expected: 5 });
