@@ -36,6 +36,20 @@ export const workLimits = {
     [0, 24 * hour],
     'How far each order poll looks back before the last one, for orders that the marketplace indexed late.',
   ),
+  pollDeepIntervalMs: integer(
+    'POLL_DEEP_INTERVAL_MS',
+    'ms',
+    hour,
+    [minute, 24 * hour],
+    'Pause between two order polls that look further back, for orders indexed later still whose webhook was lost.',
+  ),
+  pollDeepOverlapMs: integer(
+    'POLL_DEEP_OVERLAP_MS',
+    'ms',
+    3 * hour,
+    [0, 7 * 24 * hour],
+    'How far those polls look back from now.',
+  ),
   lookIntervalMs: integer(
     'LOOK_INTERVAL_MS',
     'ms',

@@ -9,6 +9,8 @@ export function syncLimits(config: Config): SyncLimits {
   return {
     pollIntervalMs: config.pollIntervalMs,
     pollOverlapMs: config.pollOverlapMs,
+    pollDeepIntervalMs: config.pollDeepIntervalMs,
+    pollDeepOverlapMs: config.pollDeepOverlapMs,
     // A lease must outlive the longest call made under it, or two workers would make that call at once.
     leaseMs: config.sendWithinMs + config.channelDeadlineMs * 2,
     lookIntervalMs: config.lookIntervalMs,

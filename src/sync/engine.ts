@@ -27,6 +27,8 @@ import type { TaskName, WakeUps } from './wakeUps.ts';
 export type SyncLimits = {
   readonly pollIntervalMs: number | null;
   readonly pollOverlapMs: number | null;
+  readonly pollDeepIntervalMs: number;
+  readonly pollDeepOverlapMs: number;
   /** Longer than the longest channel call. */
   readonly leaseMs: number;
   readonly lookIntervalMs: number;

@@ -69,7 +69,8 @@ export function createTasks(
     onSettled,
   };
   const read = readOptions(options);
-  const poll = { ...fetching, connections, intervalMs };
+  const deep = { intervalMs: limits.pollDeepIntervalMs, overlapMs: limits.pollDeepOverlapMs };
+  const poll = { ...fetching, connections, intervalMs, deep };
   return {
     push: ofSubject((id) => pushConnection(push, id)),
     read: ofSubject(async (id) => {

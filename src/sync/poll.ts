@@ -24,6 +24,8 @@ export type PollOptions = FetchOptions & {
   readonly connections: Connections;
   /** Null leaves it to the channel's own default. */
   readonly intervalMs: number | null;
+  /** Now and then a poll looks further back: for an order that the channel indexed later than the overlap, and whose webhook was lost too. */
+  readonly deep?: { readonly intervalMs: number; readonly overlapMs: number };
 };
 
 /** From one order poll to the next, as a rule and while the connection is watched. */
@@ -38,7 +40,9 @@ export function pollPace(
 const leaseSql = `
 UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms'
  WHERE id = $1 AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
-RETURNING coalesce(orders_watermark, connected_at) AS watermark`;
+RETURNING coalesce(orders_watermark, connected_at) AS watermark, connected_at AS "connectedAt", coalesce(deep_polled_at, connected_at) AS "deepAt"`;
+
+type Lease = { readonly watermark: Date; readonly connectedAt: Date; readonly deepAt: Date };
 
 const renewSql = `UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms' WHERE id = $1`;
 
@@ -47,6 +51,7 @@ UPDATE connections
    SET poll_lease_until = NULL, last_polled_at = now(),
        next_poll_at = now() + CASE WHEN watched_until > now() THEN $4::float8 ELSE $2 END * interval '1 ms',
        orders_watermark = greatest(orders_watermark, $3::timestamptz),
+       deep_polled_at = CASE WHEN $6 THEN coalesce($3, deep_polled_at) ELSE deep_polled_at END,
        -- Other processes and other channels' work count with them.
        default_bounds = $5
  WHERE id = $1`;
@@ -55,7 +60,7 @@ UPDATE connections
 export async function pollConnection(options: PollOptions, connectionId: string): Promise<number> {
   const channel = await options.connections.open(connectionId);
   if (channel === null) return 0;
-  const { rows } = await options.db.query<{ watermark: Date }>(leaseSql, [connectionId, options.leaseMs]);
+  const { rows } = await options.db.query<Lease>(leaseSql, [connectionId, options.leaseMs]);
   const [lease] = rows;
   if (lease === undefined) return 0;
   const { capabilities } = channel.connector;
@@ -64,22 +69,37 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   const defaults = JSON.stringify({ staleMaxMs, settleMaxMs, indexLagMs });
   // Taken before the first page: a change made while we read belongs to the next poll.
   const startedAt = new Date(options.clock.now());
-  const since = new Date(lease.watermark.getTime() - (options.overlapMs ?? capabilities.pollOverlapMs));
+  const { deep, since } = begin(options, lease, options.overlapMs ?? capabilities.pollOverlapMs, startedAt);
   try {
     const renew = () => options.db.query(renewSql, [connectionId, options.leaseMs]);
     const changed = await readPages(options, channel, { since, fetchedAt: lease.watermark }, renew);
-    await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs, defaults]);
+    await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs, defaults, deep]);
     await options.connections.report(connectionId, null);
     return changed;
   } catch (error) {
     const retryInMs =
       error instanceof ChannelError ? Math.max(error.retryAfterMs ?? 0, intervalMs) : intervalMs;
-    await options.db.query(finishSql, [connectionId, retryInMs, null, retryInMs, defaults]);
+    await options.db.query(finishSql, [connectionId, retryInMs, null, retryInMs, defaults, deep]);
     if (!(error instanceof ChannelError)) throw error;
     options.log.warn({ connectionId, error }, 'order poll failed');
     await options.connections.report(connectionId, error);
     return 0;
   }
+}
+
+function begin(
+  { deep: rule }: PollOptions,
+  { watermark, connectedAt, deepAt }: Lease,
+  overlapMs: number,
+  startedAt: Date,
+): { readonly deep: boolean; readonly since: Date } {
+  const since = watermark.getTime() - overlapMs;
+  const now = startedAt.getTime();
+  if (rule === undefined || now - deepAt.getTime() < rule.intervalMs)
+    return { deep: false, since: new Date(since) };
+  // What is older than the connection was counted when it was connected.
+  const deepest = Math.max(now - rule.overlapMs, connectedAt.getTime() - overlapMs);
+  return { deep: true, since: new Date(Math.min(since, deepest)) };
 }
 
 const sinceSql = `SELECT coalesce(orders_watermark, connected_at) AS watermark FROM connections WHERE id = $1`;

@@ -50,6 +50,8 @@ function createEngine({ pool, intake }: Database): SyncEngine {
     limits: {
       pollIntervalMs: null,
       pollOverlapMs: null,
+      pollDeepIntervalMs: 3_600_000,
+      pollDeepOverlapMs: 10_800_000,
       leaseMs: 60_000,
       lookIntervalMs: 1_000,
       callMaxMs: 30_000,

@@ -105,6 +105,25 @@ describe('the watermark', () => {
     expect(channel.polledSince.at(-1)).toEqual(new Date(began - 5_000));
   });
 
+  test('looks further back now and then, for orders that were indexed late and whose webhook was lost, never to before the connection', async () => {
+    const deep = { intervalMs: 3_600_000, overlapMs: 10_800_000 };
+    const pollAt = async (seconds: number): Promise<Date | undefined> => {
+      clock = createManualClock(fixtures.after(seconds).getTime());
+      await pass(3_600_000);
+      await poll({ deep });
+      return channel.polledSince.at(-1);
+    };
+    expect(await pollAt(3_500)).toEqual(fixtures.after(-120));
+    expect(await pollAt(3_600)).toEqual(fixtures.after(-120));
+    expect(await pollAt(3_700)).toEqual(fixtures.after(3_600 - 120));
+    // After a long silence there is nothing further back.
+    expect(await pollAt(20_000)).toEqual(fixtures.after(3_700 - 120));
+    // One that failed comes again.
+    channel.orderPages = () => failing([], new ChannelError('rate_limited', 'slow down'));
+    expect(await pollAt(23_700)).toEqual(fixtures.after(23_700 - 10_800));
+    expect(await pollAt(23_800)).toEqual(fixtures.after(23_800 - 10_800));
+  });
+
   test('stays where it was when a later page fails; the pages before are kept', async () => {
     channel.orderPages = () =>
       failing([sold()], new ChannelError('rate_limited', 'slow down', { retryAfterMs: 300_000 }));
