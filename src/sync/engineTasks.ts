@@ -62,6 +62,7 @@ export function createTasks(
     batchMax: limits.pushBatchMax,
     readings,
     fetching,
+    onEvents: operations.onEvents,
     onSettled,
   };
   const read = readOptions(options);

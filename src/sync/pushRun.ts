@@ -31,10 +31,14 @@ export type PushOptions = {
   readonly fenceMaxMs: number;
   /** While an older write may still land after a zero, the zero is sent again after so long. */
   readonly zeroAgainMs: number;
+  /** Pause before the next look at a write that is not proved. */
+  readonly verifyIntervalMs: number;
   /** Longest pause between two attempts at the same listing. */
   readonly backoffMaxMs: number;
   readonly readings: (channel: ConnectedChannel) => ReadingOptions;
   readonly fetching: FetchOptions;
+  /** There is something to tell in the event log. */
+  readonly onEvents: () => void;
   /** Called with the items whose listings on this channel were settled. */
   readonly onSettled: (itemIds: readonly string[], channel: ConnectedChannel) => Promise<void>;
 };
@@ -121,7 +125,7 @@ export async function decideKept(
 }
 
 /** How long a stopped change waits for somebody to look at it before it asks again. */
-const stoppedWaitMs = 60_000;
+export const stoppedWaitMs = 60_000;
 
 function outcomeOf(run: Run, decided: Decided, now: number): readonly ClaimOutcome[] {
   const { claim } = decided;

@@ -16,7 +16,7 @@ export const layers: readonly Layer[] = [
   // The words of every marketplace, and money: whoever may import nothing else of `connectors` may still speak them.
   {
     name: 'contract',
-    holds: /^src\/connectors\/(connector|channelError|money)\.ts$/,
+    holds: /^src\/connectors\/(connector|channelError|money|price|turn)\.ts$/,
     mayImport: ['contract'],
   },
   { name: 'printer', holds: /^src\/schema\/print\w*\.ts$/, mayImport: ['schema', 'foundation'] },
