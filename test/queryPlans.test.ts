@@ -242,7 +242,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       provenEdit(rowId('listing', 4_006), -1),
     ),
   'an item gets a price': () =>
-    setItemPrice({ pool: api.database.pool, onEvents: () => undefined }, caller, {
+    setItemPrice({ pool: api.database.pool, onEvents: () => undefined, onMarked: () => undefined }, caller, {
       itemId: rowId('item', 2_003),
       price: fixtures.euros(100),
     }),

@@ -1,7 +1,11 @@
 /** The one interface every marketplace implements, in domain messages only: no table and no wire shape crosses it. */
 import type { ChannelErrorCode } from './channelError.ts';
+import type { PriceReading, PriceWrite, PriceWriteResult } from './price.ts';
+import type { Turn, Urgency } from './turn.ts';
 
 export { ChannelError, type ChannelErrorCode } from './channelError.ts';
+export type { PriceReading, PriceRefusal, PriceWrite, PriceWriteResult } from './price.ts';
+export type { Turn, Urgency } from './turn.ts';
 
 export const platforms = ['etsy', 'amazon', 'ebay', 'shopify'] as const;
 export type Platform = (typeof platforms)[number];
@@ -96,7 +100,7 @@ export type Companion = {
   /** When that had been read, in milliseconds since the epoch: a sale after it was overwritten. */
   readonly readAt: number;
 };
-type Along = { readonly companions?: readonly Companion[] };
+export type Along = { readonly companions?: readonly Companion[] };
 
 export type StockWriteResult =
   /** The channel's answer proves that it shows `quantity` now. */
@@ -111,20 +115,7 @@ export type StockWriteResult =
   | ({ readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode } & Along)
   /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. `error`, here and above: the failure behind it. */
   | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
-type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };
-
-/** Who goes first where a rate budget is short, the most urgent first: zeroes and lowering writes, orders, raises, readings, whole catalogues. */
-export type Urgency = 'lower' | 'orders' | 'raise' | 'read' | 'import';
-
-/** How a call takes its turn among all calls of its connection. */
-export type Turn = {
-  readonly urgency: Urgency;
-  /**
-   * In milliseconds since the epoch: whoever would have to wait until after this is refused at once, and nothing more is sent. A call under way is not
-   * cut short. Absent: only the deadline counts.
-   */
-  readonly leaveBy?: number;
-};
+export type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };
 
 /** One row of a channel's catalogue, as found by a full scan. */
 export type CatalogueEntry = {
@@ -174,7 +165,7 @@ export type ChannelMessage =
 // ------------------------------------------------------------------------------------------------------------- connector
 
 /**
- * One seller's account on one marketplace. Every method throws only `ChannelError`, except `setStock`, which answers per write.
+ * One seller's account on one marketplace. Every method throws only `ChannelError`, except `setStock` and `setPrices`, which answer per write.
  * Methods are safe to call concurrently; deadlines, retries and rate budgets are applied inside.
  */
 export interface Connector {
@@ -193,6 +184,10 @@ export interface Connector {
    * raise that may wait.
    */
   setStock(writes: readonly StockWrite[], turn?: Turn): Promise<readonly StockWriteResult[]>;
+  /** One reading per address, in the order asked: the list price, never that of a promotion. */
+  readPrices(addresses: readonly ListingAddress[]): Promise<readonly PriceReading[]>;
+  /** Sets list prices, and never in another currency than the listing's. One result per write, in the order given; never throws for the channel's failures. */
+  setPrices(writes: readonly PriceWrite[], turn?: Turn): Promise<readonly PriceWriteResult[]>;
   /** The seller's whole catalogue, page by page. Ends normally only after the last page. */
   catalogue(): AsyncIterable<readonly CatalogueEntry[]>;
   /** Tells the channel that a parcel has left. Not idempotent at the channel: reads back before a second attempt. */
@@ -209,6 +204,8 @@ export type ConnectorCapabilities = {
   readonly compareAndSet: boolean;
   /** Writes that fit one call; larger batches are split inside the connector. */
   readonly writesPerCall: number;
+  /** True where a price can only be written together with the quantities of the whole unit (Etsy). */
+  readonly priceWritesUnit: boolean;
   /** Largest quantity the channel shows (Etsy 999); larger targets are clamped by the availability rule. */
   readonly quantityMax: number;
   /** Default time between two order polls. */

@@ -22,7 +22,14 @@ export interface RateBudget {
  * Percent of a bucket that are kept back from each urgency for those before it. A bucket refills for the most urgent first: while they spend it, all
  * others wait. Whole tokens, rounded down, so that a bucket of one token serves everybody.
  */
-const keptBack: Readonly<Record<Urgency, number>> = { lower: 0, orders: 10, raise: 20, read: 30, import: 50 };
+const keptBack: Readonly<Record<Urgency, number>> = {
+  lower: 0,
+  orders: 10,
+  raise: 20,
+  read: 30,
+  price: 40,
+  import: 50,
+};
 
 /** What is taken, and what must be there: never more than the bucket holds. In tokens. */
 function priceOf({ burst, cost = 1, urgency, mostUrgent = 'lower' }: RateRequest): {

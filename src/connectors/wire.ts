@@ -6,6 +6,8 @@ import {
   type ChannelErrorCode,
   type HttpResponse,
   type Money,
+  type PriceRefusal,
+  type PriceWriteResult,
   type StockWriteResult,
   type Turn,
 } from './connector.ts';
@@ -146,6 +148,36 @@ export function stockWriteFailure(error: unknown): StockWriteResult {
   }
   const retryAfterMs = error.retryAfterMs ?? (slowToMend.has(error.code) ? 60_000 : 1_000);
   return { kind: 'deferred', ...why, retryAfterMs };
+}
+
+/** What a failed call means for one price write. */
+export function priceWriteFailure(error: unknown): PriceWriteResult {
+  return priceResultOf(stockWriteFailure(error));
+}
+
+/** The same answer about a price; `refusal` says why when it is a refusal. */
+export function priceResultOf(result: StockWriteResult, refusal: PriceRefusal = 'other'): PriceWriteResult {
+  switch (result.kind) {
+    case 'accepted':
+    case 'unknown':
+    case 'deferred':
+      return result;
+    case 'rejected':
+      return refusedPrice(refusal, result.code, result.message);
+    case 'effective':
+    case 'stale':
+      throw new Error(`${result.kind} says nothing of a price`);
+  }
+}
+
+export function refusedPrice(refusal: PriceRefusal, code: string, message: string): PriceWriteResult {
+  return { kind: 'refused', refusal, code, message };
+}
+
+/** A price is never converted: a listing in another currency is left alone. */
+export function wrongCurrency(asked: Money, listed: string): PriceWriteResult {
+  const message = `The listing is sold in ${listed}, the price is in ${asked.currency}`;
+  return refusedPrice('wrong_currency', 'wrong_currency', message);
 }
 
 const refusals = new Set<ChannelErrorCode>(['rejected', 'forbidden', 'not_found']);

@@ -93,13 +93,24 @@ const availability = z.object({
   quantity: z.number().int().min(0).optional(),
 });
 
+const amounts = z
+  .array(z.object({ schedule: z.array(z.object({ value_with_tax: z.number().positive() })).min(1) }))
+  .min(1);
 const offer = z.object({
   marketplace_id: z.string().optional(),
   currency: z.string(),
-  our_price: z
-    .array(z.object({ schedule: z.array(z.object({ value_with_tax: z.number().positive() })).min(1) }))
-    .min(1),
+  our_price: amounts,
+  minimum_seller_allowed_price: amounts.optional(),
+  maximum_seller_allowed_price: amounts.optional(),
 });
+type Amounts = z.infer<typeof amounts>;
+
+const amountOf = (values: Amounts | undefined): number | undefined =>
+  values?.[0]?.schedule[0]?.value_with_tax;
+
+/** The offer that every buyer sees; others are for one audience, such as `B2B`. */
+export const isForEverybody = (value: Readonly<Record<string, unknown>>): boolean =>
+  (value['audience'] ?? 'ALL') === 'ALL';
 
 /** The merchant-fulfilled quantity of a document; null when it says none. */
 export const quantityOf = (attributes: Attributes): number | null => {
@@ -115,9 +126,9 @@ export const quantityOf = (attributes: Attributes): number | null => {
 export const priceOf = (
   attributes: Attributes,
 ): { readonly amount: number; readonly currency: string } | null => {
-  for (const each of attributes['purchasable_offer'] ?? []) {
+  for (const each of (attributes['purchasable_offer'] ?? []).filter(isForEverybody)) {
     const read = offer.safeParse(each);
-    const amount = read.success ? read.data.our_price[0]?.schedule[0]?.value_with_tax : undefined;
+    const amount = amountOf(read.data?.our_price);
     if (read.success && amount !== undefined) return { amount, currency: read.data.currency };
   }
   return null;
@@ -145,15 +156,30 @@ const offerIssues = (values: AttributeValues, currency: string): readonly Issue[
     const read = offer.safeParse(value);
     if (!read.success)
       return [invalid('purchasable_offer', "The value specified for 'our_price' is invalid.")];
-    return read.data.currency === currency
+    if (read.data.currency !== currency)
+      return [
+        invalid(
+          'purchasable_offer',
+          `The currency '${read.data.currency}' is not the marketplace's currency '${currency}'.`,
+        ),
+      ];
+    return isWithinLimits(read.data)
       ? []
       : [
           invalid(
             'purchasable_offer',
-            `The currency '${read.data.currency}' is not the marketplace's currency '${currency}'.`,
+            "The value specified for 'our_price' is outside the seller's own limits.",
           ),
         ];
   });
+
+/** Sellers may say the lowest and highest price that they ever want. */
+const isWithinLimits = (read: z.infer<typeof offer>): boolean => {
+  const price = amountOf(read.our_price) ?? 0;
+  const least = amountOf(read.minimum_seller_allowed_price) ?? 0;
+  const most = amountOf(read.maximum_seller_allowed_price) ?? Number.POSITIVE_INFINITY;
+  return price >= least && price <= most;
+};
 
 export type ListingFacts = {
   /** True: an FBA offer, whose quantity is Amazon's. */
@@ -167,8 +193,12 @@ export const attributeIssues = (attributes: Attributes, facts: ListingFacts): re
   ...offerIssues(attributes['purchasable_offer'] ?? [], facts.currency),
 ];
 
-/** What is wrong with the operations of a patch. */
-export const patchIssues = (operations: readonly PatchOperation[], facts: ListingFacts): readonly Issue[] =>
+/** What is wrong with the operations of a patch of this document. */
+export const patchIssues = (
+  operations: readonly PatchOperation[],
+  facts: ListingFacts,
+  before: Attributes = {},
+): readonly Issue[] =>
   operations.flatMap((operation) => {
     const name = attributeOf(operation.path);
     if (name === null)
@@ -180,7 +210,10 @@ export const patchIssues = (operations: readonly PatchOperation[], facts: Listin
       ];
     if (operation.op === 'delete') return [];
     if ((operation.value ?? []).length === 0) return [missing(name)];
-    return attributeIssues({ [name]: operation.value ?? [] }, facts);
+    const issues = attributeIssues({ [name]: operation.value ?? [] }, facts);
+    if (issues.length > 0 || name !== 'purchasable_offer') return issues;
+    // What a merge leaves standing, such as the seller's own limits, is judged with it.
+    return attributeIssues({ [name]: applyPatches(before, [operation])[name] ?? [] }, facts);
   });
 
 /** Attributes that a new offer on an existing catalogue item needs; those of a new catalogue item are not known here. */

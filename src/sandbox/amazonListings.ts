@@ -1,7 +1,7 @@
 /** Reads of Amazon listings: one item, or a page of a search, with exactly the data sets that were asked for. */
 import { type AmazonAccess, amazonErrors } from './amazonAccess.ts';
 import type { AmazonAccount } from './amazonAccount.ts';
-import type { Attributes } from './amazonAttributes.ts';
+import { type Attributes, isForEverybody } from './amazonAttributes.ts';
 import type { Call, Route } from './channel.ts';
 import { decimalText } from './decimal.ts';
 import type { Variant } from './goods.ts';
@@ -38,6 +38,7 @@ export function attributesOf(
     ...(variant.tracked ? { quantity } : {}),
   };
   const price = Number(decimalText(variant.price));
+  const offers = submitted['purchasable_offer'] ?? [];
   const offer = {
     marketplace_id: marketplaceId,
     currency: variant.price.currency,
@@ -49,7 +50,10 @@ export function attributesOf(
     condition_type: [{ value: 'new_new', marketplace_id: marketplaceId }],
     ...submitted,
     fulfillment_availability: [{ ...submitted['fulfillment_availability']?.[0], ...availability }],
-    purchasable_offer: [{ ...submitted['purchasable_offer']?.[0], ...offer }],
+    purchasable_offer: [
+      { ...offers.find(isForEverybody), ...offer },
+      ...offers.filter((each) => !isForEverybody(each)),
+    ],
   };
 }
 

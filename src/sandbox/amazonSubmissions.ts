@@ -82,7 +82,7 @@ export function createAmazonSubmissions(catalogue: AmazonCatalogue): AmazonSubmi
     if (submission.kind === 'delete') return [];
     return [
       ...typeIssues(submission.productType, [productTypeOf(variant)]),
-      ...patchIssues(submission.patches, facts(variant)),
+      ...patchIssues(submission.patches, facts(variant), attributesOf(catalogue, variant)),
     ];
   }
 

@@ -8,6 +8,9 @@ import type { Shop } from './world.ts';
 /** Etsy shows at most 999 of one offering. */
 const quantityMax = 999;
 
+/** Etsy takes prices from 0.20 to 50 000 in its own currency, the US dollar; of others nothing is known here. */
+const priceRange: Readonly<Record<string, readonly [least: number, most: number]>> = { USD: [20, 5_000_000] };
+
 const ids = z.array(z.int());
 
 const inventorySchema = z.object({
@@ -71,6 +74,9 @@ export function readInventory(
     const [offering] = product.offerings;
     const price = moneyOf(offering?.price ?? 0, currency);
     if (offering === undefined || price === null) throw etsyRefusal(400, 'Invalid price for offering');
+    const [least, most] = priceRange[currency] ?? [1, Number.MAX_SAFE_INTEGER];
+    if (price.minor < least || price.minor > most)
+      throw etsyRefusal(400, 'The price must be between 0.20 and 50000.00');
     return {
       sku: product.sku ?? '',
       quantity: offering.quantity,

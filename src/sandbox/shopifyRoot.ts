@@ -17,6 +17,7 @@ import type { AdjustQuantitiesInput, InventoryMutations, SetQuantitiesInput } fr
 import { createOrderObjects, financialStatus, fulfillmentStatus } from './shopifyOrders.ts';
 import { connection, type PageArguments, type SortKey } from './shopifyPaging.ts';
 import { parseSearch, type SearchFields, type SearchWarning } from './shopifySearch.ts';
+import { updateVariants, type VariantsBulkUpdate } from './shopifyVariants.ts';
 import { type SubscriptionBook, subscriptionLegacyId, subscriptionObject } from './shopifyWebhooks.ts';
 import type { Shop } from './world.ts';
 
@@ -220,6 +221,7 @@ function mutations(parts: RootParts, { goods, orders }: Objects) {
         ? { fulfillment: orders.fulfillment(result.order, result.parcel), userErrors: [] }
         : { fulfillment: null, userErrors: [{ field: result.field, message: result.message }] };
     },
+    productVariantsBulkUpdate: (input: VariantsBulkUpdate) => updateVariants(shop, goods, input),
     webhookSubscriptionCreate: (input: { topic: string; webhookSubscription: { uri?: string | null } }) => {
       const { uri } = input.webhookSubscription;
       if (!URL.canParse(uri ?? ''))

@@ -38,6 +38,10 @@ const scalars = /* GraphQL */ `
     INVALID_QUANTITY_TOO_LOW INVALID_REASON INVALID_REFERENCE_DOCUMENT NON_MUTABLE_INVENTORY_ITEM
   }
 
+  enum ProductVariantsBulkUpdateUserErrorCode {
+    GREATER_THAN_OR_EQUAL_TO INVALID_INPUT PRODUCT_DOES_NOT_EXIST PRODUCT_VARIANT_DOES_NOT_EXIST PRODUCT_VARIANT_ID_MISSING
+  }
+
   interface Node { id: ID! }
   interface DisplayableError { field: [String!] message: String! }
   type UserError implements DisplayableError { field: [String!] message: String! }
@@ -161,6 +165,14 @@ const mutations = /* GraphQL */ `
     inventoryAdjustmentGroup: InventoryAdjustmentGroup userErrors: [InventoryAdjustQuantitiesUserError!]!
   }
 
+  input ProductVariantsBulkInput { compareAtPrice: Money id: ID price: Money }
+  type ProductVariantsBulkUpdateUserError implements DisplayableError {
+    code: ProductVariantsBulkUpdateUserErrorCode field: [String!] message: String!
+  }
+  type ProductVariantsBulkUpdatePayload {
+    product: Product productVariants: [ProductVariant!] userErrors: [ProductVariantsBulkUpdateUserError!]!
+  }
+
   input FulfillmentTrackingInput { company: String number: String numbers: [String!] url: URL urls: [URL!] }
   input FulfillmentOrderLineItemInput { id: ID! quantity: Int! }
   input FulfillmentOrderLineItemsInput { fulfillmentOrderId: ID! fulfillmentOrderLineItems: [FulfillmentOrderLineItemInput!] }
@@ -213,6 +225,9 @@ const roots = /* GraphQL */ `
     inventorySetQuantities(input: InventorySetQuantitiesInput!): InventorySetQuantitiesPayload
     inventoryAdjustQuantities(input: InventoryAdjustQuantitiesInput!): InventoryAdjustQuantitiesPayload
     fulfillmentCreate(fulfillment: FulfillmentInput!, message: String): FulfillmentCreatePayload
+    productVariantsBulkUpdate(
+      allowPartialUpdates: Boolean = false, productId: ID!, variants: [ProductVariantsBulkInput!]!
+    ): ProductVariantsBulkUpdatePayload
     webhookSubscriptionCreate(
       topic: WebhookSubscriptionTopic!, webhookSubscription: WebhookSubscriptionInput!
     ): WebhookSubscriptionCreatePayload

@@ -191,6 +191,13 @@ export const WriteState = upperCase('WriteState', 'What became of a number sent 
   superseded: 'Overtaken by a newer number.',
 });
 
+export const PriceRefusal = upperCase('PriceRefusal', 'Why a channel takes no price.', {
+  wrong_currency: 'The listing is sold in another currency; nothing was sent.',
+  price_not_allowed: 'The channel does not allow the amount: below its minimum, or outside limits set there.',
+  shared_price: 'The channel shows one price for several variants, and not all of them are to have it.',
+  other: 'Something else about the listing: see `priceExplanation`.',
+});
+
 export const SettingKind = upperCase('SettingKind', 'A setting with a history.', {
   rule: 'A target rule.',
   sync_enabled: 'Whether numbers are written.',

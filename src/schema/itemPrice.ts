@@ -54,7 +54,7 @@ builder.mutationField('itemPriceSet', (t) =>
   t.field({
     type: ItemPriceSetPayload,
     description:
-      'Says which list price an item should have. It is written to no channel yet: a channel that shows another one, in the same currency, is a PRICE_MISMATCH. Repeating it changes nothing. Errors: NOT_FOUND, INVALID_INPUT.',
+      'Says which list price an item should have, and writes it to every channel that shows another one in the same currency, by more than the account tolerates (`Listing.pricePending`, `priceRefusal`, `priceExplanation`). Prices in other currencies stay as they are. A channel that shows another price without this is a PRICE_MISMATCH. Repeating it tries again what was refused, and otherwise changes nothing. Errors: NOT_FOUND, INVALID_INPUT.',
     extensions: { scope: 'listings:write' },
     args: { input: t.arg({ type: ItemPriceSetInput, required: true, description: 'What to do.' }) },
     resolve: async (_root, { input }, context) => {

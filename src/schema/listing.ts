@@ -74,7 +74,7 @@ builder.prismaObjectFields(Listing, (t) => ({
   price: t.field({
     type: Money,
     nullable: true,
-    description: 'The price shown; null when unknown.',
+    description: 'The list price shown, as last read or proved; null when unknown.',
     select: { priceMinor: true, currency: true },
     resolve: (listing) => moneyOf(listing.priceMinor, listing.currency),
   }),

@@ -11,6 +11,7 @@ import './conflictPolicy.ts';
 import './conflictResolve.ts';
 import './events.ts';
 import './itemPrice.ts';
+import './listingPrice.ts';
 import './mapping.ts';
 import './orderReturn.ts';
 import './orderStatusUpdate.ts';

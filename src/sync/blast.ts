@@ -1,7 +1,7 @@
 /** The blast-radius guard: when people's changes would zero or change too much of a connection at once, it stops until somebody has looked. */
 import type pg from 'pg';
 import type { Queryable } from '../db.ts';
-import { blastAlwaysAllowed, guardBlast, listingsEnough, type SendingClass } from './core/sending.ts';
+import { blastAlwaysAllowed, guardBlast, listingsEnough, type Sendable } from './core/sending.ts';
 import type { Decided } from './decisions.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
 
@@ -50,18 +50,29 @@ export async function guardBatch(
 ): Promise<readonly Decided[]> {
   const guarded = decided.filter((one) => one.kind === 'write' && one.claim.guarded);
   if (guarded.length === 0) return decided;
+  const sendables = guarded.flatMap((one) =>
+    one.kind === 'write' ? [{ unit: one.claim.listingId, class: one.write.direction, exposure: 0 }] : [],
+  );
+  if (await mayChange(client, connectionId, sendables)) return decided;
+  return decided.map((one) =>
+    guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one,
+  );
+}
+
+/** False when these changes, by people, are too many together with those before: then none of them may be sent. */
+export async function mayChange(
+  client: pg.PoolClient,
+  connectionId: string,
+  sendables: readonly Sendable[],
+): Promise<boolean> {
+  if (sendables.length === 0) return true;
   const { rows } = await client.query<CountRow>({
     name: 'blast-count',
     text: countSql,
     values: [connectionId],
   });
   const [row] = rows;
-  if (row === undefined) return decided;
-  const sendables = guarded.flatMap((one) =>
-    one.kind === 'write'
-      ? [{ unit: one.claim.listingId, class: one.write.direction satisfies SendingClass, exposure: 0 }]
-      : [],
-  );
+  if (row === undefined) return true;
   const count = { zeroed: new Set(row.zeroed), changed: new Set(row.changed), approved: row.approved };
   const limits = {
     zeroShareMax: row.zero_share_max,
@@ -73,18 +84,14 @@ export async function guardBatch(
   const verdict = guardBlast(count, sendables, listings, limits);
   if (verdict.kind === 'stopped') await stop(client, connectionId, verdict);
   // What was stopped stays so as a whole: the harmless part of a mistake is a part of it.
-  if (verdict.kind === 'stopped' || (row.stopped && !row.approved)) {
-    return decided.map((one) =>
-      guarded.includes(one) ? { claim: one.claim, listing: one.listing, kind: 'stopped' } : one,
-    );
-  }
+  if (verdict.kind === 'stopped' || (row.stopped && !row.approved)) return false;
   const { zeroed, changed } = verdict.count;
   await client.query({
     name: 'blast-keep',
     text: 'UPDATE blast_counts SET zeroed = $2, changed = $3 WHERE connection_id = $1',
     values: [connectionId, [...zeroed], [...changed]],
   });
-  return decided;
+  return true;
 }
 
 /** Raised again only when more would change: a part that is tried anew alone says nothing about the whole. */
@@ -119,6 +126,8 @@ WITH approved AS (
   RETURNING connection_id
 ), going_on AS (
   UPDATE dirty_listings SET not_before = now() WHERE connection_id = (SELECT connection_id FROM approved) AND guarded
+), priced AS (
+  UPDATE dirty_prices SET not_before = now() WHERE connection_id = (SELECT connection_id FROM approved) AND state = 'waiting'
 )
 SELECT resolve_alert('blast_stopped', NULL, connection_id) FROM approved`;
 

@@ -27,7 +27,11 @@ WITH entry AS (
          -- Once we write here, the push alone says what is shown.
          quantity = CASE WHEN current.target IS NULL THEN excluded.quantity ELSE current.quantity END,
          quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
-         price_minor = excluded.price_minor, currency = excluded.currency, writable = excluded.writable, updated_at = now(),
+         -- What was read before our newest price was proved may have been read before it was there.
+         price_minor = CASE WHEN EXISTS (SELECT FROM dirty_prices price WHERE price.listing_id = current.id AND price.echo_until > now()
+                                            AND price.before_minor = excluded.price_minor AND current.currency = excluded.currency)
+                            THEN current.price_minor ELSE excluded.price_minor END,
+         currency = excluded.currency, writable = excluded.writable, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
   RETURNING id, account_id, connection_id, item_id
 ), unread AS (

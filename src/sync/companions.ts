@@ -1,5 +1,11 @@
 /** Variants that another one's write sets too (Etsy): it is told the most each may show, and each shadow learns what was put there. */
-import type { Companion, ListingAddress, StockWrite, StockWriteResult } from '../connectors/connector.ts';
+import type {
+  Companion,
+  ListingAddress,
+  PriceWriteResult,
+  StockWrite,
+  StockWriteResult,
+} from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import { writtenAlong } from './core/along.ts';
 import { rangeNow } from './core/range.ts';
@@ -14,7 +20,7 @@ export type CompanionWrite = Companion & {
   readonly calledAt: number;
 };
 
-type Answer = { readonly result: StockWriteResult; readonly sentAt: number };
+type Answer = { readonly result: StockWriteResult | PriceWriteResult; readonly sentAt: number };
 
 const states = { effective: 'EFFECTIVE', accepted: 'ACCEPTED', unknown: 'UNKNOWN' } as const;
 
@@ -73,6 +79,7 @@ export async function companionsOf(
   const byAddress = new Map<string, Omit<CompanionWrite, 'listingId'>>();
   for (const { result, sentAt } of answers) {
     if (result.kind !== 'effective' && result.kind !== 'accepted' && result.kind !== 'unknown') continue;
+    if (!('companions' in result)) continue;
     for (const companion of result.companions ?? [])
       byAddress.set(keyOf(companion.address), { ...companion, state: states[result.kind], calledAt: sentAt });
   }

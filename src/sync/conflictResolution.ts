@@ -166,8 +166,8 @@ async function carryOut(
     return done(noEffect);
   }
   if (kind === 'price') {
-    await decidePrice(client, { accountId, itemId, open: chosen, resolution, actor });
-    return done(noEffect);
+    const connectionIds = await decidePrice(client, { accountId, itemId, open: chosen, resolution, actor });
+    return done({ ...noEffect, connectionIds });
   }
   const plan = await planOf(client, itemId, chosen, resolution);
   if (!plan.fits) return refused(invalid('The stock would leave its range.'));

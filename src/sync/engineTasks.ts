@@ -66,6 +66,7 @@ export function createTasks(
     turn: { maxMs: turnMaxMs, onMore: (id) => options.wakeUps.push([id]) },
     readings,
     fetching,
+    onEvents: operations.onEvents,
     onSettled,
   };
   const read = readOptions(options);

@@ -195,7 +195,8 @@ WITH dirty AS (
   ) reason GROUP BY item_id, platform
 ), open AS (
   SELECT id, item_id, target_platforms FROM sync_operations
-   WHERE item_id = ANY($1) AND status IN ('pending', 'processing') ORDER BY id FOR UPDATE
+   -- What becomes of a price is said by whoever writes it.
+   WHERE item_id = ANY($1) AND status IN ('pending', 'processing') AND action <> 'update_price' ORDER BY id FOR UPDATE
 ), finished AS (
   UPDATE sync_operations operation
      SET error = (SELECT string_agg(wrong.platform || ': ' || wrong.error, '; ' ORDER BY wrong.platform) FROM wrong
@@ -242,7 +243,7 @@ export async function settleOperations(
 /** Items with an open operation that no dirty listing keeps open any more. */
 const strandedSql = `
 SELECT DISTINCT operation.item_id FROM sync_operations operation
- WHERE operation.status IN ('pending', 'processing')
+ WHERE operation.status IN ('pending', 'processing') AND operation.action <> 'update_price'
    AND NOT EXISTS (
      SELECT FROM listings listing
        JOIN dirty_listings dirty ON dirty.listing_id = listing.id

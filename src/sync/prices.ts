@@ -1,4 +1,4 @@
-/** Compares the list prices that channels show with the one a seller means an item to have. No price is written to a channel in this version. */
+/** Compares the list prices that channels show with the one a seller means an item to have, and says where it is to be written: where somebody has asked for it, never by itself. */
 import type { Pool, PoolClient } from 'pg';
 import { inTransaction } from '../db.ts';
 import { readEvidence } from './conflictEvidence.ts';
@@ -13,9 +13,17 @@ import {
 import { storeConflict } from './conflicts.ts';
 import { type Conflict, type Price, priceConflict, type Resolution } from './core/conflicts.ts';
 import { type Actor, type Caller, done, type Outcome, refused } from './outcome.ts';
+import { dropWaiting, isOpen, markPrices } from './priceRows.ts';
 import type { ItemPriceInput } from './sync.ts';
 
-export type PriceOptions = { readonly pool: Pool; readonly onEvents: () => void };
+export type PriceOptions = {
+  readonly pool: Pool;
+  readonly onEvents: () => void;
+  /** These connections have prices to write. */
+  readonly onMarked: (connectionIds: readonly string[]) => void;
+};
+
+/** From now on the item costs this on every channel with the currency; null: nobody says any more, and nothing is written. */
 
 export async function setItemPrice(
   options: PriceOptions,
@@ -31,14 +39,20 @@ export async function setItemPrice(
       'UPDATE inventory_items SET price_minor = $3, currency = $4, updated_at = now() WHERE id = $2 AND account_id = $1',
       [caller.accountId, itemId, price?.minor ?? null, price?.currency ?? null],
     );
-    if (rowCount === 0) return false;
+    if (rowCount === 0) return null;
+    const marked = await markPrices(client, itemId, null, caller.actor);
     await checkPrices(client, caller.accountId, itemId);
-    return true;
+    return connectionsOf(marked);
   });
-  if (!found)
+  if (found === null)
     return refused({ code: 'NOT_FOUND', message: 'There is no such item.', field: ['input', 'itemId'] });
   options.onEvents();
+  options.onMarked(found);
   return done({ itemId });
+}
+
+function connectionsOf(marked: readonly { readonly connectionId: string }[]): readonly string[] {
+  return [...new Set(marked.map(({ connectionId }) => connectionId))];
 }
 
 function isAmount(minor: number): boolean {
@@ -72,13 +86,21 @@ type Intended = {
   readonly now: number;
 };
 
+/** What a channel shows beside what a write of ours explains: the price before it and the one sent, until a reading can no longer be from before. */
+type Shown = Price & { readonly id: string; readonly explained: readonly number[] };
+
+const shownSql = `
+SELECT listing.id, listing.price_minor::float8 AS minor, listing.currency,
+       array_remove(ARRAY[price.before_minor, price.sent_minor], NULL)::float8[] AS explained
+  FROM listings listing
+  LEFT JOIN dirty_prices price ON price.listing_id = listing.id AND price.item_id = listing.item_id
+    AND (price.${isOpen} OR price.echo_until > now())
+ WHERE listing.item_id = $1 AND listing.price_minor IS NOT NULL ORDER BY listing.id`;
+
 /** Brings the price conflicts of an item in line with what its listings show and what it should cost, under the item's lock. */
 export async function checkPrices(client: PoolClient, accountId: string, itemId: string): Promise<void> {
   const intended = await lockIntended(client, accountId, itemId);
-  const { rows: shown } = await client.query<Price & { id: string }>(
-    'SELECT id, price_minor::float8 AS minor, currency FROM listings WHERE item_id = $1 AND price_minor IS NOT NULL ORDER BY id',
-    [itemId],
-  );
+  const { rows: shown } = await client.query<Shown>(shownSql, [itemId]);
   const open = await openConflicts(client, itemId, 'price');
   const justified = new Set<string>();
   for (const listing of shown) {
@@ -86,8 +108,10 @@ export async function checkPrices(client: PoolClient, accountId: string, itemId:
     const older = open.find(({ listingId }) => listingId === listing.id);
     if (conflict === null) continue;
     if (older !== undefined) justified.add(older.id);
-    if (older === undefined || !saysTheSame(older, conflict))
+    if (older === undefined || !saysTheSame(older, conflict)) {
       await storePriceConflict(client, { accountId, itemId, listingId: listing.id, conflict });
+      await dropWaiting(client, listing.id);
+    }
   }
   const over = open.map(({ id }) => id).filter((id) => !justified.has(id));
   if (over.length === 0) return;
@@ -122,12 +146,12 @@ async function lockIntended(client: PoolClient, accountId: string, itemId: strin
   return row;
 }
 
-function mismatchOf({ id, minor, currency }: Price & { id: string }, intended: Intended): Conflict | null {
-  const expected =
-    intended.minor === null || intended.currency === null
-      ? []
-      : [{ minor: intended.minor, currency: intended.currency }];
-  return priceConflict(id, expected, { minor, currency }, intended.tolerance, intended.now);
+/** The difference that people are told is the one to what is meant, whatever else would have been explained. */
+function mismatchOf({ id, minor, currency, explained }: Shown, intended: Intended): Conflict | null {
+  if (intended.minor === null || intended.currency !== currency) return null;
+  const expected = [intended.minor, ...explained].map((each) => ({ minor: each, currency }));
+  const conflict = priceConflict(id, expected, { minor, currency }, intended.tolerance, intended.now);
+  return conflict === null ? null : { ...conflict, delta: minor - intended.minor };
 }
 
 function saysTheSame(older: StoredConflict, { delta, evidence }: Conflict): boolean {
@@ -137,8 +161,9 @@ function saysTheSame(older: StoredConflict, { delta, evidence }: Conflict): bool
 }
 
 /**
- * The lowest or highest of our price and those shown becomes the intended one. Conflicts of channels that show it are resolved; the others stay
- * open, with new evidence, until their channel shows it. So do all of them with `keep_ours`.
+ * `keep_ours` writes the intended price where the conflicts are; with the others the lowest or highest of our price and those shown becomes the
+ * intended one, and is written wherever another one is shown. What will be written, or shows it already, is resolved; where nothing may be written the
+ * conflict stays open, with new evidence. Answers the connections with prices to write.
  */
 export async function decidePrice(
   client: PoolClient,
@@ -149,26 +174,44 @@ export async function decidePrice(
     readonly resolution: Exclude<Resolution, 'manual_review'>;
     readonly actor: Actor;
   },
-): Promise<void> {
+): Promise<readonly string[]> {
   const { accountId, itemId, open, resolution, actor } = decision;
-  if (resolution === 'keep_ours') return;
-  const { minor: ours, currency, tolerance } = await lockIntended(client, accountId, itemId);
-  const seen = open.flatMap(({ id, data }) => {
+  const intended = await lockIntended(client, accountId, itemId);
+  const seen = open.flatMap(({ id, listingId, data }) => {
     const known = readEvidence(data);
-    return known?.kind === 'price' && known.shown.currency === currency
-      ? [{ id, minor: known.shown.minor }]
+    return known?.kind === 'price' && known.shown.currency === intended.currency
+      ? [{ id, listingId, minor: known.shown.minor }]
       : [];
   });
-  const prices = [...seen.map(({ minor }) => minor), ...(ours === null ? [] : [ours])];
-  if (prices.length === 0) return;
-  const chosen = resolution === 'use_lowest' ? Math.min(...prices) : Math.max(...prices);
+  const chosen = chosenPrice(resolution, intended.minor, seen);
+  if (chosen === null) return [];
   await client.query('UPDATE inventory_items SET price_minor = $2, updated_at = now() WHERE id = $1', [
     itemId,
     chosen,
   ]);
-  const settled = seen.filter(({ minor }) => Math.abs(minor - chosen) <= tolerance).map(({ id }) => id);
+  const where = resolution === 'keep_ours' ? seen.flatMap(({ listingId }) => listingId ?? []) : null;
+  const marked = await markPrices(client, itemId, where, actor);
+  const written = new Set<string | null>(marked.map(({ listingId }) => listingId));
+  const settled = seen
+    .filter(
+      ({ listingId, minor }) => written.has(listingId) || Math.abs(minor - chosen) <= intended.tolerance,
+    )
+    .map(({ id }) => id);
   await closeConflicts(client, settled, { resolution, actor, movementId: null });
   await announceConflicts(client, settled);
   await settleItemStatus(client, [itemId]);
   await checkPrices(client, accountId, itemId);
+  return connectionsOf(marked);
+}
+
+/** Null when neither we nor a channel says a price. */
+function chosenPrice(
+  resolution: Exclude<Resolution, 'manual_review'>,
+  ours: number | null,
+  seen: readonly { readonly minor: number }[],
+): number | null {
+  if (resolution === 'keep_ours') return ours;
+  const prices = [...seen.map(({ minor }) => minor), ...(ours === null ? [] : [ours])];
+  if (prices.length === 0) return null;
+  return resolution === 'use_lowest' ? Math.min(...prices) : Math.max(...prices);
 }

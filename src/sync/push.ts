@@ -1,5 +1,6 @@
-/** Brings dirty listings of one connection in step: claim, decide under the shadow, look or write, and decide again with what that has told. */
+/** Brings dirty listings of one connection in step: claim, decide under the shadow, look or write, and decide again with what that has told. Prices come last. */
 import type { ChannelError } from '../connectors/connector.ts';
+import { pushPrices } from './pricePush.ts';
 import { sendWrites } from './pushCalls.ts';
 import { lookAt } from './pushLooks.ts';
 import {
@@ -24,7 +25,11 @@ export async function pushConnection(options: PushOptions, connectionId: string)
   while (options.signal?.aborted !== true) {
     const owner = options.newId();
     const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
-    if (claims.length === 0) return;
+    if (claims.length === 0) {
+      // A batch of prices, and then whatever number has become dirty meanwhile.
+      if (await pushPrices(options, channel)) continue;
+      return;
+    }
     const run = beginRun(options, channel, owner);
     await pushBatch(run, claims);
     // Only the channel's own answer says that nothing is wrong with it.

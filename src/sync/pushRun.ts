@@ -31,12 +31,16 @@ export type PushOptions = {
   readonly fenceMaxMs: number;
   /** While an older write may still land after a zero, the zero is sent again after so long. */
   readonly zeroAgainMs: number;
+  /** Pause before the next look at a write that is not proved. */
+  readonly verifyIntervalMs: number;
   /** Longest pause between two attempts at the same listing. */
   readonly backoffMaxMs: number;
   /** After so long one run makes room for other connections, and tells that there may be more to do. Without it a run goes on to the end. */
   readonly turn?: { readonly maxMs: number; readonly onMore: (connectionId: string) => void };
   readonly readings: (channel: ConnectedChannel) => ReadingOptions;
   readonly fetching: FetchOptions;
+  /** There is something to tell in the event log. */
+  readonly onEvents: () => void;
   /** Called with the items whose listings on this channel were settled. */
   readonly onSettled: (itemIds: readonly string[], channel: ConnectedChannel) => Promise<void>;
 };
@@ -123,7 +127,7 @@ export async function decideKept(
 }
 
 /** How long a stopped change waits for somebody to look at it before it asks again. */
-const stoppedWaitMs = 60_000;
+export const stoppedWaitMs = 60_000;
 
 function outcomeOf(run: Run, decided: Decided, now: number): readonly ClaimOutcome[] {
   const { claim } = decided;

@@ -26,6 +26,11 @@ export type SupervisorOptions = {
 const dueSql = `
 SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 'active' AND sync_enabled AND EXISTS (
   SELECT FROM dirty_listings WHERE connection_id = connection.id AND not_before <= now() AND (leased_until IS NULL OR leased_until < now()))
+UNION
+SELECT 'push', id FROM connections connection WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND EXISTS (
+  SELECT FROM dirty_prices price JOIN listings listing ON listing.id = price.listing_id AND listing.sync_enabled
+   WHERE price.connection_id = connection.id AND price.state IN ('waiting', 'sent', 'accepted', 'unknown') AND price.not_before <= now()
+     AND (price.leased_until IS NULL OR price.leased_until < now()))
 UNION ALL
 -- The soonest alone says it, however many are due: after an outage that is every listing.
 SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled
@@ -65,6 +70,7 @@ const history: readonly (readonly [string, string])[] = [
   ['listing_writes', 'settled_at < $1'],
   ['sync_operations', 'completed_at < $1'],
   ['jobs', 'completed_at < $1'],
+  ['dirty_prices', `state = 'shown' AND echo_until < $1`],
   // One that is applied can still be undone.
   ['sync_plans', `status IN ('undone', 'failed', 'expired') AND updated_at < $1`],
 ];

@@ -64,7 +64,7 @@ export function createVerbs(
     },
     resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved }, caller, input),
     setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
-    setItemPrice: (caller, input) => setItemPrice({ pool, onEvents }, caller, input),
+    setItemPrice: (caller, input) => setItemPrice({ pool, onEvents, onMarked: wakeUps.push }, caller, input),
     async setProtection(caller, input) {
       const { outcome, connectionIds } = await setProtection(pool, caller, input);
       wakeUps.push(connectionIds);

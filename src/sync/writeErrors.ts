@@ -1,11 +1,18 @@
-/** What a channel's answers to stock writes say about the connection itself: nobody should wait for the next poll to hear that a key is refused. */
-import { ChannelError, type ChannelErrorCode, type StockWriteResult } from '../connectors/connector.ts';
+/** What a channel's answers to writes say about the connection itself: nobody should wait for the next poll to hear that a key is refused. */
+import {
+  ChannelError,
+  type ChannelErrorCode,
+  type PriceWriteResult,
+  type StockWriteResult,
+} from '../connectors/connector.ts';
 
 /** A person has to act; everything else mends itself or concerns one listing. */
 const needPeople = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured']);
 
 /** At most one per reason, in the order of the results. */
-export function connectionErrors(results: readonly StockWriteResult[]): readonly ChannelError[] {
+export function connectionErrors(
+  results: readonly (StockWriteResult | PriceWriteResult)[],
+): readonly ChannelError[] {
   const found = new Map<ChannelErrorCode, ChannelError>();
   for (const result of results) {
     if (result.kind !== 'deferred' && result.kind !== 'unknown') continue;

@@ -44,12 +44,17 @@ export type TestProduct = {
   quantity: number;
   readonly enabled?: boolean;
   readonly deleted?: boolean;
+  /** In cents; 24.50 by default. */
+  price?: number;
 };
 export type TestListing = {
   state: string;
   products: TestProduct[];
   readonly shared?: boolean;
   readonly skuProperty?: boolean;
+  /** True when every variant has a price of its own. */
+  readonly pricedApart?: boolean;
+  readonly currency?: string;
 };
 export type TestShop = { readonly listings: Map<number, TestListing>; readonly handle: Handler };
 
@@ -88,7 +93,12 @@ function batch(listings: Map<number, TestListing>, call: ReceivedRequest): Answe
   return { json: body };
 }
 
-function inventoryBody({ products, shared = false }: TestListing): Record<string, unknown> {
+function inventoryBody({
+  products,
+  shared = false,
+  pricedApart = false,
+  currency = 'USD',
+}: TestListing): Record<string, unknown> {
   const body = {
     products: products.map((product, index) => ({
       product_id: product.id,
@@ -100,7 +110,7 @@ function inventoryBody({ products, shared = false }: TestListing): Record<string
           quantity: product.quantity,
           is_enabled: product.enabled ?? true,
           is_deleted: false,
-          price: { amount: 2450, divisor: 100, currency_code: 'USD' },
+          price: { amount: product.price ?? 2450, divisor: 100, currency_code: currency },
           readiness_state_id: 3100,
         },
       ],
@@ -115,7 +125,7 @@ function inventoryBody({ products, shared = false }: TestListing): Record<string
         },
       ],
     })),
-    price_on_property: [],
+    price_on_property: pricedApart ? [200] : [],
     quantity_on_property: shared ? [] : [200],
     sku_on_property: [200],
     readiness_state_on_property: [],
@@ -125,7 +135,10 @@ function inventoryBody({ products, shared = false }: TestListing): Record<string
 }
 
 type Update = {
-  readonly products: { readonly sku: string; readonly offerings: { readonly quantity: number }[] }[];
+  readonly products: {
+    readonly sku: string;
+    readonly offerings: { readonly quantity: number; readonly price: number }[];
+  }[];
 };
 
 function replace(listing: TestListing, call: ReceivedRequest): Answer {
@@ -143,10 +156,21 @@ function replace(listing: TestListing, call: ReceivedRequest): Answer {
   if (listing.shared === true && new Set(quantities).size > 1) {
     return { status: 400, json: { error: 'quantity is incompatible with quantity_on_property' } };
   }
+  const prices = body.products.map((product) => Math.round((product.offerings[0]?.price ?? 0) * 100));
+  if (prices.some((price) => price < 20)) {
+    return { status: 400, json: { error: 'The price must be between 0.20 and 50000.00' } };
+  }
+  if (listing.pricedApart !== true && new Set(prices).size > 1) {
+    return { status: 400, json: { error: 'price is incompatible with price_on_property' } };
+  }
   const kept = listing.products.filter((product) => product.deleted !== true);
   // What is left out is deleted, as on Etsy.
   listing.products = body.products.map(({ sku }, index) =>
-    Object.assign({ id: 0, sku, quantity: 0 }, kept[index], { sku, quantity: quantities[index] ?? 0 }),
+    Object.assign({ id: 0, sku, quantity: 0 }, kept[index], {
+      sku,
+      quantity: quantities[index] ?? 0,
+      price: prices[index] ?? 0,
+    }),
   );
   return { json: inventoryBody(listing) };
 }

@@ -20,6 +20,8 @@ const invalid = (attribute: string) => ({
   body: { status: 'INVALID', issues: [{ severity: 'ERROR', attributeNames: [attribute] }] },
 });
 
+const amount = (value: number) => [{ schedule: [{ value_with_tax: value }] }];
+
 describe('patchListingsItem', () => {
   it('accepts a quantity at once and shows it only after the effect time', () =>
     withAmazon(
@@ -95,6 +97,35 @@ describe('patchListingsItem', () => {
         quantity: 4,
         price: { minor: 2590, currency: 'USD' },
       });
+    }));
+
+  it('merges a price into the offer for everybody: sale price, limits and the offer for businesses stay, and count', () =>
+    withAmazon(async (bench) => {
+      const offers = async () => {
+        const { body } = await bench.call('GET', itemPath('MUG-BLUE'), {
+          query: { ...query, includedData: 'attributes' },
+        });
+        return (body as { attributes: { purchasable_offer: unknown } }).attributes.purchasable_offer;
+      };
+      const own = { marketplace_id: marketplaceId, currency: 'USD' };
+      const everybody = {
+        ...own,
+        audience: 'ALL',
+        our_price: amount(24.5),
+        discounted_price: amount(19.9),
+        minimum_seller_allowed_price: amount(20),
+      };
+      const businesses = { ...own, audience: 'B2B', our_price: amount(22) };
+      const path = '/attributes/purchasable_offer';
+      const value = [businesses, everybody];
+      await patch(bench, 'MUG-BLUE', { productType: 'MUG', patches: [{ op: 'replace', path, value }] });
+      expect(bench.variant('MUG-BLUE').price).toEqual({ minor: 2450, currency: 'USD' });
+      await patch(bench, 'MUG-BLUE', pricePatch(25.9));
+      expect(bench.variant('MUG-BLUE').price).toEqual({ minor: 2590, currency: 'USD' });
+      const now = [{ ...everybody, our_price: amount(25.9) }, businesses];
+      expect(await offers()).toEqual(now);
+      expect(await patch(bench, 'MUG-BLUE', pricePatch(19.99))).toMatchObject(invalid('purchasable_offer'));
+      expect(await offers()).toEqual(now);
     }));
 
   it('keeps other details with merge and wipes them with replace', () =>

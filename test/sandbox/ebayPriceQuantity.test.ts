@@ -42,6 +42,27 @@ describe('bulkUpdatePriceQuantity', () => {
       expect(writes).toHaveLength(1);
     }));
 
+  it('sets a price without touching a quantity, and refuses one that is none or in another currency', () =>
+    withEbay(async (bench) => {
+      const offerId = bench.variant('MUG-BLUE').id;
+      const priced = (value: string, currency = 'USD') =>
+        update(bench, { offers: [{ offerId, price: { value, currency } }] });
+      expect(await priced('29.90')).toMatchObject({
+        status: 200,
+        body: { responses: [{ statusCode: 200, offerId }] },
+      });
+      const shown = { quantity: 5, offerQuantity: 5, price: { minor: 2990, currency: 'USD' } };
+      expect(bench.variant('MUG-BLUE')).toMatchObject(shown);
+      for (const answer of [await priced('0'), await priced('19.90', 'EUR')]) {
+        expect(answer).toMatchObject({
+          status: 207,
+          body: { responses: [{ statusCode: 400, offerId, errors: [{ errorId: 25003 }] }] },
+        });
+      }
+      expect(bench.variant('MUG-BLUE')).toMatchObject(shown);
+      expect(bench.shop.journal.values().filter(({ cause }) => cause === 'write')).toEqual([]);
+    }));
+
   it('shows the lower of the two quantities when only one is set', () =>
     withEbay(async (bench) => {
       await update(bench, { sku: 'MUG-BLUE', shipToLocationAvailability: { quantity: 2 } });

@@ -74,6 +74,30 @@ test('A write sets quantity and price of every product and keeps the product ids
   expect([variantId(bench.sandbox, 'etsy', 'RED'), variantId(bench.sandbox, 'etsy', 'BLUE')]).toEqual(before);
 });
 
+test('A price below the least, above the most or of one variant alone is refused, and nothing changes', async () => {
+  await using bench = await openSandbox();
+  const id = addYarn(bench);
+  const prices = (red: number, blue: number) =>
+    etsyClient(bench.sandbox)('PUT', inventoryPath(id), {
+      json: {
+        products: [
+          product('RED', 'Red', 1, 4, { price: red }),
+          product('BLUE', 'Blue', 2, 6, { price: blue }),
+        ],
+        ...onColor,
+      },
+    });
+  const range = { error: 'The price must be between 0.20 and 50000.00' };
+  expect(await prices(0.19, 0.19)).toMatchObject({ status: 400, body: range });
+  expect(await prices(50_000.01, 50_000.01)).toMatchObject({ status: 400, body: range });
+  expect(await prices(30, 24.5)).toMatchObject({
+    status: 400,
+    body: { error: 'The price of the products is incompatible with price_on_property' },
+  });
+  expect(bench.sandbox.shops.etsy.variantBySku('RED')?.price).toEqual(price);
+  expect((await prices(30, 30)).status).toBe(200);
+});
+
 test('What a read answers can be written back unchanged', async () => {
   await using bench = await openSandbox();
   const id = addYarn(bench);

@@ -26,7 +26,8 @@ async function openConflicted() {
       ...createFakeSync(),
       resolveConflicts: (caller, input) => resolveConflicts({ pool, onMoved: quiet }, caller, input),
       setConflictPolicy: (caller, input) => setConflictPolicy(pool, caller, input),
-      setItemPrice: (caller, input) => setItemPrice({ pool, onEvents: quiet }, caller, input),
+      setItemPrice: (caller, input) =>
+        setItemPrice({ pool, onEvents: quiet, onMarked: quiet }, caller, input),
     }),
   });
   await setPolicy(api.database.pool, api.shop.accountId, 'manual_review');
@@ -239,6 +240,8 @@ test('a price is exact or refused, and what a channel shows otherwise is a confl
   const item = await insertItem(pool, api.shop, 'SKU-p');
   const listing = await insertListing(pool, api.shop, item, 'unit-p');
   await pool.query('UPDATE listings SET price_minor = 1999 WHERE id = $1', [listing]);
+  // Nothing is written before the first plan, so what is shown there has to be looked at.
+  await pool.query('UPDATE connections SET awaiting_plan = true WHERE id = $1', [api.shop.connectionId]);
   const itemId = encodeId('InventoryItem', item);
   const set = async (amount: string, currencyCode = 'EUR') =>
     dataOf(await api.run(itemPriceSet, { input: { itemId, price: { amount, currencyCode } } })).itemPriceSet;

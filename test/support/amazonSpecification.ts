@@ -61,6 +61,12 @@ export const assertAmazonAnswer = (method: string, path: string, status: number,
     assertConforms(checker.getSchema(`${operation.model}${reference}`), body, `${operation.name} ${status}`);
 };
 
+/** Fails unless the body is what the model's definition says. */
+export const assertAmazonBody = (model: (typeof models)[number], definition: string, body: unknown): void => {
+  if (specificationsPresent)
+    assertConforms(checker.getSchema(`${model}#/definitions/${definition}`), body, definition);
+};
+
 /** `report`, `feed`, or a notification type. */
 export const assertAmazonDocument = (
   schema: 'report' | 'feed' | 'ORDER_CHANGE' | 'LISTINGS_ITEM_MFN_QUANTITY_CHANGE',

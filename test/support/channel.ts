@@ -105,9 +105,11 @@ export function pushOptions(
     sendWithinMs,
     fenceMaxMs: 15_000,
     zeroAgainMs: 30_000,
+    verifyIntervalMs: pace.verifyIntervalMs,
     backoffMaxMs: 60_000,
     readings: (channel) => readingOptions(pool, channel),
     fetching: { db: pool, clock, log, overlapMs: null, leaseMs: 60_000, onApplied: () => undefined },
+    onEvents: () => undefined,
     onSettled: async () => undefined,
     ...more,
   };
@@ -269,6 +271,7 @@ export async function letTimePass(
   const tables = [
     ['dirty_listings', 'connection_id', ['not_before', 'leased_until']],
     ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
+    ['dirty_prices', 'connection_id', ['not_before', 'leased_until', 'sent_at', 'echo_until']],
     ['webhook_deliveries', 'connection_id', ['not_before', 'leased_until']],
     ['connections', 'id', ['next_poll_at', 'poll_lease_until', 'refresh_lease_until']],
   ] as const;

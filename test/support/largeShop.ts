@@ -49,7 +49,7 @@ function shadowState(unit: string): StoredState {
 }
 
 /**
- * Adds items `from` to `to`, each with two listings, a settled write per listing, three movements, an order of one line, an operation, a delivery and
+ * Adds items `from` to `to`, each with two listings, a settled write and an old price per listing, three movements, an order of one line, an operation, a delivery and
  * two events, shadows, a reservation and changed settings; a tenth has had an alert, a conflict and a return, and a tenth is a bundle of the item after it. The backlog is made of the first rows. Statistics are brought up to date.
  */
 export async function fillShop(db: Queryable, shop: LargeShop, from: number, to: number): Promise<void> {
@@ -91,9 +91,9 @@ const statements: readonly string[] = [
      FROM $rows, LATERAL (SELECT (CASE WHEN n <= $backlog THEN 'plain' WHEN n % 10 = 7 THEN 'bundle' WHEN n % 10 = 8 THEN 'component' ELSE 'plain' END)::item_role AS role) r`,
   `INSERT INTO bundle_components (account_id, bundle_id, component_id, quantity)
    SELECT $account, test_id(1, n), test_id(1, n + 1), 2 FROM $rows WHERE n > $backlog AND n % 10 = 7`,
-  `INSERT INTO listings (id, account_id, connection_id, item_id, platform, unit_id, sku, title, quantity, target, target_seq, updated_at)
+  `INSERT INTO listings (id, account_id, connection_id, item_id, platform, unit_id, sku, title, quantity, target, target_seq, price_minor, currency, updated_at)
    SELECT test_id(2, n), $account, $connection, CASE WHEN n > $backlog THEN test_id(1, n / 2) END, 'shopify', 'unit ' || n,
-          'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, ${ago('second')} FROM $pairs`,
+          'SKU-' || lpad((n / 2)::text, 9, '0'), 'Title ' || n, 10, 10, 3, 1000, 'EUR', ${ago('second')} FROM $pairs`,
   // What is sold out does not grow with the shop.
   `UPDATE inventory_items SET quantity = 0 FROM (SELECT test_id(1, n) AS sold_out FROM $rows WHERE n BETWEEN 1000 AND 1100) item WHERE id = sold_out`,
   // The readers keep up: due are the writes that nothing has proved yet, and the rest of the half hour is spread over all others.
@@ -105,6 +105,13 @@ const statements: readonly string[] = [
   `INSERT INTO measured_sales (item_id, account_id, seq) SELECT test_id(1, n), $account, 2 FROM $rows`,
   `INSERT INTO dirty_listings (listing_id, account_id, connection_id)
    SELECT test_id(2, n), $account, $connection FROM $pairs WHERE n BETWEEN 2 * $backlog AND 3 * $backlog`,
+  // Prices that wait do not grow with the shop either; those of the others were shown long ago.
+  `UPDATE inventory_items SET price_minor = 1100, currency = 'EUR' FROM (SELECT test_id(1, n) AS priced FROM $rows WHERE n BETWEEN 3 * $backlog AND 3 * $backlog + 9) item WHERE id = priced`,
+  `INSERT INTO dirty_prices (listing_id, account_id, connection_id, item_id, state, before_minor, sent_minor, sent_version, sent_at, echo_until, actor_kind)
+   SELECT test_id(2, n), $account, $connection, test_id(1, n / 2), (CASE WHEN waits THEN 'waiting' ELSE 'shown' END)::price_state, 1000,
+          CASE WHEN NOT waits THEN 1000 END, CASE WHEN NOT waits THEN 1 END, CASE WHEN NOT waits THEN now() - interval '1 day' END,
+          CASE WHEN NOT waits THEN now() - interval '1 day' END, 'system'
+     FROM $pairs, LATERAL (SELECT n BETWEEN 6 * $backlog AND 6 * $backlog + 19 AS waits) state WHERE n > 5 * $backlog`,
   `INSERT INTO listing_writes (id, account_id, connection_id, listing_id, quantity, target_seq, state, sent_at, settled_at)
    SELECT test_id(3, n), $account, $connection, test_id(2, n), 10, 3, (CASE WHEN open THEN 'accepted' ELSE 'effective' END)::write_state,
           now() - interval '1 hour' - n * interval '1 second', CASE WHEN NOT open THEN now() - interval '1 hour' END

@@ -6,8 +6,12 @@ import type {
   ConnectorCapabilities,
   ConnectorContext,
   ListingAddress,
+  Money,
   Order,
   Platform,
+  PriceReading,
+  PriceWrite,
+  PriceWriteResult,
   Shipment,
   StockReading,
   StockWrite,
@@ -30,6 +34,11 @@ export type ScriptedChannel = {
   /** The turn that each of these calls was to take. */
   readonly turns: (Turn | undefined)[];
   readonly readCalls: (readonly ListingAddress[])[];
+  /** What buyers pay. An address that is missing here reads as unknown. */
+  readonly prices: Map<string, Money>;
+  /** Every price written, one entry per call, with the turn that it was to take. */
+  readonly priceCalls: { readonly writes: readonly PriceWrite[]; readonly turn: Turn | undefined }[];
+  readonly priceReads: (readonly ListingAddress[])[];
   readonly orders: Map<string, Order>;
   readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
   /** What each factory call was given: one per connector that was built. */
@@ -37,6 +46,8 @@ export type ScriptedChannel = {
   readonly polledSince: Date[];
   onRead: (address: ListingAddress) => Answer<StockReading>;
   onWrite: (write: StockWrite) => Answer<StockWriteResult>;
+  onPriceRead: (address: ListingAddress) => Answer<PriceReading>;
+  onPrice: (write: PriceWrite) => Answer<PriceWriteResult>;
   onShip: (orderId: string, shipment: Shipment) => Answer<void>;
   onParse: (topic: string, body: Buffer) => readonly ChannelMessage[];
   onOrder: (orderId: string) => Answer<Order | null>;
@@ -51,6 +62,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     capabilities: {
       compareAndSet: false,
       writesPerCall: 100,
+      priceWritesUnit: false,
       quantityMax: 1_000_000,
       pollIntervalMs: 60_000,
       pollWatchfulMs: 10_000,
@@ -67,6 +79,9 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     writeCalls: [],
     turns: [],
     readCalls: [],
+    prices: new Map(),
+    priceCalls: [],
+    priceReads: [],
     orders: new Map(),
     shipments: [],
     contexts: [],
@@ -76,6 +91,14 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
       return quantity === null ? { kind: 'unknown', reason: 'missing' } : { kind: 'quantity', quantity };
     },
     onWrite: (write) => takeEffect(channel, write),
+    onPriceRead(address) {
+      const price = channel.prices.get(addressKey(address));
+      return price === undefined ? { kind: 'unknown', reason: 'missing' } : { kind: 'price', price };
+    },
+    onPrice(write) {
+      priced(channel, write.address, write.price);
+      return { kind: 'effective' };
+    },
     onShip: () => undefined,
     onParse: (_topic, body) => JSON.parse(body.toString(), revive) as ChannelMessage[],
     onOrder: (orderId) => channel.orders.get(orderId) ?? null,
@@ -110,6 +133,16 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       channel.writes.push(...writes);
       return Promise.all(writes.map(async (write) => channel.onWrite(write)));
     },
+    async readPrices(addresses) {
+      const channel = channelOf();
+      channel.priceReads.push(addresses);
+      return Promise.all(addresses.map(async (address) => channel.onPriceRead(address)));
+    },
+    async setPrices(writes, turn) {
+      const channel = channelOf();
+      channel.priceCalls.push({ writes, turn });
+      return Promise.all(writes.map(async (write) => channel.onPrice(write)));
+    },
     catalogue: () => channelOf().cataloguePages(),
     async ship(orderId, shipment) {
       channelOf().shipments.push({ orderId, shipment });
@@ -127,6 +160,11 @@ export function shownOn(channel: ScriptedChannel, address: ListingAddress): numb
 
 export function show(channel: ScriptedChannel, address: ListingAddress, quantity: number): void {
   channel.shelf.set(addressKey(address), quantity);
+}
+
+/** From now on buyers pay this at an address. */
+export function priced(channel: ScriptedChannel, address: ListingAddress, price: Money): void {
+  channel.prices.set(addressKey(address), price);
 }
 
 /** Does what a write asks for, and says so. */

@@ -41,6 +41,15 @@ beforeEach(async () => {
   decide = decider(open.pool, caller, () => undefined);
 });
 
+/** Of the item, where its price is to be written. */
+async function waiting() {
+  const { rows } = await open.pool.query<{ connection: string; before: number; state: string }>(
+    `SELECT connection_id AS connection, before_minor::int AS before, state FROM dirty_prices WHERE item_id = $1 ORDER BY connection_id`,
+    [item.id],
+  );
+  return rows;
+}
+
 /** The catalogue of one of the shops comes in, with this price. */
 async function show(shop: 0 | 1, price: Money | null): Promise<void> {
   const channel = support.createChannel();
@@ -62,7 +71,10 @@ async function show(shop: 0 | 1, price: Money | null): Promise<void> {
 }
 
 const mean = (price: Price | null, itemId = item.id) =>
-  setItemPrice({ pool: open.pool, onEvents: () => undefined }, caller, { itemId, price });
+  setItemPrice({ pool: open.pool, onEvents: () => undefined, onMarked: () => undefined }, caller, {
+    itemId,
+    price,
+  });
 const conflicts = () => conflictsOf(open.pool, item.id);
 const openOnes = async () => (await conflicts()).filter(({ status }) => status === 'open');
 
@@ -81,9 +93,9 @@ describe('a price that a channel shows', () => {
     expect(await conflicts()).toEqual([]);
   });
 
-  test('is one beside another price that the seller means, whichever of the two was known first', async () => {
-    await show(0, fixtures.euros(1_000));
+  test('is one beside another price that the seller means', async () => {
     await mean(fixtures.euros(1_100));
+    await show(0, fixtures.euros(1_000));
     await show(1, fixtures.euros(1_200));
     expect(await conflicts()).toMatchObject([
       { type: 'price_mismatch', status: 'open', delta: -100 },
@@ -96,6 +108,27 @@ describe('a price that a channel shows', () => {
     });
     expect(await statusOf(open.pool, item.id)).toBe('conflict');
     expect(await conflictEventsOf(open.pool, item.id)).toHaveLength(2);
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('is none while the price that was asked for is on its way there: both are explained, a third is not', async () => {
+    await show(0, fixtures.euros(1_000));
+    await mean(fixtures.euros(1_100));
+    expect(await waiting()).toMatchObject([{ before: 1_000 }]);
+    await show(0, fixtures.euros(1_000));
+    await show(0, fixtures.euros(1_100));
+    expect(await conflicts()).toEqual([]);
+    await show(0, fixtures.euros(1_300));
+    expect(await openOnes()).toMatchObject([{ delta: 200 }]);
+    expect(await waiting()).toEqual([]);
+  });
+
+  test('where nothing may be written yet is one at once', async () => {
+    await show(0, fixtures.euros(1_000));
+    await open.pool.query('UPDATE connections SET awaiting_plan = true WHERE id = $1', [shops[0]?.id]);
+    await mean(fixtures.euros(1_100));
+    expect(await openOnes()).toMatchObject([{ delta: -100 }]);
+    expect(await waiting()).toEqual([]);
   });
 
   test('is never compared across currencies, and no price at all is none', async () => {
@@ -159,29 +192,38 @@ describe('a decision on a price', () => {
   });
 
   test.each([
-    ['use_lowest', 1_000, 200],
-    ['use_highest', 1_200, -200],
+    ['use_lowest', 1_000, 1],
+    ['use_highest', 1_200, 0],
   ] as const)(
-    '%s makes %i the intended one, closes what shows it and keeps the rest open with new evidence',
-    async (resolution, price, delta) => {
+    '%s makes %i the intended one and writes it to the channel that shows another',
+    async (resolution, price, other) => {
       expect(await decide(asSeen(await openOnes()), resolution)).toMatchObject({
         ok: true,
         value: { movementId: null },
       });
       expect(await meant()).toBe(price);
-      const all = await conflicts();
-      expect(all.filter(({ status }) => status === 'resolved')).toMatchObject([
-        { resolution, resolvedBy: 'user:ada' },
+      expect(await conflicts()).toMatchObject([
+        { status: 'resolved', resolution, resolvedBy: 'user:ada' },
+        { status: 'resolved', resolution, resolvedBy: 'user:ada' },
       ]);
-      expect(await openOnes()).toMatchObject([{ delta }]);
+      expect(await waiting()).toMatchObject([{ connection: shops[other]?.id, state: 'waiting' }]);
+      expect(await statusOf(open.pool, item.id)).toBe('synced');
       expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 5, seq: 1 });
     },
   );
 
-  test('keep_ours changes nothing: the conflict ends when the channel shows it', async () => {
+  test('keep_ours writes the price that was meant wherever another is shown', async () => {
     expect(await decide(asSeen(await openOnes()), 'keep_ours')).toMatchObject({ ok: true });
     expect(await meant()).toBe(1_100);
-    expect(await openOnes()).toHaveLength(2);
+    expect(await openOnes()).toEqual([]);
+    expect(await waiting()).toHaveLength(2);
+  });
+
+  test('where nothing may be written, a conflict stays open with new evidence', async () => {
+    await open.pool.query('UPDATE connections SET awaiting_plan = true WHERE id = $1', [shops[1]?.id]);
+    await decide(asSeen(await openOnes()), 'use_lowest');
+    expect(await openOnes()).toMatchObject([{ delta: 200 }]);
+    expect(await waiting()).toEqual([]);
   });
 
   test('manual_review is marked', async () => {

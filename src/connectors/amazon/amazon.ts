@@ -7,6 +7,7 @@ import { type AmazonApi, amazonError, createAmazonApi } from './api.ts';
 import { readAmazonSettings } from './auth.ts';
 import { amazonCatalogue, createListingMemory } from './listings.ts';
 import { amazonOrdersSince, fetchAmazonOrder, orderOf } from './orders.ts';
+import { readAmazonPrices, setAmazonPrices } from './prices.ts';
 import { shipAmazonOrder } from './shipments.ts';
 import { readAmazonStock, setAmazonStock } from './stock.ts';
 import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
@@ -23,6 +24,7 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
     capabilities: {
       compareAndSet: false,
       writesPerCall: 1,
+      priceWritesUnit: false,
       quantityMax: 1_000_000,
       // The usage plan of searchOrders refills one call in about 179 s.
       pollIntervalMs: 180_000,
@@ -44,6 +46,8 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
     },
     readStock: (addresses) => readAmazonStock(api, memory, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
+    readPrices: (addresses) => readAmazonPrices(api, addresses),
+    setPrices: (writes, turn = { urgency: 'price' }) => setAmazonPrices(api.inTurn(turn), writes),
     catalogue: () => amazonCatalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),
     async receiveWebhook(request) {

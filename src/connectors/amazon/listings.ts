@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { chunks, mapBounded } from '../concurrency.ts';
-import type { CatalogueEntry, StockReading } from '../connector.ts';
+import type { CatalogueEntry, Money, StockReading } from '../connector.ts';
 import { moneyOrNull, parseBody } from '../wire.ts';
 import { type AmazonApi, amazonError } from './api.ts';
 
@@ -12,6 +12,8 @@ const skusPerCall = 20;
 const resultsPerSliceMax = 900;
 const callsInFlight = 2;
 const includedData = 'summaries,offers,fulfillmentAvailability,productTypes';
+/** The attributes hold the list price, whatever promotion is on. */
+export const pricedData = `${includedData},attributes`;
 
 const moneySchema = z.looseObject({ amount: z.string(), currencyCode: z.string() }).nullish();
 
@@ -35,6 +37,7 @@ const listingSchema = z.looseObject({
     .array(z.looseObject({ fulfillmentChannelCode: z.string(), quantity: z.int().nullish() }))
     .nullish(),
   productTypes: z.array(z.looseObject({ marketplaceId: z.string(), productType: z.string() })).nullish(),
+  attributes: z.looseObject({ purchasable_offer: z.array(z.unknown()).nullish() }).nullish(),
 });
 
 const searchSchema = z.looseObject({
@@ -63,7 +66,7 @@ export function readingOf(listing: AmazonListing): StockReading {
   return { kind: 'unknown', reason: 'Amazon answered no quantity for this SKU' };
 }
 
-function factsOf(listing: AmazonListing, marketplaceId: string): ListingFacts {
+export function factsOf(listing: AmazonListing, marketplaceId: string): ListingFacts {
   const here = (entry: { readonly marketplaceId: string }): boolean => entry.marketplaceId === marketplaceId;
   const productType =
     listing.productTypes?.find(here)?.productType ?? listing.summaries?.find(here)?.productType ?? 'PRODUCT';
@@ -76,6 +79,7 @@ function factsOf(listing: AmazonListing, marketplaceId: string): ListingFacts {
 export async function findListings(
   api: AmazonApi,
   skus: readonly string[],
+  data = includedData,
 ): Promise<Map<string, AmazonListing>> {
   const unique = [...new Set(skus)];
   // `identifiers` is comma-separated, so a SKU with a comma must be asked for alone.
@@ -84,15 +88,20 @@ export async function findListings(
     unique.filter((sku) => !sku.includes(',')),
   ];
   const pages = await mapBounded(chunks(plain, skusPerCall), callsInFlight, (chunk) =>
-    searchSkus(api, chunk),
+    searchSkus(api, chunk, data),
   );
-  const singles = await mapBounded(odd, callsInFlight, (sku) => findOne(api, sku));
+  const singles = await mapBounded(odd, callsInFlight, (sku) => findOne(api, sku, data));
   const found = [...pages.flat(), ...singles.filter((listing) => listing !== null)];
   return new Map(found.map((listing) => [listing.sku, listing]));
 }
 
-async function searchSkus(api: AmazonApi, skus: readonly string[]): Promise<AmazonListing[]> {
-  const query = { identifiersType: 'SKU', identifiers: skus.join(','), pageSize: String(skusPerCall) };
+async function searchSkus(api: AmazonApi, skus: readonly string[], data: string): Promise<AmazonListing[]> {
+  const query = {
+    identifiersType: 'SKU',
+    identifiers: skus.join(','),
+    pageSize: String(skusPerCall),
+    includedData: data,
+  };
   const found: AmazonListing[] = [];
   let token: string | null = null;
   do {
@@ -103,12 +112,12 @@ async function searchSkus(api: AmazonApi, skus: readonly string[]): Promise<Amaz
   return found;
 }
 
-async function findOne(api: AmazonApi, sku: string): Promise<AmazonListing | null> {
+async function findOne(api: AmazonApi, sku: string, data: string): Promise<AmazonListing | null> {
   const response = await api.send({
     operation: 'getListingsItem',
     method: 'GET',
     path: listingPath(api, sku),
-    query: { marketplaceIds: api.settings.marketplaceId, includedData },
+    query: { marketplaceIds: api.settings.marketplaceId, includedData: data },
     retry: 'safe',
   });
   if (response.status === 404) return null;
@@ -172,18 +181,23 @@ export async function* amazonCatalogue(api: AmazonApi): AsyncGenerator<Catalogue
 
 function entryOf(listing: AmazonListing, marketplaceId: string): CatalogueEntry {
   const summary = listing.summaries?.find((entry) => entry.marketplaceId === marketplaceId);
-  const offers = (listing.offers ?? []).filter((offer) => offer.marketplaceId === marketplaceId);
-  const price = (offers.find((offer) => offer.offerType === 'B2C') ?? offers[0])?.price;
   return {
     address: { unitId: listing.sku, variantId: '' },
     sku: listing.sku,
     title: summary?.itemName ?? listing.sku,
     // The domain differs per marketplace and no answer carries it.
     url: null,
-    price: moneyOrNull(price?.amount, price?.currencyCode),
+    price: offeredPrice(listing, marketplaceId),
     stock: readingOf(listing),
     writable: isWritable(listing),
   };
+}
+
+/** What buyers pay now. */
+export function offeredPrice({ offers }: AmazonListing, marketplaceId: string): Money | null {
+  const here = (offers ?? []).filter((offer) => offer.marketplaceId === marketplaceId);
+  const price = (here.find((offer) => offer.offerType === 'B2C') ?? here[0])?.price;
+  return moneyOrNull(price?.amount, price?.currencyCode);
 }
 
 // --------------------------------------------------------------------------------------------------------------- memory

@@ -7,6 +7,7 @@ import { createEbayApi, type EbayApi } from './auth.ts';
 import { catalogue } from './listings.ts';
 import { createUnits } from './offers.ts';
 import { changedOrders, findOrder } from './orders.ts';
+import { readPrices, setPrices } from './prices.ts';
 import { shipOrder } from './shipping.ts';
 import { readStock, setStock } from './stock.ts';
 import { createWebhooks, parseWebhook } from './webhooks.ts';
@@ -14,6 +15,7 @@ import { createWebhooks, parseWebhook } from './webhooks.ts';
 const capabilities: ConnectorCapabilities = {
   compareAndSet: false,
   writesPerCall: 25,
+  priceWritesUnit: false,
   // eBay names no largest quantity; this one fits its int32 with room.
   quantityMax: 1_000_000_000,
   pollIntervalMs: 60_000,
@@ -41,6 +43,8 @@ export const createEbayConnector: ConnectorFactory = (context) => {
     order: (orderId) => findOrder(forOrders, orderId),
     readStock: (addresses) => readStock(api, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), units, writes),
+    readPrices: (addresses) => readPrices(api, addresses),
+    setPrices: (writes, turn = { urgency: 'price' }) => setPrices(api.inTurn(turn), writes),
     catalogue: () => catalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipOrder(api, orderId, shipment),
     receiveWebhook: (request) => webhooks.receive(request),

@@ -5,7 +5,13 @@ import { mapBounded } from '../concurrency.ts';
 import { type CatalogueEntry, ChannelError } from '../connector.ts';
 import { moneyOrNull, parseBody } from '../wire.ts';
 import type { EbayApi } from './auth.ts';
-import { type InventoryItem, inventoryItemSchema, isLive, offerLookupsAtOnce, offersOf } from './offers.ts';
+import {
+  type InventoryItem,
+  inventoryItemSchema,
+  offerLookupsAtOnce,
+  offersOf,
+  shownOffer,
+} from './offers.ts';
 import { shownQuantity } from './stock.ts';
 
 const pageSize = 200;
@@ -62,7 +68,7 @@ async function entryOf(
   item: InventoryItem & { readonly sku: string },
 ): Promise<CatalogueEntry> {
   const offers = await offersOf(api, item.sku);
-  const shown = offers.find(isLive) ?? offers[0];
+  const shown = shownOffer(offers);
   const price = shown?.pricingSummary?.price;
   const listingId = shown?.listing?.listingId;
   return {

@@ -64,6 +64,11 @@ export function isLive(offer: Offer): boolean {
   return !endedStatuses.has(offer.listing?.listingStatus ?? 'ACTIVE');
 }
 
+/** The offer whose price and address stand for the SKU. */
+export function shownOffer(offers: readonly Offer[]): Offer | undefined {
+  return offers.find(isLive) ?? offers[0];
+}
+
 const endedStatuses = new Set(['ENDED', 'EBAY_ENDED', 'NOT_LISTED']);
 
 export type ItemAnswer =

@@ -6,6 +6,7 @@ import { parseBody } from '../wire.ts';
 import { createEtsyApi, type EtsyApi } from './auth.ts';
 import { catalogue } from './listings.ts';
 import { changedReceipts, findOrder } from './orders.ts';
+import { readPrices, setPrices } from './prices.ts';
 import { shipReceipt } from './shipping.ts';
 import { readStock } from './stock.ts';
 import { quantityMax, setStock } from './stockWrites.ts';
@@ -16,6 +17,7 @@ const capabilities: ConnectorCapabilities = {
   compareAndSet: false,
   // One call writes one listing; a batch lets the variants of one listing travel together.
   writesPerCall: 10,
+  priceWritesUnit: true,
   quantityMax,
   pollIntervalMs: 60_000,
   pollWatchfulMs: 10_000,
@@ -40,6 +42,8 @@ export const createEtsyConnector: ConnectorFactory = (context) => {
     order: (orderId) => findOrder(forOrders, orderId),
     readStock: (addresses) => readStock(api, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), writes),
+    readPrices: (addresses) => readPrices(api, addresses),
+    setPrices: (writes, turn = { urgency: 'price' }) => setPrices(api.inTurn(turn), writes),
     catalogue: () => catalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipReceipt(api, orderId, shipment),
     receiveWebhook: (request) => receiveWebhook(api, request),

@@ -1,7 +1,8 @@
 /** The inventory record of one Etsy listing: what buyers see of it, and the whole record that a change of one variant must send. */
 
 import { z } from 'zod';
-import type { StockReading } from '../connector.ts';
+import type { Money, StockReading } from '../connector.ts';
+import { decimalFromMoney, moneyFromFraction } from '../money.ts';
 
 const offeringSchema = z.object({
   quantity: z.int().nonnegative(),
@@ -107,6 +108,32 @@ function offeringsOf(product: Product): Product['offerings'] {
 /** Product number to the quantity it shall have; products left out keep theirs. */
 export type Quantities = ReadonlyMap<number, number>;
 
+/** Product number to the price it shall have, in the listing's currency; products left out keep theirs. */
+export type Prices = ReadonlyMap<number, Money>;
+
+/** Null when the product has no offering. */
+export function recordedPrice(product: Product): Money | null {
+  const price = offeringsOf(product)[0]?.price;
+  return price === undefined ? null : moneyFromFraction(price.amount, price.divisor, price.currency_code);
+}
+
+/**
+ * The products that Etsy lets differ in price only together: those with the same values of the properties that `price_on_property` names. With none
+ * named that is all of them.
+ */
+export function samePriced(inventory: Inventory): readonly (readonly Product[])[] {
+  const named = inventory.price_on_property;
+  const groups = Map.groupBy(liveProducts(inventory), ({ property_values: values }) =>
+    JSON.stringify(
+      values
+        .filter(({ property_id: id }) => named.includes(id))
+        .map(({ property_id: id, value_ids: ids, values: words }) => [id, ids.length > 0 ? ids : words])
+        .toSorted(([one], [other]) => Number(one) - Number(other)),
+    ),
+  );
+  return [...groups.values()];
+}
+
 /** True when no buyer could buy anything afterwards. Etsy refuses such a record: the listing must be deactivated instead. */
 export function wouldBeAllZero(inventory: Inventory, quantities: Quantities): boolean {
   return liveProducts(inventory).every((product) =>
@@ -128,14 +155,18 @@ export function changesNothing(inventory: Inventory, quantities: Quantities): bo
  * The body of `PUT /listings/{id}/inventory`: every product, because Etsy deletes those left out, without the members that Etsy only answers,
  * and prices as plain numbers (amount / divisor).
  */
-export function inventoryUpdate(inventory: Inventory, quantities: Quantities): Record<string, unknown> {
+export function inventoryUpdate(
+  inventory: Inventory,
+  quantities: Quantities,
+  prices: Prices = new Map(),
+): Record<string, unknown> {
   const readiness = inventory.readiness_state_on_property;
   return {
     products: liveProducts(inventory).map((product) => ({
       sku: product.sku ?? '',
       property_values: product.property_values.map(propertyValueUpdate),
       offerings: offeringsOf(product).map((offering) => ({
-        price: offering.price.amount / offering.price.divisor,
+        price: priceUpdate(prices.get(product.product_id), offering.price),
         quantity: quantities.get(product.product_id) ?? offering.quantity,
         is_enabled: offering.is_enabled,
         readiness_state_id: offering.readiness_state_id ?? null,
@@ -146,6 +177,13 @@ export function inventoryUpdate(inventory: Inventory, quantities: Quantities): R
     sku_on_property: inventory.sku_on_property,
     ...(readiness ? { readiness_state_on_property: readiness } : {}),
   };
+}
+
+function priceUpdate(
+  wanted: Money | undefined,
+  { amount, divisor }: { readonly amount: number; readonly divisor: number },
+): number {
+  return wanted === undefined ? amount / divisor : Number(decimalFromMoney(wanted));
 }
 
 /** Etsy keeps the third property of a product only when it is told to expect three. */

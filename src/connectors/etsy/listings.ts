@@ -1,8 +1,7 @@
 /** Scans the whole shop, one entry per variant, in the states a listing can sell from or come back from. */
 
 import { z } from 'zod';
-import { type CatalogueEntry, ChannelError, type Money } from '../connector.ts';
-import { moneyFromFraction } from '../money.ts';
+import { type CatalogueEntry, ChannelError } from '../connector.ts';
 import { parseBody } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
 import {
@@ -10,6 +9,7 @@ import {
   inventorySchema,
   liveProducts,
   type Product,
+  recordedPrice,
   shownQuantity,
   variantIdOf,
 } from './inventory.ts';
@@ -117,13 +117,8 @@ function entryOf(listing: Listing, inventory: Inventory, product: Product, state
     sku: product.sku || null,
     title: options === '' ? title : `${title} (${options})`,
     url: listing.url || null,
-    price: priceOf(product),
+    price: recordedPrice(product),
     stock: shownQuantity(inventory, state, variantId),
     writable: true,
   };
-}
-
-function priceOf(product: Product): Money | null {
-  const price = product.offerings.find((offering) => !offering.is_deleted)?.price;
-  return price ? moneyFromFraction(price.amount, price.divisor, price.currency_code) : null;
 }

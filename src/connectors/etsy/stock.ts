@@ -13,14 +13,23 @@ const idsPerRead = 100;
 /** A listing's record with its state (`active`, `inactive`, `sold_out`, `draft`, `expired`); null when Etsy does not say. */
 export type Listing = { readonly state: string | null; readonly inventory: Inventory };
 
+/** The records of those listings that Etsy knows, by listing id. Throws `ChannelError`. */
+export async function readListings(
+  api: EtsyApi,
+  addresses: readonly ListingAddress[],
+): Promise<ReadonlyMap<string, Listing>> {
+  const ids = [...new Set(addresses.map((address) => address.unitId))].filter(isListingId);
+  const listings = new Map<string, Listing>();
+  for (const some of chunks(ids, idsPerRead)) await readBatch(api, some, listings);
+  return listings;
+}
+
 /** One reading per address, in the order asked. Throws `ChannelError`. */
 export async function readStock(
   api: EtsyApi,
   addresses: readonly ListingAddress[],
 ): Promise<readonly StockReading[]> {
-  const ids = [...new Set(addresses.map((address) => address.unitId))].filter(isListingId);
-  const listings = new Map<string, Listing>();
-  for (const some of chunks(ids, idsPerRead)) await readBatch(api, some, listings);
+  const listings = await readListings(api, addresses);
   return addresses.map(({ unitId, variantId }) => {
     const listing = listings.get(unitId);
     if (listing === undefined)

@@ -13,6 +13,7 @@ import {
   isEnabled,
   isShared,
   liveProducts,
+  type Prices,
   productsAt,
   type Quantities,
   recordedQuantity,
@@ -20,6 +21,7 @@ import {
   variantIdOf,
   wouldBeAllZero,
 } from './inventory.ts';
+import { exclusively } from './listingTurns.ts';
 import { isListingId, type Listing, readListing, stateSchema } from './stock.ts';
 
 /** Listings written at the same time: a read and a write each, well below the 10 calls a second of a small application. */
@@ -27,21 +29,6 @@ const listingsAtOnce = 4;
 /** Etsy shows at most 999 of an offering. */
 export const quantityMax = 999;
 const conflictMs = 2_000;
-
-/** The end of the last write of each listing. For the whole process: two connectors of one shop must not rebuild one record at a time. */
-const lastWrites = new Map<string, Promise<unknown>>();
-
-async function exclusively<T>(listingId: string, task: () => Promise<T>): Promise<T> {
-  const before = lastWrites.get(listingId) ?? Promise.resolve();
-  const run = before.then(task);
-  const settled = run.catch(() => null);
-  lastWrites.set(listingId, settled);
-  try {
-    return await run;
-  } finally {
-    if (lastWrites.get(listingId) === settled) lastWrites.delete(listingId);
-  }
-}
 
 type Slot = { readonly write: StockWrite; readonly index: number };
 
@@ -78,7 +65,7 @@ async function writeListing(
     });
     if (listing === null || open.length === 0) return;
     const wanted = open.map((slot) => slot.write);
-    companions = companionsOf(listing, wanted, readAt);
+    companions = companionsOf(listingId, listing, wanted, readAt);
     const outcome = await bringAbout(api, listingId, listing, wanted);
     for (const { write, index } of open) {
       const result = resultOf(outcome, write);
@@ -91,19 +78,43 @@ async function writeListing(
 }
 
 /** Every variant that the write does not name and that buyers see now or afterwards. */
-function companionsOf(listing: Listing, writes: readonly StockWrite[], readAt: number): readonly Companion[] {
-  const { inventory, state } = listing;
+function companionsOf(
+  listingId: string,
+  listing: Listing,
+  writes: readonly StockWrite[],
+  readAt: number,
+): readonly Companion[] {
   const quantities = wantedQuantities(listing, writes);
   // Then the listing is taken down, or left alone.
-  if (wouldBeAllZero(inventory, quantities)) return [];
-  const named = namedProducts(inventory, writes);
+  if (wouldBeAllZero(listing.inventory, quantities)) return [];
+  return writtenAlong(listingId, listing, {
+    quantities,
+    named: namedProducts(listing.inventory, writes),
+    readAt,
+  });
+}
+
+/** What a write of these quantities does to the variants that it does not name. */
+export function writtenAlong(
+  unitId: string,
+  { inventory, state }: Listing,
+  {
+    quantities,
+    named,
+    readAt,
+  }: {
+    readonly quantities: Quantities;
+    readonly named: ReadonlySet<number>;
+    readonly readAt: number;
+  },
+): readonly Companion[] {
   const byVariant = new Map<string, Companion>();
   for (const product of liveProducts(inventory)) {
     if (named.has(product.product_id) || !isEnabled([product])) continue;
     const variantId = variantIdOf(inventory, product);
     const reading = shownQuantity(inventory, state, variantId);
     byVariant.set(variantId, {
-      address: { unitId: writes[0]?.address.unitId ?? '', variantId },
+      address: { unitId, variantId },
       quantity: quantities.get(product.product_id) ?? 0,
       shown: reading.kind === 'quantity' ? reading.quantity : null,
       readAt,
@@ -193,13 +204,16 @@ async function bringAbout(
  * while it is not, since what the record of an inactive listing holds is only what was there before it was taken down. Never more than is known of
  * them: Etsy may answer a record from before a sale.
  */
-function wantedQuantities({ inventory, state }: Listing, writes: readonly StockWrite[]): Quantities {
+export function wantedQuantities(
+  { inventory, state }: Listing,
+  writes: readonly StockWrite[],
+  others = writes.flatMap((write) => write.others ?? []),
+): Quantities {
   const quantities = new Map<number, number>();
   for (const product of liveProducts(inventory)) {
     quantities.set(product.product_id, state === 'active' ? (recordedQuantity(product) ?? 0) : 0);
   }
   const current = Math.max(0, ...quantities.values());
-  const others = writes.flatMap((write) => write.others ?? []);
   for (const { address, quantity } of others) {
     for (const { product_id: id } of productsAt(inventory, address.variantId))
       quantities.set(id, Math.min(quantities.get(id) ?? 0, quantity));
@@ -217,11 +231,12 @@ function wantedQuantities({ inventory, state }: Listing, writes: readonly StockW
   return new Map([...quantities.keys()].map((productId) => [productId, shared]));
 }
 
-async function putInventory(
+export async function putInventory(
   api: EtsyApi,
   listingId: string,
   inventory: Inventory,
   quantities: Quantities,
+  prices?: Prices,
 ): Promise<Inventory> {
   const operation = 'etsy.updateListingInventory';
   const query = hasThreeVariations(inventory) ? '?max_variations_supported=3' : '';
@@ -231,7 +246,7 @@ async function putInventory(
     operation,
     // A second copy would put back the numbers of variants that may have sold since the first.
     retry: 'never',
-    json: inventoryUpdate(inventory, quantities),
+    json: inventoryUpdate(inventory, quantities, prices),
   });
   return parseBody(inventorySchema, response, operation);
 }
@@ -267,7 +282,7 @@ function rejected(code: string, message: string, raw: unknown = null): StockWrit
   return { kind: 'rejected', code, message, raw };
 }
 
-function failureOf(error: unknown): StockWriteResult {
+export function failureOf(error: unknown): StockWriteResult {
   // Another change of the same listing at the same moment: nothing was written.
   if (error instanceof ChannelError && error.status === 409 && !error.maybeApplied) {
     return { kind: 'deferred', reason: error.message, retryAfterMs: conflictMs };

@@ -62,6 +62,18 @@ export const shopifyOperations = {
   }
 }`,
 
+  prices: `query Prices($ids: [ID!]!) {
+  shop { currencyCode }
+  nodes(ids: $ids) { ... on InventoryItem { id variants(first: 2) { nodes { id price product { id } } } } }
+}`,
+
+  setPrices: `mutation SetPrices($productId: ID!, $variants: [ProductVariantsBulkInput!]!) {
+  productVariantsBulkUpdate(productId: $productId, variants: $variants, allowPartialUpdates: true) {
+    productVariants { id price }
+    userErrors { code field message }
+  }
+}`,
+
   catalogue: `query Catalogue($first: Int!, $after: String, $query: String, $locationId: ID!) {
   productVariants(first: $first, after: $after, query: $query, sortKey: ID) {
     pageInfo { hasNextPage endCursor }

@@ -6,6 +6,7 @@ import { createShopifyApi } from './graphql.ts';
 import { plainId } from './ids.ts';
 import { shopifyCatalogue, shopSchema } from './listings.ts';
 import { findShopifyOrder, shopifyOrdersSince } from './orders.ts';
+import { readShopifyPrices, setShopifyPrices } from './prices.ts';
 import { shipShopifyOrder } from './shipments.ts';
 import { readShopifyStock, setShopifyStock } from './stock.ts';
 import { parseShopifyWebhook, receiveShopifyWebhook } from './webhooks.ts';
@@ -23,6 +24,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
       compareAndSet: true,
       // The idempotency key belongs to a call, so each write has its own.
       writesPerCall: 1,
+      priceWritesUnit: false,
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,
       pollWatchfulMs: 10_000,
@@ -48,6 +50,8 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
     order: (orderId) => findShopifyOrder(forOrders, locationId, orderId),
     readStock: (addresses) => readShopifyStock(api, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setShopifyStock(api.inTurn(turn), writes),
+    readPrices: (addresses) => readShopifyPrices(api, addresses),
+    setPrices: (writes, turn = { urgency: 'price' }) => setShopifyPrices(api.inTurn(turn), writes),
     catalogue: () => shopifyCatalogue(api.inTurn({ urgency: 'import' }), locationId),
     ship: (orderId, shipment) => shipShopifyOrder(api, orderId, shipment),
     async receiveWebhook(request) {

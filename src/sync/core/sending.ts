@@ -88,11 +88,11 @@ export type BlastVerdict =
     };
 
 function withBatch(count: BlastCount, batch: readonly Sendable[]): BlastCount {
-  const quantities = batch.filter(({ class: kind }) => kind !== 'price' && kind !== 'content');
-  const changed = new Set([...count.changed, ...quantities.map(({ unit }) => unit)]);
+  const changing = batch.filter(({ class: kind }) => kind !== 'content');
+  const changed = new Set([...count.changed, ...changing.map(({ unit }) => unit)]);
   const zeroed = new Set([
     ...count.zeroed,
-    ...quantities.filter(({ class: kind }) => kind === 'zero').map(({ unit }) => unit),
+    ...changing.filter(({ class: kind }) => kind === 'zero').map(({ unit }) => unit),
   ]);
   return { ...count, zeroed, changed };
 }

@@ -286,14 +286,16 @@ describe('sending', () => {
     expect(guardBlast(approved, [sendable('c', 'zero')], 10, limits).kind).toBe('allowed');
   });
 
-  test('C4: prices and contents never stop a run, other changes do by their share, and a small connection is never stopped', () => {
+  test('C4: contents never stop a run, prices and other changes do by their share, and a small connection is never stopped', () => {
     const limits = { zeroShareMax: 0.1, changeShareMax: 0.3, alwaysAllowed: 2 };
     const lowered = ['a', 'b', 'c', 'd'].map((unit) => sendable(unit, 'lower'));
-    const silent = ['a', 'b', 'c', 'd'].map((unit, index) => sendable(unit, index % 2 ? 'price' : 'content'));
+    const silent = ['a', 'b', 'c', 'd'].map((unit) => sendable(unit, 'content'));
+    const priced = ['a', 'b', 'c', 'd'].map((unit) => sendable(unit, 'price'));
 
     expect(guardBlast(emptyBlast, silent, 10, limits)).toEqual({ kind: 'allowed', count: emptyBlast });
     expect(guardBlast(emptyBlast, lowered.slice(0, 3), 10, limits).kind).toBe('allowed');
     expect(guardBlast(emptyBlast, lowered, 10, limits)).toMatchObject({ zeroing: 0, changing: 4 });
+    expect(guardBlast(emptyBlast, priced, 10, limits)).toMatchObject({ zeroing: 0, changing: 4 });
     const both = [sendable('a', 'zero'), sendable('b', 'zero')];
     expect(guardBlast(emptyBlast, both, 2, limits).kind).toBe('allowed');
     expect(guardBlast(emptyBlast, [...both, sendable('c', 'zero')], 3, limits).kind).toBe('stopped');

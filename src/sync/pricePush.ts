@@ -1,0 +1,248 @@
+/** Writes prices once no number is left to write: every price is remembered before it leaves, and one that nobody answered is read back before it is repeated. */
+import type pg from 'pg';
+import { ChannelError, type PriceReading, type PriceWriteResult } from '../connectors/connector.ts';
+import { inTransaction } from '../db.ts';
+import { mayChange } from './blast.ts';
+import { channelBounds, landingMaxMs } from './bounds.ts';
+import { lockItem } from './conflictRows.ts';
+import type { ConnectedChannel } from './connections.ts';
+import { calls } from './core/sending.ts';
+import {
+  endPrices,
+  leasePrices,
+  leaseUnits,
+  lockDue,
+  type PriceClaim,
+  type PriceToSend,
+  putOff,
+  recordPrices,
+} from './priceClaims.ts';
+import { type PriceOutcome, settlePrice } from './priceSettling.ts';
+import { checkPrices } from './prices.ts';
+import { doubtUnits, othersIn, takeAlong } from './priceUnits.ts';
+import { judgePrice, type PriceTimes } from './priceVerdict.ts';
+import { beginRun, type PushOptions, type Run, settle, stoppedWaitMs } from './pushRun.ts';
+import { connectionErrors } from './writeErrors.ts';
+
+/** Calls of one run under way at once. */
+const callsMax = 2;
+/** So that a channel which refuses at once is not asked without end. */
+const budgetPauseMsMin = 100;
+/** How long a price waits for the numbers of its unit to be written. */
+const busyUnitMs = 500;
+
+type Taken = { readonly toSend: readonly PriceToSend[]; readonly toRead: readonly PriceClaim[] };
+
+/** One batch. False when no price of the connection is due. */
+export async function pushPrices(options: PushOptions, channel: ConnectedChannel): Promise<boolean> {
+  const owner = options.newId();
+  const taken = await takePrices(options, channel, owner);
+  if (taken === null) return false;
+  const run = beginRun(options, channel, owner);
+  try {
+    await readBack(run, taken.toRead);
+    await send(run, taken.toSend);
+  } finally {
+    await giveUnitsBack(run, taken.toSend);
+  }
+  const [error] = run.errors;
+  if (run.heard || error !== undefined)
+    await options.connections.report(channel.connection.id, error ?? null);
+  if (taken.toRead.length + taken.toSend.length > 0) options.onEvents();
+  return true;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ taking
+
+/** One transaction: what is taken is leased, and what will be sent is remembered. Null when nothing is due. */
+async function takePrices(
+  options: PushOptions,
+  { connection, connector }: ConnectedChannel,
+  owner: string,
+): Promise<Taken | null> {
+  const { batchMax, leaseMs, newId } = options;
+  return inTransaction(options.db, async (client) => {
+    // The lock of all claims of this connection: units are leased by one worker at a time.
+    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [connection.id]);
+    const due = await lockDue(client, connection.id, batchMax);
+    if (due.length === 0) return null;
+    const over = due.filter(isOver);
+    const wanted = due.filter((claim): claim is PriceToSend => claim.state === 'waiting' && !isOver(claim));
+    const toRead = due.filter((claim) => claim.state !== 'waiting' && !isOver(claim));
+    await endPrices(client, over);
+    const toSend = await allowed(client, connection.id, wanted, (claims) =>
+      connector.capabilities.priceWritesUnit ? withUnits(client, owner, leaseMs, claims) : claims,
+    );
+    await leasePrices(client, owner, leaseMs, toRead);
+    await recordPrices(client, { owner, leaseMs, newId }, toSend);
+    return { toSend, toRead };
+  });
+}
+
+/** Nobody wants a price there, or it is shown already: what may still be on its way is waited for. */
+function isOver({ state, itemId, intended, shown, tolerance }: PriceClaim): boolean {
+  if (itemId === null || intended === null) return true;
+  return state === 'waiting' && shown !== null && Math.abs(shown - intended) <= tolerance;
+}
+
+async function allowed(
+  client: pg.PoolClient,
+  connectionId: string,
+  wanted: readonly PriceToSend[],
+  free: (claims: readonly PriceToSend[]) => Promise<readonly PriceToSend[]> | readonly PriceToSend[],
+): Promise<readonly PriceToSend[]> {
+  const changes = wanted.map(({ listingId }) => ({ unit: listingId, class: 'price' as const, exposure: 0 }));
+  if (!(await mayChange(client, connectionId, changes))) {
+    await putOff(client, wanted, stoppedWaitMs);
+    return [];
+  }
+  const toSend = await free(wanted);
+  await putOff(
+    client,
+    wanted.filter((claim) => !toSend.includes(claim)),
+    busyUnitMs,
+  );
+  return toSend;
+}
+
+async function withUnits(
+  client: pg.PoolClient,
+  owner: string,
+  leaseMs: number,
+  wanted: readonly PriceToSend[],
+): Promise<readonly PriceToSend[]> {
+  const leased = await leaseUnits(client, owner, leaseMs, wanted);
+  return wanted.filter(({ listingId }) => leased.has(listingId));
+}
+
+async function giveUnitsBack(run: Run, claims: readonly PriceToSend[]): Promise<void> {
+  if (!run.channel.connector.capabilities.priceWritesUnit) return;
+  await settle(
+    run,
+    claims.map(({ listingId }) => ({ listingId, version: '1', done: true, retryInMs: 0, reread: false })),
+  );
+}
+
+// ----------------------------------------------------------------------------------------------------------------- sending
+
+async function send(run: Run, claims: readonly PriceToSend[]): Promise<void> {
+  if (claims.length === 0) return;
+  const sendables = claims.map((claim) => ({
+    ...claim,
+    unit: claim.unitId,
+    class: 'price' as const,
+    exposure: 0,
+  }));
+  const waiting = calls(sendables, run.channel.connector.capabilities.writesPerCall).others.values();
+  const lane = async (): Promise<void> => {
+    for (const call of waiting) await sendCall(run, call);
+  };
+  await Promise.all(Array.from({ length: callsMax }, lane));
+}
+
+async function sendCall(run: Run, call: readonly PriceToSend[]): Promise<void> {
+  const { connector } = run.channel;
+  const others = await othersIn(run, call);
+  const calledAt = run.context.now();
+  const results = await connector.setPrices(
+    call.map(({ unitId, variantId, intended: minor, currency }) => ({
+      address: { unitId, variantId },
+      price: { minor, currency },
+      ...others({ unitId, variantId }),
+    })),
+    { urgency: 'price', leaveBy: calledAt + run.options.sendWithinMs },
+  );
+  run.errors.push(...connectionErrors(results));
+  const answered = call.map((claim, index) => {
+    const result = results[index] ?? ({ kind: 'unknown', reason: 'the connector gave no result' } as const);
+    return { claim, result, sentAt: calledAt };
+  });
+  // The numbers that travelled along first: should we die between the two, the price is read back, and they are doubted then.
+  await takeAlong(run, answered);
+  for (const { claim, result } of answered) {
+    logAnswer(run, claim, result);
+    await settleOne(run, claim, outcomeOf(run, claim, result));
+  }
+}
+
+function outcomeOf(run: Run, claim: PriceClaim, result: PriceWriteResult): PriceOutcome {
+  const { waitMs, echoMs } = timesOf(run, claim);
+  switch (result.kind) {
+    case 'effective':
+      return { kind: 'shown', echoMs };
+    case 'accepted':
+      return { kind: 'accepted', waitMs, error: null };
+    case 'refused':
+      return { kind: 'refused', refusal: result.refusal, error: `${result.code}: ${result.message}` };
+    case 'unknown':
+      return { kind: 'unknown', waitMs, error: result.reason };
+    case 'deferred': {
+      // A spent budget says itself when it has tokens again.
+      const pause = result.error === 'rate_limited' ? budgetPauseMsMin : waitMs;
+      return {
+        kind: 'again',
+        waitMs: Math.max(pause, result.retryAfterMs),
+        error: result.reason,
+        found: null,
+      };
+    }
+  }
+}
+
+function timesOf({ options, channel }: Run, claim: PriceClaim): PriceTimes {
+  const { staleMaxMs, settleMaxMs } = channelBounds(claim, channel.connector.capabilities);
+  const pauses = options.verifyIntervalMs * 2 ** Math.min(claim.attempts, 20);
+  return {
+    landingMs: landingMaxMs(settleMaxMs, options),
+    staleMs: staleMaxMs,
+    echoMs: staleMaxMs + options.callMaxMs,
+    waitMs: Math.min(pauses, Math.max(options.backoffMaxMs, options.verifyIntervalMs)),
+  };
+}
+
+function logAnswer(run: Run, { listingId, intended, currency }: PriceToSend, result: PriceWriteResult): void {
+  run.heard ||= result.kind !== 'unknown' && result.kind !== 'deferred';
+  const fields = { listingId, minor: intended, currency };
+  if (result.kind === 'effective' || result.kind === 'accepted')
+    run.options.log.info({ ...fields, result: result.kind }, 'price written');
+  else run.options.log.warn({ ...fields, result }, 'price not written');
+}
+
+async function settleOne(run: Run, claim: PriceClaim, outcome: PriceOutcome): Promise<void> {
+  const { accountId, itemId, listingId } = claim;
+  if (itemId === null) return;
+  await inTransaction(run.options.db, async (client) => {
+    await lockItem(client, accountId, itemId);
+    if (await settlePrice(client, listingId, run.owner, outcome))
+      await checkPrices(client, accountId, itemId);
+  });
+}
+
+// ------------------------------------------------------------------------------------------------------------ reading back
+
+async function readBack(run: Run, claims: readonly PriceClaim[]): Promise<void> {
+  if (claims.length === 0) return;
+  await doubtUnits(
+    run,
+    claims.filter(({ state }) => state === 'sent'),
+  );
+  const readings = await readingsOf(run, claims);
+  for (const [index, claim] of claims.entries()) {
+    const reading = readings[index] ?? { kind: 'unknown', reason: 'the channel left the listing out' };
+    await settleOne(run, claim, judgePrice(claim, reading, timesOf(run, claim)));
+  }
+}
+
+async function readingsOf(run: Run, claims: readonly PriceClaim[]): Promise<readonly PriceReading[]> {
+  try {
+    const readings = await run.channel.connector.readPrices(
+      claims.map(({ unitId, variantId }) => ({ unitId, variantId })),
+    );
+    run.heard = true;
+    return readings;
+  } catch (error) {
+    if (!(error instanceof ChannelError)) throw error;
+    run.errors.push(error);
+    return claims.map(() => ({ kind: 'unknown', reason: error.message }));
+  }
+}
