@@ -13,12 +13,15 @@ export type Correlation = {
   readonly connectionId?: string;
   readonly eventId?: string;
   readonly itemId?: string;
+  readonly itemIds?: readonly string[];
   readonly jobId?: string;
   readonly listingId?: string;
   readonly movementId?: string | null;
   readonly operationId?: string;
   readonly orderId?: string;
-  readonly requestId?: string;
+  readonly planId?: string;
+  readonly requestId?: string | undefined;
+  readonly reservationId?: string;
   readonly writeId?: string;
 };
 

@@ -32,7 +32,8 @@ const ExplainedLedger = builder
   });
 
 const ExplainedHold = builder.objectRef<Hold>('ExplainedHold').implement({
-  description: 'Units withheld everywhere, because a channel showed fewer than every known order explains.',
+  description:
+    'Units withheld everywhere, because a channel showed fewer than every known order explains. Those of a bundle are withheld of what it is made of, and those of a component of its bundles.',
   extensions: scoped,
   fields: (t) => ({
     listingId: t.id({
@@ -40,7 +41,10 @@ const ExplainedHold = builder.objectRef<Hold>('ExplainedHold').implement({
       resolve: (hold) => encodeId('Listing', hold.listingId),
     }),
     platform: t.expose('platform', { type: Platform, description: 'Its marketplace.' }),
-    units: t.exposeInt('units', { description: 'Units withheld, 1 or more.' }),
+    units: t.exposeInt('units', {
+      description:
+        'Units withheld, 1 or more: of this item where that listing sells a bundle of it, else of what that listing sells.',
+    }),
     since: t.expose('since', {
       type: 'DateTime',
       nullable: true,
@@ -50,7 +54,8 @@ const ExplainedHold = builder.objectRef<Hold>('ExplainedHold').implement({
 });
 
 const ExplainedConflict = builder.objectRef<OpenConflict>('ExplainedConflict').implement({
-  description: 'An open conflict of the item. A proven decrease is withheld until it is decided.',
+  description:
+    'An open conflict of the item, of a bundle of it or of what it is made of. A proven decrease is withheld until it is decided.',
   extensions: scoped,
   fields: (t) => ({
     conflictId: t.id({

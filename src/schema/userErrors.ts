@@ -15,7 +15,8 @@ const codes: Readonly<Record<ProblemCode, string>> = {
   ALREADY_RESOLVED: 'The conflict was decided before.',
   OTHER_CONFLICTS_OPEN: 'The item has other open conflicts, which are decided together with these.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before with other input.',
-  IN_PROGRESS: 'The first request with this idempotency key has not finished. Send the same request again.',
+  IN_PROGRESS:
+    'The first request with this idempotency key has not finished, or another change held for too long what this one needs. Send the same request again.',
   CHANNEL_REJECTED: 'The marketplace refused.',
   PLAN_STATUS: "The plan's status does not allow it.",
   PLAN_EXPIRED: 'The plan is too old to be believed. Make a new one.',

@@ -122,16 +122,22 @@ const ownStock = `(CASE WHEN item.role <> 'bundle' THEN item.available END)`;
 /** How many of the bundle that takes most of a component could be made of it; null for what is in no bundle. */
 const bundlesLeft = '(component.available / nullif(component.part_max, 0))';
 
-/** Bundles of which at most so many may be left, 0 or more: a component allows no more, or some of it is held back or in doubt (`item_sellable`). */
+/** Bundles of which something is held back or in doubt (`item_sellable`): of a component, of themselves or of others with the same components. */
+const withheldBundlesSql = (withheld: string, scope: string): string => `
+  SELECT part.bundle_id FROM (${withheld}) withheld JOIN bundle_components part ON part.component_id = withheld.item_id WHERE ${scope}
+  UNION
+  SELECT part.bundle_id FROM (${withheld}) withheld JOIN bundle_components own ON own.bundle_id = withheld.item_id
+    JOIN bundle_components part ON part.component_id = own.component_id WHERE ${scope}`;
+
+/** Bundles of which at most so many may be left, 0 or more: a component allows no more, or something is withheld. */
 const scarceBundlesSql = (left: string, scope = 'true'): string => `
   SELECT part.bundle_id AS id FROM bundle_components part
     JOIN inventory_items component ON component.id = part.component_id AND component.account_id = part.account_id
    WHERE ${bundlesLeft} <= ${left} AND component.available / part.quantity <= ${left} AND ${scope}
   UNION
-  SELECT part.bundle_id FROM shadows JOIN bundle_components part ON part.component_id = shadows.item_id WHERE shadows.hold > 0 AND ${scope}
+  ${withheldBundlesSql('SELECT item_id FROM shadows WHERE hold > 0', scope)}
   UNION
-  SELECT part.bundle_id FROM sync_conflicts conflict JOIN bundle_components part ON part.component_id = conflict.item_id
-   WHERE conflict.status = 'open' AND conflict.delta < 0 AND conflict.conflict_type <> 'price_mismatch' AND ${scope}`;
+  ${withheldBundlesSql(`SELECT item_id FROM sync_conflicts WHERE status = 'open' AND delta < 0 AND conflict_type <> 'price_mismatch'`, scope)}`;
 
 /** Everything with stock of its own that is sold out and may still be shown somewhere. */
 const onSaleSql = `

@@ -90,12 +90,12 @@ async function writeRecipe(
   accountId: string,
   { itemId, components }: BundleSetInput,
 ): Promise<readonly string[]> {
-  const before = await client.query<{ seq: string; recipe: Record<string, number> }>(
-    `SELECT seq, (SELECT coalesce(jsonb_object_agg(component_id, quantity), '{}') FROM bundle_components WHERE bundle_id = $1) AS recipe
+  const before = await client.query<{ seq: string; recipe: Record<string, number>; kin: string[] }>(
+    `SELECT seq, ARRAY(SELECT item_kin($1)) AS kin, (SELECT coalesce(jsonb_object_agg(component_id, quantity), '{}') FROM bundle_components WHERE bundle_id = $1) AS recipe
        FROM item_sellable($1)`,
     [itemId],
   );
-  const [{ seq, recipe } = { seq: '0', recipe: {} }] = before.rows;
+  const [{ seq, recipe, kin } = { seq: '0', recipe: {}, kin: [] }] = before.rows;
   const unchanged =
     components.length === Object.keys(recipe).length &&
     components.every((component) => recipe[component.itemId] === component.quantity);
@@ -106,11 +106,14 @@ async function writeRecipe(
      SELECT $1, $2, item_id, position, quantity FROM wished_lines($3::jsonb)`,
     [accountId, itemId, JSON.stringify(components.map((each, position) => ({ ...each, position })))],
   );
-  const { rows } = await client.query<{ connection_ids: string[] | null }>(followSql, [itemId, seq]);
+  const { rows } = await client.query<{ connection_ids: string[] | null }>(followSql, [itemId, seq, kin]);
   return rows[0]?.connection_ids ?? [];
 }
 
-/** Seen by push and subscribers: one more than before, every listing dirty, and an event. */
+/**
+ * Seen by push and subscribers: one more than before, every listing dirty, and an event. What is withheld of the bundle is withheld of its components:
+ * then theirs are dirty too, of the old recipe ($3) and of the new one.
+ */
 const followSql = `
 WITH item AS (
   UPDATE inventory_items SET seq_base = seq_base + 1 + $2::bigint - (SELECT seq FROM item_sellable($1)), updated_at = now() WHERE id = $1
@@ -118,7 +121,14 @@ WITH item AS (
 ),
 dirty AS (
   INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id)
-  SELECT id, account_id, connection_id FROM listings WHERE item_id = $1 AND sync_enabled AND writable ORDER BY id
+  SELECT id, account_id, connection_id FROM listings
+   WHERE sync_enabled AND writable AND item_id IN (
+           SELECT $1::uuid
+           UNION ALL
+           SELECT kin.id FROM (SELECT unnest($3::uuid[]) UNION SELECT item_kin($1)) kin (id)
+            WHERE EXISTS (SELECT FROM shadows WHERE item_id = $1 AND hold > 0)
+               OR EXISTS (SELECT FROM sync_conflicts WHERE item_id = $1 AND status = 'open' AND delta < 0 AND conflict_type <> 'price_mismatch'))
+   ORDER BY id
   ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before = now(), guarded = true
   RETURNING connection_id
 ),

@@ -172,7 +172,10 @@ export async function settleItemStatus(client: PoolClient, itemIds: readonly str
   );
 }
 
-/** All listings of the items are to be brought in step. `reread`: all of them, or the one listing whose number is not ours any more. */
+/**
+ * All listings of the items, and of what shares units with them, are to be brought in step. `reread`: all of the items' own, or the one listing whose
+ * number is not ours any more.
+ */
 export async function markListings(
   client: PoolClient,
   itemIds: readonly string[],
@@ -181,8 +184,9 @@ export async function markListings(
   const { rows } = await client.query<{ connection_id: string }>(
     `WITH dirty AS (
        INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, reread, guarded)
-       SELECT id, account_id, connection_id, $2::uuid IS NULL OR id = $2, true FROM listings
-        WHERE item_id = ANY($1) AND sync_enabled AND writable ORDER BY id
+       SELECT id, account_id, connection_id, CASE WHEN $2::uuid IS NULL THEN item_id = ANY($1) ELSE id = $2 END, true FROM listings
+        WHERE item_id IN (SELECT kin.id FROM unnest($1::uuid[]) item (id) CROSS JOIN LATERAL item_kin(item.id) kin (id)) AND sync_enabled AND writable
+        ORDER BY id
        ON CONFLICT (listing_id) DO UPDATE
           SET version = current.version + 1, not_before = now(), reread = current.reread OR excluded.reread, guarded = true
        RETURNING connection_id

@@ -17,6 +17,7 @@ import { decideEscrow, decideSettling } from './escrowDecisions.ts';
 import { grantsOf, unknownOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
 import { type Claim, markUnknown, markWanted, recordWrites } from './pushSql.ts';
+import { saveHolds } from './shadowSql.ts';
 import type { Kept } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
@@ -87,24 +88,24 @@ export async function decide(
 type Targets = ReadonlyMap<string, ListingTarget>;
 
 async function targetsOf(client: pg.PoolClient, { listings }: Kept): Promise<Targets> {
+  const held = listings.flatMap(({ listingId, itemId, shadow, stored }) =>
+    itemId === null || shadow === null || shadow.hold === stored.hold
+      ? []
+      : [{ listingId, itemId, hold: shadow.hold }],
+  );
+  await saveHolds(client, held);
   const most = new Map(listings.map(({ listingId, traits }) => [listingId, traits.quantityMax]));
   const targets = await loadTargets(client, [...most.keys()], (listingId) => most.get(listingId) ?? 0);
-  return new Map([...targets].map(([listingId, target]) => [listingId, withHolds(target, listings)]));
+  return new Map([...targets].map(([listingId, target]) => [listingId, withStops(target, listings)]));
 }
 
-/** What the shadows of this transaction withhold counts now, not only once it is stored. */
-function withHolds(target: ListingTarget, listings: readonly KeptListing[]): ListingTarget {
-  const ours = listings.filter(({ itemId, shadow }) => itemId === target.itemId && shadow !== null);
-  const more = ours.reduce((sum, { shadow, stored }) => sum + (shadow?.hold ?? 0) - stored.hold, 0);
-  const stopped = ours.some(({ shadow }) =>
-    shadow?.readings.some((reading) => excessOf(shadow, reading) > 0),
+/** What the shadows of this transaction show too high counts now, not only once it is stored. */
+function withStops(target: ListingTarget, listings: readonly KeptListing[]): ListingTarget {
+  const stopped = listings.some(
+    ({ itemId, shadow }) =>
+      itemId === target.itemId && shadow?.readings.some((reading) => excessOf(shadow, reading) > 0),
   );
-  const { input, raisesAllowed } = target;
-  return {
-    ...target,
-    input: { ...input, holds: Math.max(0, input.holds + more) },
-    raisesAllowed: raisesAllowed && !stopped,
-  };
+  return stopped ? { ...target, raisesAllowed: false } : target;
 }
 
 /** The most that its rules allow a listing to show, were all that is available there. */

@@ -31,7 +31,7 @@ export type ExplanationRows = {
   readonly target: ListingTarget | null;
   readonly rules: Readonly<Record<RuleLevel, StoredRule>>;
   readonly shadow: Shadow | null;
-  /** The listings of the item that withhold units. */
+  /** The listings that withhold units of the item, also those of its bundles and of its components. */
   readonly holding: readonly {
     readonly listingId: string;
     readonly platform: Platform;

@@ -70,13 +70,14 @@ SELECT listing.id, listing.platform, listing.connection_id, connection.name AS c
        account.rule AS account_rule, connection.rule AS connection_rule, listing.rule AS listing_rule,
        shadow.state->'shadow' AS shadow, escrow.state AS escrow,
        (SELECT coalesce(json_agg(json_build_object('listingId', other.id, 'platform', other.platform, 'connectionName', place.name,
-                                                   'units', holding.hold, 'shadow', holding.state->'shadow') ORDER BY other.platform, other.id), '[]')
+                                                   'units', holding.hold * coalesce(part.quantity, 1), 'shadow', holding.state->'shadow') ORDER BY other.platform, other.id), '[]')
           FROM shadows holding JOIN listings other ON other.id = holding.listing_id JOIN connections place ON place.id = other.connection_id
-         WHERE holding.item_id = listing.item_id AND holding.hold > 0) AS holding,
+          LEFT JOIN bundle_components part ON part.bundle_id = holding.item_id AND part.component_id = listing.item_id
+         WHERE holding.item_id IN (SELECT item_kin(listing.item_id)) AND holding.hold > 0) AS holding,
        (SELECT coalesce(json_agg(json_build_object('conflictId', conflict.id, 'listingId', conflict.listing_id, 'platform', other.platform,
                                                    'type', conflict.conflict_type, 'delta', conflict.delta, 'since', conflict.created_at) ORDER BY conflict.id), '[]')
           FROM sync_conflicts conflict LEFT JOIN listings other ON other.id = conflict.listing_id
-         WHERE conflict.item_id = listing.item_id AND conflict.status = 'open' AND conflict.conflict_type <> 'price_mismatch') AS conflicts,
+         WHERE conflict.item_id IN (SELECT item_kin(listing.item_id)) AND conflict.status = 'open' AND conflict.conflict_type <> 'price_mismatch') AS conflicts,
        write.id AS write_key, write.quantity AS write_quantity, write.state AS write_state, write.target_seq AS write_seq, write.error AS write_error,
        write.sent_at, write.settled_at, sold.orders AS orders_since, sold.units AS units_since
   FROM listings listing

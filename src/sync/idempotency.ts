@@ -16,7 +16,7 @@ export type KeyedRequest = {
 /** Begins the keys that no caller can choose. */
 export const internalKey = '\u0001';
 
-/** Longest wait for the first request with the same key. */
+/** Longest wait for the first request with the same key, and then for each lock that the work needs. */
 const lockTimeoutMs = 5_000;
 const lockNotAvailable = '55P03';
 /** Movements carry the key of their request, and outlive the stored result. */
@@ -41,8 +41,10 @@ export async function once<Value>(
     });
   }
   const inputHash = hashOf(request);
+  let first = false;
   try {
     return await inTransaction(pool, async (client) => {
+      first = false;
       await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
       const inserted = await client.query(
         `INSERT INTO idempotency_keys (account_id, key, operation, input_hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
@@ -50,6 +52,7 @@ export async function once<Value>(
       );
       if (inserted.rowCount === 0)
         return ((await firstResult(client, caller, request)) ?? reused()) as Outcome<Value>;
+      first = true;
       const outcome = await work(client);
       if (!outcome.ok) throw new Refusal(outcome);
       await client.query('UPDATE idempotency_keys SET result = $3 WHERE account_id = $1 AND key = $2', [
@@ -64,7 +67,11 @@ export async function once<Value>(
     if (violatedConstraint(error) === movementKey) return reused();
     if (sqlState(error) !== lockNotAvailable) throw error;
     return refused(
-      inProgress('The first request with this idempotency key is still running. Try again in a moment.'),
+      inProgress(
+        first
+          ? 'Another change holds what this request needs. Nothing was changed: send the same request again.'
+          : 'The first request with this idempotency key is still running. Try again in a moment.',
+      ),
     );
   }
 }

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import { ChannelError, type ChannelMessage, type Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
-import type { Log } from '../log.ts';
+import type { Correlation, Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createLanes, type Lanes } from './lanes.ts';
 import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
@@ -180,7 +180,7 @@ async function carryOut(
     if (effect.changed) {
       measureOrder(options.measures, connectionId, order, effect, options.clock.now());
       options.onApplied(effect);
-      logApplied(options.log, effect, delivery.id, delivery.requestId);
+      logApplied(options.log, effect, { connectionId, eventId: delivery.id, requestId: delivery.requestId });
     }
     return { closed: deliveryId !== null, note: null };
   };
@@ -211,11 +211,10 @@ async function carryOut(
 
 export function logApplied(
   log: Log,
-  { orderId, unmatchedLines }: OrderEffect,
-  eventId: string,
-  requestId: string | undefined,
+  { orderId, itemIds, unmatchedLines }: OrderEffect,
+  from: Pick<Correlation, 'requestId' | 'connectionId' | 'eventId'>,
 ): void {
-  log.info({ requestId, orderId, eventId, unmatched: unmatchedLines }, 'order applied');
+  log.info({ ...from, orderId, itemIds, unmatched: unmatchedLines }, 'order applied');
 }
 
 async function closeDelivery(options: InboxOptions, delivery: Delivery, note: string | null): Promise<void> {

@@ -70,7 +70,11 @@ export function createIntake(options: IntakeOptions): Intake {
       if (storedId === null || !effect.changed) return true;
       measureOrder(inbox.measures, delivery.connectionId, order, effect, inbox.clock.now());
       options.onApplied(effect);
-      logApplied(log, effect, storedId, delivery.requestId);
+      logApplied(log, effect, {
+        connectionId: delivery.connectionId,
+        eventId: storedId,
+        requestId: delivery.requestId,
+      });
       void looking.then((told) => (told ? undefined : options.onUntold()));
       return true;
     } catch (error) {

@@ -27,7 +27,7 @@ export type KeptListing = {
   readonly itemId: string | null;
   readonly unitId: string;
   readonly variantId: string;
-  /** False when nothing of ours may be shown on it. */
+  /** False while nothing is written to it: it, its whole connection or the channel's own word stands against it. */
   readonly enabled: boolean;
   /** The measured or default bounds of its channel, in milliseconds. */
   readonly bounds: Bounds;

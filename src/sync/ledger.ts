@@ -83,7 +83,7 @@ alert AS (
     FROM stock WHERE least(available, available - on_hand_delta + reserved_delta) < 0
 ),
 effect AS (
-  SELECT (SELECT array_agg(id) FROM movement) AS movement_ids,
+  SELECT (SELECT array_agg(id) FROM movement) AS movement_ids, (SELECT array_agg(id) FROM stock) AS item_ids,
          (SELECT array_agg(DISTINCT connection_id) FROM dirty) AS connection_ids,
          (SELECT coalesce(bool_or(changed), false) FROM alert) AS alert_changed
 )`;
@@ -91,16 +91,19 @@ effect AS (
 /** What a stock statement answers. `connectionIds` have listings to bring in step. */
 export type StockEffect = {
   readonly movementIds: readonly string[];
+  /** Whose stock has moved. */
+  readonly itemIds: readonly string[];
   readonly connectionIds: readonly string[];
   readonly alertChanged: boolean;
 };
 
-export const noEffect: StockEffect = { movementIds: [], connectionIds: [], alertChanged: false };
+export const noEffect: StockEffect = { movementIds: [], itemIds: [], connectionIds: [], alertChanged: false };
 
 /** Of two statements of one transaction. */
 export function togetherWith(one: StockEffect, other: StockEffect): StockEffect {
   return {
     movementIds: [...one.movementIds, ...other.movementIds],
+    itemIds: [...new Set([...one.itemIds, ...other.itemIds])],
     connectionIds: [...new Set([...one.connectionIds, ...other.connectionIds])],
     alertChanged: one.alertChanged || other.alertChanged,
   };
@@ -108,6 +111,7 @@ export function togetherWith(one: StockEffect, other: StockEffect): StockEffect 
 
 export type EffectRow = {
   movement_ids: string[] | null;
+  item_ids: string[] | null;
   connection_ids: string[] | null;
   alert_changed: boolean | null;
 };
@@ -115,6 +119,7 @@ export type EffectRow = {
 export function stockEffect(row: EffectRow | undefined): StockEffect {
   return {
     movementIds: row?.movement_ids ?? [],
+    itemIds: row?.item_ids ?? [],
     connectionIds: row?.connection_ids ?? [],
     alertChanged: row?.alert_changed ?? false,
   };

@@ -217,7 +217,7 @@ WITH decision AS (
   SELECT id, account_id, connection_id, true, guarded FROM before
   UNION ALL
   SELECT id, account_id, connection_id, false, false FROM listings
-   WHERE sync_enabled AND writable AND item_id IN (SELECT item_id FROM forgotten WHERE withheld) AND id NOT IN (SELECT id FROM before)
+   WHERE sync_enabled AND writable AND item_id IN (SELECT kin.id FROM forgotten CROSS JOIN LATERAL item_kin(item_id) kin (id) WHERE withheld) AND id NOT IN (SELECT id FROM before)
   ORDER BY id
   ON CONFLICT (listing_id) DO UPDATE
      SET version = current.version + 1, reread = current.reread OR excluded.reread, not_before = now(), attempts = 0,

@@ -144,10 +144,10 @@ const recordSql = `
 WITH step AS (
   SELECT * FROM jsonb_to_recordset($2::jsonb) AS step (id uuid, listing_id uuid, kind text, error text, shown int, write_id uuid, quantity int, expected int)
 ), written AS (
-  INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq)
-  SELECT step.write_id, listing.account_id, listing.connection_id, listing.id, step.quantity, step.expected, listing.target_seq
+  INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq, sent_at)
+  SELECT step.write_id, listing.account_id, listing.connection_id, listing.id, step.quantity, step.expected, listing.target_seq, $3
     FROM step JOIN listings listing ON listing.id = step.listing_id WHERE step.kind = 'write'
-  ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = now(), checked_at = NULL
+  ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = $3, checked_at = NULL
 ), closed AS (
   UPDATE listing_writes write
      SET state = (CASE step.kind WHEN 'done' THEN 'effective' ELSE 'superseded' END)::write_state, settled_at = now()

@@ -53,9 +53,9 @@ async function restoreBatch(
   const due = open.filter((entry) => entry.withdrawnAt <= time.ordersKnownUntil && !entry.foreignWrite);
   const leased = await leaseListings(options.pool, work, due);
   try {
-    const steps = await decideBatch(work, leased, time, settleMaxMs);
+    const { steps, decidedAt } = await decideBatch(work, leased, time, settleMaxMs);
     const over = steps.filter(({ step }) => step.kind === 'done' || step.kind === 'fail').length;
-    return open.length - over - (await send(work, steps));
+    return open.length - over - (await send(work, steps, decidedAt));
   } finally {
     await releaseListings(options.pool, owner, leased);
   }
@@ -69,8 +69,8 @@ async function decideBatch(
   leased: readonly OpenRestore[],
   { marginMs, bounds }: ChannelTime,
   settleMaxMs: number,
-): Promise<readonly Decided[]> {
-  if (leased.length === 0) return [];
+): Promise<{ readonly steps: readonly Decided[]; readonly decidedAt: number }> {
+  if (leased.length === 0) return { steps: [], decidedAt: 0 };
   const { options, plan, channel } = work;
   const { connector } = channel;
   const from = options.clock.now() - bounds.staleMaxMs;
@@ -94,7 +94,7 @@ async function decideBatch(
       undone: decided.filter(({ step }) => step.kind === 'done').length,
       failed: decided.filter(({ step }) => step.kind === 'fail').length,
     });
-    return decided;
+    return { steps: decided, decidedAt: until };
   });
 }
 
@@ -107,20 +107,39 @@ function readingOf(
   return reading?.kind === 'notTracked' ? 'notTracked' : null;
 }
 
+const tooLate = {
+  kind: 'deferred',
+  reason: 'it waited for its turn for too long',
+  retryAfterMs: fenceMs,
+} as const;
+
+type Sending = { readonly entry: OpenRestore; readonly step: Extract<RestoreStep, { kind: 'write' }> };
+
 /** Lowering first. Answers how many are over by the channel's answer. */
-async function send(work: PlanWork, decided: readonly Decided[]): Promise<number> {
-  const { channel, options } = work;
-  const { compareAndSet } = channel.connector.capabilities;
-  const sending = decided.flatMap(({ entry, step }) => (step.kind === 'write' ? [{ entry, step }] : []));
+async function send(work: PlanWork, steps: readonly Decided[], decidedAt: number): Promise<number> {
+  const sending = steps.flatMap(({ entry, step }) => (step.kind === 'write' ? [{ entry, step }] : []));
+  const [lowering, raising] = [false, true].map((raises) =>
+    sending.filter(({ step }) => step.raises === raises),
+  );
+  const over = await sendPart(work, lowering ?? [], { urgency: 'lower', decidedAt });
+  return over + (await sendPart(work, raising ?? [], { urgency: 'raise', decidedAt }));
+}
+
+async function sendPart(
+  work: PlanWork,
+  sending: readonly Sending[],
+  { urgency, decidedAt }: { readonly urgency: 'lower' | 'raise'; readonly decidedAt: number },
+): Promise<number> {
   if (sending.length === 0) return 0;
-  const ordered = sending.toSorted((one, other) => Number(one.step.raises) - Number(other.step.raises));
+  const { channel, options } = work;
   const { context, onConcerned } = options.readings(channel);
   const { others, wake } = await othersOf(
     context,
-    ordered.map(({ entry }) => entry),
+    sending.map(({ entry }) => entry),
   );
   onConcerned(wake);
-  const writes = ordered.map(
+  const { compareAndSet } = channel.connector.capabilities;
+  const writes = sending.map(
     ({ entry, step }): StockWrite => ({
       address: { unitId: entry.unitId, variantId: entry.variantId },
       quantity: step.quantity,
@@ -129,13 +148,18 @@ async function send(work: PlanWork, decided: readonly Decided[]): Promise<number
       ...others(entry),
     }),
   );
-  const results = await channel.connector.setStock(writes);
+  // What was decided longer ago is decided again: every bound counts from the decision.
+  const leaveBy = decidedAt + context.sendWithinMs;
+  const results =
+    options.clock.now() > leaveBy
+      ? writes.map((): StockWriteResult => tooLate)
+      : await channel.connector.setStock(writes, { urgency, leaveBy });
   const unanswered: StockWriteResult = { kind: 'unknown', reason: 'the connector gave no result' };
   return underLease(work, async (client) => {
     const over = await settleRestores(
       client,
       work,
-      ordered.map(({ entry, step }, index) => ({ entry, step, result: results[index] ?? unanswered })),
+      sending.map(({ entry, step }, index) => ({ entry, step, result: results[index] ?? unanswered })),
     );
     await keepPlan(client, work, over);
     return over.undone + over.failed;

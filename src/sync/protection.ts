@@ -72,7 +72,7 @@ SELECT item.id FROM inventory_items item JOIN listings listing ON listing.item_i
 const stateSql = `
 SELECT escrow.item_id, escrow.state AS escrow, shadow.state AS shadow, listing.connection_id
   FROM listings listing JOIN escrows escrow ON escrow.item_id = listing.item_id JOIN shadows shadow ON shadow.listing_id = listing.id
- WHERE listing.id = $1 FOR NO KEY UPDATE OF listing`;
+ WHERE listing.id = $2 AND listing.account_id = $1 FOR NO KEY UPDATE OF listing`;
 
 const resumeSql = `
 WITH escrow AS (
@@ -92,14 +92,11 @@ export async function resumeEscrow(
   return inTransaction(pool, async (client) => {
     await client.query(pausedSql, [caller.accountId, listingId]);
     const { rows } = await client.query<{ item_id: string; escrow: Escrow; shadow: StoredState }>(stateSql, [
-      listingId,
-    ]);
-    const owned = await client.query('SELECT 1 FROM listings WHERE id = $1 AND account_id = $2', [
-      listingId,
       caller.accountId,
+      listingId,
     ]);
     const [row] = rows;
-    if (owned.rowCount === 0 || row === undefined)
+    if (row === undefined)
       return refused({
         code: 'NOT_FOUND',
         message: 'There is no such listing under escrow.',

@@ -106,7 +106,8 @@ function logAnswer(
   result: StockWriteResult,
 ): void {
   run.heard ||= spoken.has(result.kind);
-  const fields = { writeId: key, listingId: listing.listingId, quantity, targetSeq };
+  const { listingId, itemId, connectionId } = listing;
+  const fields = { writeId: key, listingId, itemId, connectionId, quantity, targetSeq };
   if (result.kind === 'effective' || result.kind === 'accepted')
     run.options.log.info({ ...fields, result: result.kind }, 'stock written');
   else run.options.log.warn({ ...fields, result }, 'stock not written');

@@ -28,16 +28,14 @@ WITH picked AS (
     JOIN accounts account ON account.id = dirty.account_id
     JOIN listings listing ON listing.id = dirty.listing_id
     LEFT JOIN shadows shadow ON shadow.listing_id = listing.id AND shadow.item_id = listing.item_id
-    LEFT JOIN LATERAL item_sellable(listing.item_id) sellable ON listing.item_id IS NOT NULL
+    LEFT JOIN LATERAL item_offer(listing.item_id) offer ON listing.item_id IS NOT NULL
     LEFT JOIN LATERAL (
-      SELECT coalesce(sum(hold), 0)::int AS holds, coalesce(sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id), 0) AS others_per_hour
+      SELECT coalesce(sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id), 0) AS others_per_hour
         FROM shadows WHERE item_id = listing.item_id
     ) kept ON true
     LEFT JOIN LATERAL (
       SELECT rule_target(
-               sellable.available - kept.holds
-                 + coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
-                              WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int,
+               offer.available - offer.holds + offer.conflict_delta,
                kept.others_per_hour / 3600000 * coalesce((connection.measures->'saleToEffective'->>'p90')::float8, 30000),
                merged_rule(merged_rule(account.rule, connection.rule), listing.rule)) AS quantity
        WHERE listing.item_id IS NOT NULL OFFSET 0

@@ -44,8 +44,8 @@ export type KeptRow = StoredBounds & {
 
 /**
  * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. A listing that
- * withholds units and has orders to take in comes along too, or those units would be missing twice, by its reading and by the ledger. Everything in
- * the order of ids, so that two runs wait for each other and never crosswise.
+ * withholds units, be it of a bundle or a component of the item, and has orders to take in comes along too, or those units would be missing twice, by
+ * its reading and by the ledger. Everything in the order of ids, so that two runs wait for each other and never crosswise.
  */
 const lockSql = `
 WITH guarded AS MATERIALIZED (
@@ -58,7 +58,7 @@ SELECT listing.id, EXISTS (SELECT FROM guarded WHERE id = listing.item_id) AS gu
          SELECT unnest($1::uuid[])
          UNION SELECT id FROM listings WHERE item_id IN (SELECT id FROM guarded)
          UNION SELECT listing_id FROM shadows
-                WHERE hold > 0 AND item_id IN (SELECT item_id FROM listings WHERE id = ANY($1))
+                WHERE hold > 0 AND item_id IN (SELECT kin.id FROM listings CROSS JOIN LATERAL item_kin(item_id) kin (id) WHERE listings.id = ANY($1))
                   AND EXISTS (SELECT FROM channel_sales WHERE listing_id = shadows.listing_id))
  ORDER BY listing.id FOR NO KEY UPDATE OF listing`;
 
@@ -97,7 +97,7 @@ WITH sold AS (
     FROM channel_sales WHERE listing_id = ANY($1) GROUP BY listing_id
 )
 SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
-       listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AS enabled,
+       listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AND connection.sync_enabled AND connection.status = 'active' AS enabled,
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
        ${boundColumns},
@@ -166,7 +166,10 @@ export type SavedRow = {
   readonly effective: readonly string[];
 };
 
-/** Sales stay until there is a shadow that includes them. What a shadow withholds, or that it stops raises, concerns every listing of the item. */
+/**
+ * Sales stay until there is a shadow that includes them. What a shadow withholds, or that it stops raises, concerns every listing of the item, of the
+ * bundles made of it and of what it is made of.
+ */
 const saveSql = `
 WITH kept AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS kept ("listingId" uuid, "accountId" uuid, "connectionId" uuid, "itemId" uuid, state jsonb, hold int,
@@ -208,7 +211,8 @@ WITH kept AS (
   SELECT listing.id, listing.account_id, listing.connection_id, false
     FROM listings listing
    WHERE listing.sync_enabled AND listing.writable
-     AND listing.item_id IN (SELECT "itemId" FROM kept WHERE hold <> "heldBefore" OR "raisesStopped" <> "stoppedBefore")
+     AND listing.item_id IN (SELECT kin.id FROM kept CROSS JOIN LATERAL item_kin("itemId") kin (id)
+                              WHERE hold <> "heldBefore" OR "raisesStopped" <> "stoppedBefore")
    ORDER BY listing.id
   ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before = now()
   RETURNING connection_id
@@ -226,6 +230,20 @@ export async function saveKept(client: PoolClient, rows: readonly SavedRow[]): P
   return concerned.map(({ connection_id: id }) => id);
 }
 
+const holdsSql = `
+UPDATE shadows SET hold = held.hold
+  FROM jsonb_to_recordset($1::jsonb) AS held ("listingId" uuid, "itemId" uuid, hold int)
+ WHERE shadows.listing_id = held."listingId" AND shadows.item_id = held."itemId"`;
+
+/** What this transaction withholds counts in the very decisions that it makes, for the item and for all that shares units with it. */
+export async function saveHolds(
+  client: PoolClient,
+  rows: readonly Pick<SavedRow, 'listingId' | 'itemId' | 'hold'>[],
+): Promise<void> {
+  if (rows.length > 0)
+    await client.query({ name: 'shadows-hold', text: holdsSql, values: [JSON.stringify(rows)] });
+}
+
 /**
  * A shadow that has not taken in what was sold there long ago (nobody reads a paused listing) would find those units missing one day, and prove an
  * outside edit of them: it is forgotten together with them, and the listing is read anew.
@@ -238,7 +256,8 @@ WITH gone AS (
 ), concerned AS (
   INSERT INTO dirty_listings AS current (listing_id, account_id, connection_id, guarded)
   SELECT listing.id, listing.account_id, listing.connection_id, false FROM listings listing
-   WHERE listing.sync_enabled AND listing.writable AND listing.item_id IN (SELECT item_id FROM forgotten WHERE withheld)
+   WHERE listing.sync_enabled AND listing.writable
+     AND listing.item_id IN (SELECT kin.id FROM forgotten CROSS JOIN LATERAL item_kin(item_id) kin (id) WHERE withheld)
    ORDER BY listing.id
   ON CONFLICT (listing_id) DO UPDATE SET version = current.version + 1, not_before = now()
 )

@@ -51,22 +51,20 @@ type TargetRow = {
 };
 
 const targetsSql = `
-SELECT listing.id AS listing_id, listing.item_id, sellable.available, sellable.seq, account.rule AS account_rule, connection.rule AS connection_rule,
-       listing.rule AS listing_rule, coalesce(shown.holds, 0)::int AS holds, coalesce(shown.raises_stopped, false) AS raises_stopped,
+SELECT listing.id AS listing_id, listing.item_id, offer.available, offer.holds, offer.conflict_delta, offer.seq, account.rule AS account_rule, connection.rule AS connection_rule,
+       listing.rule AS listing_rule, coalesce(shown.raises_stopped, false) AS raises_stopped,
        coalesce(shown.others_per_hour, 0) AS others_per_hour,
        -- A bundle moves when one of its components does.
        coalesce((SELECT min(extract(epoch FROM now() - newest.created_at)) * 1000
           FROM (SELECT listing.item_id AS id UNION ALL SELECT component_id FROM bundle_components WHERE bundle_id = listing.item_id) part
           CROSS JOIN LATERAL (SELECT created_at FROM stock_movements WHERE item_id = part.id ORDER BY seq DESC LIMIT 1) newest), 0)::float8 AS quiet_ms,
-       coalesce((SELECT least(0, min(delta)) FROM sync_conflicts
-                  WHERE item_id = listing.item_id AND status = 'open' AND conflict_type <> 'price_mismatch'), 0)::int AS conflict_delta,
        ${reactionColumn} AS reaction_ms
   FROM listings listing
   JOIN connections connection ON connection.id = listing.connection_id
   JOIN accounts account ON account.id = listing.account_id
-  CROSS JOIN LATERAL item_sellable(listing.item_id) sellable
+  CROSS JOIN LATERAL item_offer(listing.item_id) offer
   LEFT JOIN LATERAL (
-    SELECT sum(hold) AS holds, bool_or(raises_stopped) AS raises_stopped, sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id) AS others_per_hour
+    SELECT bool_or(raises_stopped) AS raises_stopped, sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id) AS others_per_hour
       FROM shadows WHERE item_id = listing.item_id
   ) shown ON true
  WHERE listing.id = ANY($1) AND listing.item_id IS NOT NULL`;

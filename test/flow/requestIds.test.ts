@@ -67,5 +67,15 @@ test.each(['shopify', 'amazon'] as const)(
     );
     expect(rows).toEqual([{ order_id: line['orderId'], delivery_id: line['eventId'] }]);
     expect(line['requestId']).toMatch(/^[0-9a-f-]{36}$/);
+    const { rows: items } = await product.db.query<{ item_id: string; connection_id: string }>(
+      'SELECT item_id, connection_id FROM order_lines line JOIN orders ON orders.id = line.order_id WHERE order_id = $1',
+      [line['orderId']],
+    );
+    const [sold] = items;
+    expect(line).toMatchObject({ itemIds: [sold?.item_id], connectionId: sold?.connection_id });
+    // The others are lowered: the same item, on another connection.
+    const written = await recorded.line('stock written');
+    expect(written).toMatchObject({ itemId: sold?.item_id, connectionId: expect.any(String) as string });
+    expect(written['connectionId']).not.toBe(sold?.connection_id);
   },
 );

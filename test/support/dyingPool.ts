@@ -7,22 +7,25 @@ export class KilledError extends Error {
 
 type Query = (...words: unknown[]) => Promise<unknown>;
 
+/** So many statements until a process dies; may be set to 0 from outside. */
+export type Life = { left: number };
+
 /** The pool as a process has it that dies before its n-th statement from now: that one and everything after it fails. */
-export function dyingPool(pool: pg.Pool, statements: number): pg.Pool {
-  let left = statements;
+export function dyingPool(pool: pg.Pool, statements: number | Life): pg.Pool {
+  const life = typeof statements === 'number' ? { left: statements } : statements;
   const dying =
     (query: Query): Query =>
     async (...words) => {
       // What the server does when the connection of a dead process breaks.
       if (words[0] === 'ROLLBACK') return query(...words);
-      left -= 1;
-      if (left < 0) throw new KilledError('killed');
+      life.left -= 1;
+      if (life.left < 0) throw new KilledError('killed');
       return query(...words);
     };
   return {
     query: dying(pool.query.bind(pool)),
     connect: async () => {
-      if (left <= 0) throw new KilledError('killed');
+      if (life.left <= 0) throw new KilledError('killed');
       const client = await pool.connect();
       return {
         query: dying(client.query.bind(client)),

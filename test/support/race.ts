@@ -39,7 +39,7 @@ export class Race {
   /** The platforms whose orders were asked for because of a reading. */
   readonly asked: Platform[] = [];
   readonly proven: ProvenEdit[] = [];
-  private connections: Connections | undefined;
+  private channels: Parameters<typeof support.connectTo>[1] | undefined;
 
   readonly item: fixtures.TestItem;
   private readonly pool: pg.Pool;
@@ -53,17 +53,20 @@ export class Race {
   static async open(pool: pg.Pool, onHand: number, platforms: readonly Platform[]): Promise<Race> {
     const accountId = await fixtures.insertAccount(pool);
     const race = new Race(pool, await fixtures.insertItem(pool, accountId, { onHand }));
-    for (const platform of platforms) {
-      const connection = await fixtures.insertConnection(pool, accountId, platform);
-      const channel = support.createChannel(platform);
-      const address = { unitId: fixtures.unique('unit'), variantId: '' };
-      const listingId = await fixtures.insertListing(pool, connection, { itemId: race.item.id, ...address });
-      const place = { connection, channel, listingId, address };
-      race.places.set(platform, place);
-      channel.orderPages = (since) => support.pages(race.visible(place, since));
-      support.show(channel, address, onHand);
-    }
+    for (const platform of platforms) await race.list(platform, race.item.id, onHand);
     return race;
+  }
+
+  /** One more platform, on which an item of the same account is shown: this one, or a bundle that it is part of. */
+  async list(platform: Platform, itemId: string, shows: number): Promise<void> {
+    const connection = await fixtures.insertConnection(this.pool, this.item.accountId, platform);
+    const channel = support.createChannel(platform);
+    const address = { unitId: fixtures.unique('unit'), variantId: '' };
+    const listingId = await fixtures.insertListing(this.pool, connection, { itemId, ...address });
+    const place = { connection, channel, listingId, address };
+    this.places.set(platform, place);
+    channel.orderPages = (since) => support.pages(this.visible(place, since));
+    support.show(channel, address, shows);
   }
 
   /** Called once the channels are what they shall be: from now on it is known what they show. */
@@ -71,7 +74,7 @@ export class Race {
     for (const { channel, listingId, address } of this.places.values())
       await support.insertShadow(this.pool, channel, listingId, support.shownOn(channel, address) ?? 0);
     const channels = [...this.places].map(([platform, { channel }]) => [platform, channel] as const);
-    this.connections = support.connectTo(this.pool, Object.fromEntries(channels));
+    this.channels = Object.fromEntries(channels);
   }
 
   at(platform: Platform): Place {
@@ -136,18 +139,18 @@ export class Race {
     await applyOrder(this.pool, fixtures.source(place.connection, { observedAt }), order);
   }
 
-  private open(): Connections {
-    if (this.connections === undefined) throw new Error('nothing is known yet');
-    return this.connections;
+  private open(db: pg.Pool = this.pool): Connections {
+    if (this.channels === undefined) throw new Error('nothing is known yet');
+    return support.connectTo(db, this.channels);
   }
 
-  private readings(platform: Platform) {
+  private readings(platform: Platform, db: pg.Pool = this.pool) {
     return (opened: Parameters<typeof support.readingOptions>[1]): ReadingOptions => {
       const onUnexplained = async (): Promise<void> => {
         this.asked.push(platform);
-        await askForOrders(this.pool, opened.connection.id);
+        await askForOrders(db, opened.connection.id);
       };
-      const options = support.readingOptions(this.pool, opened, { onUnexplained });
+      const options = support.readingOptions(db, opened, { onUnexplained });
       const onProven: ReadingOptions['context']['onProven'] = async (_client, edit) => {
         this.proven.push(edit);
         return [];
@@ -156,9 +159,14 @@ export class Race {
     };
   }
 
-  async push(platform: Platform, more: Parameters<typeof support.pushOptions>[2] = {}): Promise<void> {
-    const options = support.pushOptions(this.pool, this.open(), {
-      readings: this.readings(platform),
+  /** `db`: of a process that may die on the way. */
+  async push(
+    platform: Platform,
+    more: Parameters<typeof support.pushOptions>[2] = {},
+    db: pg.Pool = this.pool,
+  ): Promise<void> {
+    const options = support.pushOptions(db, this.open(db), {
+      readings: this.readings(platform, db),
       ...more,
     });
     await within(pushConnection(options, this.at(platform).connection.id), 20_000, 'the push to end');
@@ -171,8 +179,8 @@ export class Race {
   }
 
   /** Reads what is due; answers how many listings are out of step. */
-  async read(platform: Platform): Promise<number> {
-    const options = support.readOptions(this.pool, this.open(), { readings: this.readings(platform) });
+  async read(platform: Platform, db: pg.Pool = this.pool): Promise<number> {
+    const options = support.readOptions(db, this.open(db), { readings: this.readings(platform, db) });
     return readConnection(options, this.at(platform).connection.id);
   }
 

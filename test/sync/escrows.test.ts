@@ -8,6 +8,7 @@ import * as support from '../support/channel.ts';
 import * as escrows from '../support/escrowShop.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { readStock } from '../support/ledgerState.ts';
+import { within } from '../support/waiting.ts';
 
 let open: fixtures.TestPool;
 let shop: escrows.EscrowShop;
@@ -89,6 +90,59 @@ describe('an item that is put under escrow', () => {
     expect(await look(1)).toBe('A2');
     await escrows.pushAll(shop);
     expect(escrows.shows(etsy)).toBe(0);
+  });
+});
+
+describe('resuming a listing of somebody else', () => {
+  test('finds nothing, and does not wait for whoever works on it', async () => {
+    shop = await escrows.openEscrowShop(open.pool, 3, [3, 3]);
+    await escrows.protect(shop);
+    await escrows.pushAll(shop);
+    const stranger = { ...shop.caller, accountId: await fixtures.insertAccount(open.pool) };
+    const [{ listingId }] = shop.offers;
+    const busy = await open.pool.connect();
+    try {
+      await busy.query('BEGIN');
+      await busy.query('SELECT FROM listings WHERE id = $1 FOR UPDATE', [listingId]);
+      const resuming = resumeEscrow(open.pool, stranger, listingId, support.clock.now());
+      expect(await within(resuming, 2_000, 'the answer')).toMatchObject({
+        ok: false,
+        problems: [{ code: 'NOT_FOUND' }],
+      });
+    } finally {
+      await busy.query('ROLLBACK');
+      busy.release();
+    }
+  });
+});
+
+describe('a whole connection that is switched off', () => {
+  test.each([
+    ['by a person', `UPDATE connections SET sync_enabled = false WHERE id = $1`],
+    [
+      'because it must be authorised again',
+      `UPDATE connections SET status = 'needs_authorization' WHERE id = $1`,
+    ],
+  ])('%s keeps its rights and gets no new ones: what comes in goes to the others', async (_, off) => {
+    shop = await escrows.openEscrowShop(open.pool, 3, [0, 3]);
+    await escrows.protect(shop);
+    await escrows.pushAll(shop);
+    const [shopify, etsy] = shop.offers;
+    // All the buyers are there, and one unit is left there.
+    for (let sold = 0; sold < 2; sold += 1) await escrows.sell(shop, etsy)?.();
+    await open.pool.query(off, [etsy.connection.id]);
+    await support.moveStock(open.pool, shop.item, 1);
+    for (let round = 0; round < 4; round += 1) {
+      await escrows.pushAll(shop);
+      await escrows.pass(shop, 61_000);
+      await escrows.knowOrders(shop);
+      await escrows.read(shop, shopify);
+    }
+    expect(shop.offers.map(escrows.shows)).toEqual([1, 1]);
+    const { units, free, available } = await escrows.escrowOf(shop);
+    expect([units[shopify.listingId]?.cur, units[etsy.listingId]?.cur, free, available]).toEqual([
+      1, 1, 0, 2,
+    ]);
   });
 });
 

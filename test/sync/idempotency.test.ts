@@ -94,6 +94,28 @@ describe('at the same moment', () => {
     expect(effects).toBe(0);
   });
 
+  test('a request whose own work has to wait for too long is told that, and nothing of a first one', async () => {
+    const item = await fixtures.insertItem(open.pool, caller.accountId);
+    const busy = await open.pool.connect();
+    const lock = 'SELECT FROM inventory_items WHERE id = $1 FOR UPDATE';
+    const change = () =>
+      once(open.pool, caller, request(), async (client) => {
+        await client.query(lock, [item.id]);
+        return done({ effect: 1 });
+      });
+    try {
+      await busy.query('BEGIN');
+      await busy.query(lock, [item.id]);
+      const message =
+        'Another change holds what this request needs. Nothing was changed: send the same request again.';
+      expect(await change()).toMatchObject({ ok: false, problems: [{ code: 'IN_PROGRESS', message }] });
+    } finally {
+      await busy.query('ROLLBACK');
+      busy.release();
+    }
+    expect(await change()).toEqual({ ok: true, value: { effect: 1 } });
+  });
+
   test('a request that waited for one that was refused is carried out itself', async () => {
     const gate = createGate();
     const started = createGate();

@@ -159,7 +159,7 @@ describe('an adjustment', () => {
     const item = await fixtures.insertItem(open.pool, accountId, { onHand: 5 });
     const before = await eventCount();
     const effect = await adjust(open.pool, adjustment(item, 0));
-    expect(effect).toEqual({ movementIds: [], connectionIds: [], alertChanged: false });
+    expect(effect).toEqual({ movementIds: [], itemIds: [], connectionIds: [], alertChanged: false });
     expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 5, seq: 1 });
     expect(await eventCount()).toBe(before);
   });

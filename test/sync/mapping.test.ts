@@ -6,6 +6,7 @@ import { applyOrder, type OrderEffect } from '../../src/sync/orders.ts';
 import { type Caller, systemActor } from '../../src/sync/outcome.ts';
 import { pushConnection } from '../../src/sync/push.ts';
 import * as support from '../support/channel.ts';
+import { dyingPool, KilledError } from '../support/dyingPool.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { ledgerBreaches, readStock } from '../support/ledgerState.ts';
 
@@ -159,6 +160,19 @@ describe('mapping a listing', () => {
 });
 
 describe('the sweep', () => {
+  test('applies what a process left that died right after it had said what a listing sells', async () => {
+    const listingId = await fixtures.insertListing(open.pool, connection, { itemId: null, unitId: 'shelf' });
+    await sell(null, 'shelf');
+    const input = { listingId, itemId: item.id };
+    // The mapping is its first statement; the waiting lines come after it.
+    const died = mapListing(options({ pool: dyingPool(open.pool, 1) }), caller, input);
+    await expect(died).rejects.toBeInstanceOf(KilledError);
+    expect([await stranded(), await reserved()]).toEqual([1, 0]);
+    expect(await support.readDirty(open.pool, listingId)).toMatchObject({ reread: true });
+    expect(await applyWaiting(options(), null)).toBe(1);
+    expect([await stranded(), await reserved()]).toEqual([0, 1]);
+  });
+
   test('finds the line that was stored at the very moment of its mapping', async () => {
     // The line's statement does not see the mapping, and the mapping's own look does not see the line.
     await inTransaction(open.pool, async (client) => {

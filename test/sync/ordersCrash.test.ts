@@ -1,8 +1,10 @@
 /** Proves that a worker or its connection may die at any point: redone from the inbox, everything ends as if nothing had happened. */
+import * as fc from 'fast-check';
 import { Client, type Pool, type QueryResult } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Order } from '../../src/connectors/connector.ts';
 import type { Queryable } from '../../src/db.ts';
+import { deliverOrder } from '../../src/sync/orderDelivery.ts';
 import { applyOrder, type OrderEffect } from '../../src/sync/orders.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { ledgerBreaches, readStock } from '../support/ledgerState.ts';
@@ -108,16 +110,19 @@ const places = [
   ],
 ] as const;
 
+/** Whoever comes to these rows waits there until the answer is called. */
+async function stopAt(lock: string, accountId: string): Promise<() => Promise<void>> {
+  const blocker = await open.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query(lock, [accountId]);
+  return async () => {
+    await blocker.query('ROLLBACK');
+    blocker.release();
+  };
+}
+
 describe.each(places)('a worker that dies %s', (_, lock) => {
-  async function stopThere(accountId: string): Promise<() => Promise<void>> {
-    const blocker = await open.pool.connect();
-    await blocker.query('BEGIN');
-    await blocker.query(lock, [accountId]);
-    return async () => {
-      await blocker.query('ROLLBACK');
-      blocker.release();
-    };
-  }
+  const stopThere = (accountId: string) => stopAt(lock, accountId);
 
   test('leaves nothing, and its successor does everything once', async () => {
     const undisturbed = await oversoldShop();
@@ -158,6 +163,92 @@ describe.each(places)('a worker that dies %s', (_, lock) => {
     expect((await traces(connection.accountId))['deliveries']).toEqual(['processed', 'processed']);
   });
 });
+
+/** A delivery is stored and then worked off, or stored and applied in one statement. */
+const ways = ['applyOrder', 'deliverOrder'] as const;
+const version = fc.record({
+  way: fc.constantFrom(...ways),
+  reserved: fc.tuple(fc.nat(3), fc.nat(3)),
+  shipped: fc.nat(1),
+  deaths: fc.array(
+    fc.record({ at: fc.nat(places.length - 1), how: fc.constantFrom('killed' as const, 'cut off' as const) }),
+    { maxLength: 2 },
+  ),
+});
+type Version = typeof version extends fc.Arbitrary<infer Value> ? Value : never;
+type Run = (db: Queryable) => Promise<unknown>;
+
+/** The versions of one order, each with its way in. */
+async function runsOf(versions: readonly Version[]): Promise<{ accountId: string; runs: readonly Run[] }> {
+  const { connection, items } = await newShop(2, 2);
+  const runs: Run[] = [];
+  const orderId = fixtures.unique('order');
+  for (const [index, { way, reserved, shipped }] of versions.entries()) {
+    const lines = items.map(({ sku }, line) =>
+      fixtures.orderLine({ lineId: `${line}`, sku, ordered: 5, reserved: reserved[line] ?? 0, shipped }),
+    );
+    const order = fixtures.order({ orderId, updatedAt: fixtures.after(index), lines });
+    const body = Buffer.from(orderId);
+    const deliveryId = fixtures.unique('delivery');
+    if (way === 'deliverOrder')
+      runs.push((db) =>
+        deliverOrder(db, { ...fixtures.source(connection), deliveryId, topic: 'orders', body }, order),
+      );
+    else {
+      const id = await fixtures.insertDelivery(open.pool, connection, body);
+      runs.push((db) => work(db, connection, { id, order }));
+    }
+  }
+  return { accountId: connection.accountId, runs };
+}
+
+/** Runs until it would touch these rows and dies there; answers false when it never came to them. */
+async function dieAt(run: Run, accountId: string, { at, how }: Version['deaths'][number]): Promise<boolean> {
+  const goOn = await stopAt(places[at]?.[1] ?? '', accountId);
+  const client = new Client({ connectionString: `${open.url}?application_name=breakable` });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const ended = run(client).then(
+      () => 'ended' as const,
+      () => 'died' as const,
+    );
+    const blocked = fixtures.waitForBlocked(open.pool, 1).then(
+      () => 'blocked' as const,
+      () => 'ended' as const,
+    );
+    if ((await Promise.race([ended, blocked])) !== 'blocked') return false;
+    if (how === 'killed') await killBreakable();
+    else client.connection.stream.destroy();
+    expect(await ended).toBe('died');
+    return true;
+  } finally {
+    await goOn();
+    await client.end().catch(() => undefined);
+  }
+}
+
+test('I6: whichever way an order comes in and at whichever points it is cut off, it ends as if nothing had happened', async () => {
+  const died = { applyOrder: 0, deliverOrder: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(version, { minLength: 1, maxLength: 4 }), async (versions) => {
+      const undisturbed = await runsOf(versions);
+      for (const run of undisturbed.runs) await run(open.pool);
+      const { accountId, runs } = await runsOf(versions);
+      for (const [index, run] of runs.entries()) {
+        const { deaths = [], way = 'applyOrder' } = versions[index] ?? {};
+        for (const death of deaths) died[way] += (await dieAt(run, accountId, death)) ? 1 : 0;
+        // The successor, and the marketplace that has no answer and delivers again.
+        await run(open.pool);
+        await run(open.pool);
+      }
+      expect(await traces(accountId)).toEqual(await traces(undisturbed.accountId));
+    }),
+    { numRuns: 40, endOnFailure: true },
+  );
+  expect(await ledgerBreaches(open.pool)).toEqual([]);
+  expect(Math.min(died.applyOrder, died.deliverOrder)).toBeGreaterThan(3);
+}, 120_000);
 
 test('under load, with workers killed again and again, each delivery is processed if and only if its order is applied', async () => {
   const { connection, items } = await newShop(50, 4);

@@ -74,6 +74,23 @@ async function undoing(planId: string, answer: (write: StockWrite) => StockWrite
 }
 
 describe('an undo', () => {
+  test('sends by the clock of the product: lowering first and as urgent as a push, and not later than it was decided for', async () => {
+    const { planId } = await applied();
+    const before = shop.channel.turns.length;
+    shop.later(3_600_000);
+    await shop.undo(planId);
+    await shop.finish(planId);
+    const now = shop.options().clock.now();
+    const turns = shop.channel.turns.slice(before);
+    expect(turns).toMatchObject([{ urgency: 'lower', leaveBy: expect.any(Number) as number }]);
+    expect(now + support.sendWithinMs - (turns[0]?.leaveBy ?? 0)).toBeLessThan(60_000);
+    const { rows } = await open.pool.query<{ sent_at: Date }>(
+      'SELECT sent_at FROM listing_writes WHERE connection_id = $1 ORDER BY sent_at DESC LIMIT 1',
+      [shop.connection.id],
+    );
+    expect(now - (rows[0]?.sent_at.getTime() ?? 0)).toBeLessThan(60_000);
+  });
+
   test('shows the old number again, switches sync off and lets the connection wait as before', async () => {
     const { mug, planId, elsewhere } = await applied();
     expect([shop.shows(mug), await connectionWaits()]).toEqual([9, false]);
