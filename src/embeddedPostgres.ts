@@ -60,6 +60,8 @@ const defaults: Readonly<Record<string, string>> = {
   max_connections: '200',
   shared_buffers: '128MB',
   log_min_messages: 'warning',
+  // A new shop's tables fill within seconds, and until they are analysed the planner believes them empty.
+  autovacuum_naptime: '5s',
 };
 
 /**

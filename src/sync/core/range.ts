@@ -98,9 +98,25 @@ export function ordersCover(shadow: Shadow, reading: Reading): boolean {
   return shadow.ordersWatermark >= reading.until + shadow.bounds.clockSkewMax;
 }
 
+/**
+ * Units that readings found missing, over all writes: what a reading lacks of a write comes on top of what was missing before that write was sent, for the
+ * write put another number there. Of the writes that a reading may speak of, the one by which fewest are missing counts.
+ */
 export function holdOf(shadow: Shadow): number {
   let hold = 0;
-  for (const reading of shadow.readings) hold = Math.max(hold, deficitOf(shadow, reading));
+  const missing: { readonly until: number; readonly units: number }[] = [];
+  for (const reading of shadow.readings.toSorted((one, other) => one.until - other.until)) {
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const candidate of shadow.candidates) {
+      if (!inForce(candidate, reading)) continue;
+      const lacks = Math.max(0, candidateRange(shadow, candidate, reading).low - reading.value);
+      let before = 0;
+      for (const { until, units } of missing) if (until <= candidate.sentAt) before = Math.max(before, units);
+      fewest = Math.min(fewest, lacks + before);
+    }
+    missing.push({ until: reading.until, units: fewest });
+    hold = Math.max(hold, fewest);
+  }
   return hold;
 }
 
