@@ -119,12 +119,31 @@ const beginKeyed = [
   ...Object.entries(keyedSettings).map(([name, value]) => `SET LOCAL ${name} = ${value}`),
 ].join('; ');
 
-/** As `inTransaction`, for work whose statements find all their rows by keys: a batch of listings, of any number. */
+/** As `inTransaction`, for work whose statements find all their rows by keys: a batch of listings, of any number. Never one inside another. */
 export function inKeyedTransaction<Result>(
   pool: Pool,
   work: (client: PoolClient) => Promise<Result>,
 ): Promise<Result> {
-  return inTransaction(pool, work, beginKeyed);
+  return takingTurns(pool, () => inTransaction(pool, work, beginKeyed));
+}
+
+/** Batches of one process under way at once: more would only take the processors from what was just delivered. */
+const batchesMax = 3;
+const batches = new WeakMap<Pool, { running: number; readonly waiting: (() => void)[] }>();
+
+async function takingTurns<Result>(pool: Pool, work: () => Promise<Result>): Promise<Result> {
+  const turns = batches.get(pool) ?? { running: 0, waiting: [] };
+  batches.set(pool, turns);
+  if (turns.running < batchesMax) turns.running += 1;
+  else await new Promise<void>((resolve) => turns.waiting.push(resolve));
+  try {
+    return await work();
+  } finally {
+    // Whoever waits takes over the turn.
+    const next = turns.waiting.shift();
+    if (next === undefined) turns.running -= 1;
+    else next();
+  }
 }
 
 /** Runs `work` in one transaction, again from the start when PostgreSQL reports a deadlock or an overtaken snapshot. */

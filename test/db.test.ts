@@ -1,6 +1,6 @@
 /** Proves that a transaction commits whole or not at all, runs again after a deadlock, and that broken connections are replaced. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Database, inTransaction, openDatabase } from '../src/db.ts';
+import { type Database, inKeyedTransaction, inTransaction, openDatabase } from '../src/db.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { createGate, waitFor } from './support/waiting.ts';
 
@@ -117,6 +117,27 @@ describe('the pool', () => {
     const quick = open({ statementTimeoutMs: 50 });
     await expect(quick.pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ code: '57014' });
     await quick.close();
+  });
+
+  test('leaves connections to others while many batches are worked on, and a batch that fails gives its turn back', async () => {
+    const gate = createGate();
+    let running = 0;
+    const batch = (fails: boolean): Promise<void> =>
+      inKeyedTransaction(database.pool, async (client) => {
+        await client.query('SELECT 1');
+        running += 1;
+        await gate.opened;
+        if (fails) throw new Error('the batch failed');
+      });
+    const all = [true, false, true, false, true, false].map(batch);
+    const settled = Promise.allSettled(all);
+    await waitFor(() => running === 3);
+    // Of four connections the batches leave one.
+    expect((await database.pool.query<{ one: number }>('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    expect(running).toBe(3);
+    gate.open();
+    expect((await settled).filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    expect(running).toBe(6);
   });
 
   test('ends after a second what a marketplace would have to wait for', async () => {

@@ -59,17 +59,27 @@ export function candidateRange(shadow: Shadow, candidate: Candidate, window: Win
   return { low: Math.max(0, low), high: Math.max(0, high) };
 }
 
+/**
+ * The writes that can be what a reading with this window shows. Something is in force at any time: where evidence that contradicts itself has ended
+ * everything, each of them may be.
+ */
+function possibleAt({ candidates }: Shadow, window: Window): readonly Candidate[] {
+  // Nearly always all of them: no list is made for that.
+  if (candidates.every((candidate) => inForce(candidate, window))) return candidates;
+  const possible = candidates.filter((candidate) => inForce(candidate, window));
+  return possible.length > 0 ? possible : candidates.filter(({ state }) => state !== 'REJECTED');
+}
+
 /** From the writes alone: what a reading with this window is compared with. */
 export function reachableRange(shadow: Shadow, window: Window): Range {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  for (const candidate of shadow.candidates) {
-    if (!inForce(candidate, window)) continue;
+  for (const candidate of possibleAt(shadow, window)) {
     const range = candidateRange(shadow, candidate, window);
     low = Math.min(low, range.low);
     high = Math.max(high, range.high);
   }
-  if (low > high) throw new Error(`${shadow.unit} has no candidate in force`);
+  if (low > high) throw new Error(`${shadow.unit} has no candidate`);
   return { low, high };
 }
 
@@ -107,8 +117,7 @@ export function holdOf(shadow: Shadow): number {
   const missing: { readonly until: number; readonly units: number }[] = [];
   for (const reading of shadow.readings.toSorted((one, other) => one.until - other.until)) {
     let fewest = Number.POSITIVE_INFINITY;
-    for (const candidate of shadow.candidates) {
-      if (!inForce(candidate, reading)) continue;
+    for (const candidate of possibleAt(shadow, reading)) {
       const lacks = Math.max(0, candidateRange(shadow, candidate, reading).low - reading.value);
       let before = 0;
       for (const { until, units } of missing) if (until <= candidate.sentAt) before = Math.max(before, units);
