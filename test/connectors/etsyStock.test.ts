@@ -187,40 +187,6 @@ test('raising one variant of a taken-down listing stores the numbers first and d
   });
 });
 
-test('raising a sold-out listing writes the numbers again after Etsy has renewed it with 1', async () => {
-  const shop = createShop({ 11: twoVariants('sold_out') });
-  const { connector, sent } = await connect(shop);
-  const results = await connector.setStock([write(11, 'X', 4), write(11, 'Y', 6)]);
-  expect(results).toEqual([
-    { kind: 'effective', quantity: 4 },
-    { kind: 'effective', quantity: 6 },
-  ]);
-  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11', 'PUT 11/inventory']);
-  expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
-});
-
-test('raising a sold-out listing to the 1 that Etsy renews it with writes nothing over what a buyer has taken meanwhile', async () => {
-  const shop = createShop({ 11: twoVariants('sold_out') });
-  const { connector, sent } = await connect(shop);
-  const results = await connector.setStock([write(11, 'X', 1), write(11, 'Y', 1)]);
-  expect(results).toEqual([
-    { kind: 'effective', quantity: 1 },
-    { kind: 'effective', quantity: 1 },
-  ]);
-  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11']);
-  expect(quantitiesOf(shop, 11)).toEqual([1, 1]);
-});
-
-test('a failure after a sold-out listing came back leaves the number unknown', async () => {
-  let puts = 0;
-  const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {
-    if (call.method === 'PUT') puts += 1;
-    return puts === 2 ? { status: 400, json: { error: 'no' } } : null;
-  });
-  const { connector } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
-});
-
 test('lowering to 0 on a listing that is down already sends nothing, and proves no more than a reading', async () => {
   const shop = createShop({ 11: twoVariants('inactive') });
   const { connector, sent } = await connect(shop);

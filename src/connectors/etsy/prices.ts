@@ -30,8 +30,9 @@ import {
   wouldBeAllZero,
 } from './inventory.ts';
 import { exclusively } from './listingTurns.ts';
+import { putInventory } from './listingWrites.ts';
 import { isListingId, type Listing, readListing, readListings } from './stock.ts';
-import { failureOf, putInventory, wantedQuantities, writtenAlong } from './stockWrites.ts';
+import { failureOf, wantedQuantities, writtenAlong } from './stockWrites.ts';
 
 const listingsAtOnce = 4;
 /** How long until a listing may have units again, without which Etsy takes no record of it. */

@@ -2,18 +2,13 @@
 
 import { mapBounded } from '../concurrency.ts';
 import { ChannelError, type Companion, type StockWrite, type StockWriteResult } from '../connector.ts';
-import { assertInTime, parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
+import { assertInTime, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
 import {
-  changesNothing,
-  hasThreeVariations,
   type Inventory,
-  inventorySchema,
-  inventoryUpdate,
   isEnabled,
   isShared,
   liveProducts,
-  type Prices,
   productsAt,
   type Quantities,
   recordedQuantity,
@@ -22,7 +17,8 @@ import {
   wouldBeAllZero,
 } from './inventory.ts';
 import { exclusively } from './listingTurns.ts';
-import { isListingId, type Listing, readListing, stateSchema } from './stock.ts';
+import { bringAbout, type Outcome } from './listingWrites.ts';
+import { isListingId, type Listing, readListing } from './stock.ts';
 
 /** Listings written at the same time: a read and a write each, well below the 10 calls a second of a small application. */
 const listingsAtOnce = 4;
@@ -66,7 +62,7 @@ async function writeListing(
     if (listing === null || open.length === 0) return;
     const wanted = open.map((slot) => slot.write);
     companions = companionsOf(listingId, listing, wanted, readAt);
-    const outcome = await bringAbout(api, listingId, listing, wanted);
+    const outcome = await bringAbout(api, listingId, listing, wantedQuantities(listing, wanted));
     for (const { write, index } of open) {
       const result = resultOf(outcome, write);
       results[index] = outcome.written ? along(result, companions) : result;
@@ -159,46 +155,6 @@ function refuse(listing: Listing, write: StockWrite): StockWriteResult | null {
   return null;
 }
 
-/** The listing as Etsy answered it after the write; `written` false when there was nothing to send. */
-type Outcome = { readonly listing: Listing; readonly written: boolean };
-
-async function bringAbout(
-  api: EtsyApi,
-  listingId: string,
-  listing: Listing,
-  writes: readonly StockWrite[],
-): Promise<Outcome> {
-  const { inventory, state } = listing;
-  const quantities = wantedQuantities(listing, writes);
-  if (wouldBeAllZero(inventory, quantities)) {
-    if (state !== 'active') return { listing, written: false };
-    const takenDown = await changeState(api, listingId, 'inactive');
-    return { listing: { inventory, state: takenDown }, written: true };
-  }
-  if (state === 'active') {
-    if (changesNothing(inventory, quantities)) return { listing, written: false };
-    const stored = await putInventory(api, listingId, inventory, quantities);
-    return { listing: { state, inventory: stored }, written: true };
-  }
-  // The numbers first: an activated listing sells at once.
-  const stored = await putInventory(api, listingId, inventory, quantities);
-  const activated = await changeState(api, listingId, 'active');
-  // Renewing a sold-out listing makes Etsy set every quantity to 1. Where that is what was asked for, a second write could only sell a unit twice: the
-  // listing is on sale, and somebody may have bought it meanwhile.
-  const asRenewed = [...quantities.values()].every((quantity) => quantity === 1);
-  if (state !== 'sold_out' || asRenewed)
-    return { listing: { state: activated, inventory: stored }, written: true };
-  try {
-    const restored = await putInventory(api, listingId, inventory, quantities);
-    return { listing: { state: activated, inventory: restored }, written: true };
-  } catch (error) {
-    // Whatever became of the numbers, the listing sells again.
-    if (!(error instanceof ChannelError)) throw error;
-    const { code, message, status, raw } = error;
-    throw new ChannelError(code, message, { maybeApplied: true, status, raw, cause: error });
-  }
-}
-
 /**
  * The quantities of the whole record. Variants not named keep what buyers see now: the number in the record while the listing is active, none
  * while it is not, since what the record of an inactive listing holds is only what was there before it was taken down. Never more than is known of
@@ -229,39 +185,6 @@ export function wantedQuantities(
   const most = [...writes, ...others].map(({ quantity }) => quantity);
   const shared = Math.min(...most, all ? quantityMax : current);
   return new Map([...quantities.keys()].map((productId) => [productId, shared]));
-}
-
-export async function putInventory(
-  api: EtsyApi,
-  listingId: string,
-  inventory: Inventory,
-  quantities: Quantities,
-  prices?: Prices,
-): Promise<Inventory> {
-  const operation = 'etsy.updateListingInventory';
-  const query = hasThreeVariations(inventory) ? '?max_variations_supported=3' : '';
-  const response = await api.call({
-    method: 'PUT',
-    path: `/v3/application/listings/${listingId}/inventory${query}`,
-    operation,
-    // A second copy would put back the numbers of variants that may have sold since the first.
-    retry: 'never',
-    json: inventoryUpdate(inventory, quantities, prices),
-  });
-  return parseBody(inventorySchema, response, operation);
-}
-
-async function changeState(api: EtsyApi, listingId: string, state: 'active' | 'inactive'): Promise<string> {
-  const operation = 'etsy.updateListing';
-  const response = await api.call({
-    method: 'PATCH',
-    path: `/v3/application/shops/${api.settings.shopId}/listings/${listingId}`,
-    operation,
-    // Taking a listing down twice sells nothing; putting it up twice may undo somebody's decision.
-    retry: state === 'inactive' ? 'safe' : 'never',
-    form: { state },
-  });
-  return parseBody(stateSchema, response, operation).state;
 }
 
 function resultOf({ listing, written }: Outcome, { address, quantity }: StockWrite): StockWriteResult {

@@ -47,10 +47,16 @@ describe('a candidate is in force', () => {
     expect(inForce({ ...candidate, state: 'REJECTED' }, at(30))).toBe(false);
   });
 
-  test('or the unit has none, which is a defect of the program', () => {
+  test('or each may be, where evidence that contradicts itself has ended all of them', () => {
     const ended = withCandidate(shadowOf(5), { endedAt: 5 });
 
-    expect(() => reachableRange(ended, at(6))).toThrow('unit has no candidate in force');
+    expect(reachableRange(ended, at(6))).toEqual({ low: 5, high: 5 });
+  });
+
+  test('or the unit has none, which is a defect of the program', () => {
+    const none = { ...shadowOf(5), candidates: [] };
+
+    expect(() => reachableRange(none, at(6))).toThrow('unit has no candidate');
   });
 });
 

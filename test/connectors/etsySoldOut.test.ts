@@ -1,0 +1,92 @@
+/** Etsy: a listing that is sold out is renewed by Etsy's own rules, and what it shows then is known. */
+import { expect, test } from 'vitest';
+import type { StockWrite } from '../../src/connectors/connector.ts';
+import { connectEtsy, createShop, type TestShop } from './etsyShop.ts';
+
+async function connect(shop: TestShop) {
+  const { connector, channel, context } = await connectEtsy(shop.handle);
+  const sent = () =>
+    channel.requests.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
+  return { connector, channel, context, sent };
+}
+
+const write = (
+  unitId: number,
+  variantId: string,
+  quantity: number,
+  expected: number | null = null,
+): StockWrite => ({
+  address: { unitId: String(unitId), variantId },
+  quantity,
+  expected,
+  key: '00000000-0000-4000-8000-000000000001',
+});
+const quantitiesOf = (shop: TestShop, id: number) =>
+  shop.listings.get(id)?.products.map((product) => product.quantity);
+const twoVariants = (state = 'active') => ({
+  state,
+  products: [
+    { id: 1, sku: 'X', quantity: 5 },
+    { id: 2, sku: 'Y', quantity: 7 },
+  ],
+});
+
+test('raising a sold-out listing writes the numbers again after Etsy has renewed it with 1', async () => {
+  const shop = createShop({ 11: twoVariants('sold_out') });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 4), write(11, 'Y', 6)]);
+  expect(results).toEqual([
+    { kind: 'effective', quantity: 4 },
+    { kind: 'effective', quantity: 6 },
+  ]);
+  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11', 'PUT 11/inventory']);
+  expect(quantitiesOf(shop, 11)).toEqual([4, 6]);
+});
+
+test('raising a sold-out listing to the 1 that Etsy renews it with writes nothing over what a buyer has taken meanwhile', async () => {
+  const shop = createShop({ 11: twoVariants('sold_out') });
+  const { connector, sent } = await connect(shop);
+  const results = await connector.setStock([write(11, 'X', 1), write(11, 'Y', 1)]);
+  expect(results).toEqual([
+    { kind: 'effective', quantity: 1 },
+    { kind: 'effective', quantity: 1 },
+  ]);
+  expect(sent().slice(1)).toEqual(['PUT 11/inventory', 'PATCH listings/11']);
+  expect(quantitiesOf(shop, 11)).toEqual([1, 1]);
+});
+
+test('a sold-out listing that came back with numbers nobody asked for is taken down again, and shows none', async () => {
+  let puts = 0;
+  const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {
+    if (call.method === 'PUT') puts += 1;
+    return puts === 2 && call.method === 'PUT' ? { status: 400, json: { error: 'no' } } : null;
+  });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'effective', quantity: 0 }]);
+  expect(shop.listings.get(11)?.state).toBe('inactive');
+});
+
+test('a failure after a sold-out listing came back leaves the number unknown where it cannot be taken down', async () => {
+  let puts = 0;
+  const shop = createShop({ 11: twoVariants('sold_out') }, (call) => {
+    if (call.method === 'PUT') puts += 1;
+    return puts === 2 ? { status: 400, json: { error: 'no' } } : null;
+  });
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'unknown' }]);
+});
+
+test('a listing whose last unit is bought while it is written shows none, and the answer says so', async () => {
+  const shop = createShop(
+    { 11: { state: 'active', products: [{ id: 1, sku: 'X', quantity: 1 }] } },
+    (call) => {
+      const listing = shop.listings.get(11);
+      if (call.method === 'PUT' && listing !== undefined) listing.state = 'sold_out';
+      return null;
+    },
+  );
+  const { connector } = await connect(shop);
+  expect(await connector.setStock([write(11, 'X', 6)])).toMatchObject([{ kind: 'effective', quantity: 0 }]);
+  // Renewed by the next write, it sells again.
+  expect(await connector.setStock([write(11, 'X', 6)])).toMatchObject([{ kind: 'effective', quantity: 6 }]);
+});
