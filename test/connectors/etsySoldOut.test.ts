@@ -1,35 +1,7 @@
 /** Etsy: a listing that is sold out is renewed by Etsy's own rules, and what it shows then is known. */
 import { expect, test } from 'vitest';
-import type { StockWrite } from '../../src/connectors/connector.ts';
-import { connectEtsy, createShop, type TestShop } from './etsyShop.ts';
-
-async function connect(shop: TestShop) {
-  const { connector, channel, context } = await connectEtsy(shop.handle);
-  const sent = () =>
-    channel.requests.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
-  return { connector, channel, context, sent };
-}
-
-const write = (
-  unitId: number,
-  variantId: string,
-  quantity: number,
-  expected: number | null = null,
-): StockWrite => ({
-  address: { unitId: String(unitId), variantId },
-  quantity,
-  expected,
-  key: '00000000-0000-4000-8000-000000000001',
-});
-const quantitiesOf = (shop: TestShop, id: number) =>
-  shop.listings.get(id)?.products.map((product) => product.quantity);
-const twoVariants = (state = 'active') => ({
-  state,
-  products: [
-    { id: 1, sku: 'X', quantity: 5 },
-    { id: 2, sku: 'Y', quantity: 7 },
-  ],
-});
+import { createShop } from './etsyShop.ts';
+import { connect, quantitiesOf, twoVariants, write } from './etsyWrites.ts';
 
 test('raising a sold-out listing writes the numbers again after Etsy has renewed it with 1', async () => {
   const shop = createShop({ 11: twoVariants('sold_out') });

@@ -1,40 +1,13 @@
 /** Etsy: a write changes only the variants it names, and buyers see what it says. */
 import { expect, test } from 'vitest';
-import type { StockWrite, StockWriteResult } from '../../src/connectors/connector.ts';
+import type { StockWriteResult } from '../../src/connectors/connector.ts';
 import { inventorySchema, inventoryUpdate } from '../../src/connectors/etsy/inventory.ts';
 import { assertEtsyBody, assertEtsyRequest } from '../support/etsySpecification.ts';
 import { createGate } from '../support/waiting.ts';
-import { connectEtsy, createShop, type TestShop } from './etsyShop.ts';
+import { createShop } from './etsyShop.ts';
+import { connect, quantitiesOf, twoVariants, write } from './etsyWrites.ts';
 import { type Handler, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
-
-async function connect(shop: TestShop) {
-  const { connector, channel, context } = await connectEtsy(shop.handle);
-  const sent = () =>
-    channel.requests.map((call) => `${call.method} ${call.path.split('/').slice(-2).join('/')}`);
-  return { connector, channel, context, sent };
-}
-
-const write = (
-  unitId: number,
-  variantId: string,
-  quantity: number,
-  expected: number | null = null,
-): StockWrite => ({
-  address: { unitId: String(unitId), variantId },
-  quantity,
-  expected,
-  key: '00000000-0000-4000-8000-000000000001',
-});
-const quantitiesOf = (shop: TestShop, id: number) =>
-  shop.listings.get(id)?.products.map((product) => product.quantity);
-const twoVariants = (state = 'active') => ({
-  state,
-  products: [
-    { id: 1, sku: 'X', quantity: 5 },
-    { id: 2, sku: 'Y', quantity: 7 },
-  ],
-});
 
 test('the documented record becomes the documented update, and both are what the specification describes', () => {
   const record = recording('etsy/inventory');
