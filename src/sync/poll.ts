@@ -72,7 +72,7 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   const { deep, since } = begin(options, lease, options.overlapMs ?? capabilities.pollOverlapMs, startedAt);
   try {
     const renew = () => options.db.query(renewSql, [connectionId, options.leaseMs]);
-    const changed = await readPages(options, channel, { since, fetchedAt: lease.watermark }, renew);
+    const changed = await readPages(options, channel, { since, fetchedAt: lease.watermark, deep }, renew);
     await options.db.query(finishSql, [connectionId, intervalMs, startedAt, watchfulMs, defaults, deep]);
     await options.connections.report(connectionId, null);
     return changed;
@@ -118,7 +118,7 @@ export async function fetchOrders(
   const startedAt = new Date(options.clock.now());
   try {
     const since = new Date(row.watermark.getTime() - overlapMs);
-    await readPages(options, channel, { since, fetchedAt: row.watermark });
+    await readPages(options, channel, { since, fetchedAt: row.watermark, deep: false });
     await options.db.query(advanceSql, [id, startedAt]);
     return null;
   } catch (error) {
@@ -134,14 +134,14 @@ export async function askForOrders(db: Queryable, connectionId: string): Promise
   ]);
 }
 
-/** What is asked for, and when the newest finished fetch before this one was started. */
-type Asked = { readonly since: Date; readonly fetchedAt: Date };
+/** What is asked for, and when the newest finished fetch before this one was started. A deep one asks for what the others did not. */
+type Asked = { readonly since: Date; readonly fetchedAt: Date; readonly deep: boolean };
 
 /** `renew` is called after each page by whoever holds the poll's lease; a fetch without one must not keep the next poll out. */
 async function readPages(
   options: FetchOptions,
   channel: ConnectedChannel,
-  { since, fetchedAt }: Asked,
+  { since, fetchedAt, deep }: Asked,
   renew: () => Promise<unknown> = () => Promise.resolve(),
 ): Promise<number> {
   const { connection, connector } = channel;
@@ -154,7 +154,8 @@ async function readPages(
         const effect = await applyPolled(options, channel, order, observedAt);
         if (!effect.changed) continue;
         changed += 1;
-        await measureLag(options.db, channel, order, effect, fetchedAt);
+        // What the fetches before have not asked for, they do not prove to be late.
+        if (!deep) await measureLag(options.db, channel, order, effect, fetchedAt);
       } catch (error) {
         // One order that cannot be stored must not keep the others out; the watermark stays, so that it is tried again and told each time.
         options.log.error(

@@ -1,5 +1,6 @@
 /** Brings dirty listings of one connection in step: claim, decide under the shadow, look or write, and decide again with what that has told. Prices come last. */
 import type { ChannelError } from '../connectors/connector.ts';
+import type { ConnectedChannel } from './connections.ts';
 import { pushPrices } from './pricePush.ts';
 import { sendWrites } from './pushCalls.ts';
 import { lookAt } from './pushLooks.ts';
@@ -12,7 +13,7 @@ import {
   type Run,
   settle,
 } from './pushRun.ts';
-import { type Claim, claimDirty } from './pushSql.ts';
+import { claimDirty } from './pushSql.ts';
 
 export type { PushOptions } from './pushRun.ts';
 
@@ -20,33 +21,33 @@ export type { PushOptions } from './pushRun.ts';
 export async function pushConnection(options: PushOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
   if (channel === null) return;
-  const { batchMax: limit, leaseMs, clock, turn } = options;
+  const { clock, turn } = options;
   const turnEndsAt = clock.now() + (turn?.maxMs ?? Number.POSITIVE_INFINITY);
   while (options.signal?.aborted !== true) {
-    const owner = options.newId();
-    const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
-    if (claims.length === 0) {
-      // A batch of prices, and then whatever number has become dirty meanwhile.
-      if (await pushPrices(options, channel)) continue;
-      return;
-    }
-    const run = beginRun(options, channel, owner);
-    await pushBatch(run, claims);
-    // Only the channel's own answer says that nothing is wrong with it.
-    if (run.heard || run.errors.length > 0) {
-      await options.connections.report(connectionId, worstError(run.errors));
-    }
-    await options.onSettled([...run.items], channel);
+    // A batch of prices only where no number waits, and then whatever number has become dirty meanwhile.
+    const worked = (await pushStock(options, channel)) || (await pushPrices(options, channel));
+    if (!worked) return;
     if (clock.now() >= turnEndsAt) return turn?.onMore(connectionId);
   }
 }
 
+/** False when no number is to be brought in step. */
+async function pushStock(options: PushOptions, channel: ConnectedChannel): Promise<boolean> {
+  const { batchMax: limit, connections, leaseMs } = options;
+  const connectionId = channel.connection.id;
+  const owner = options.newId();
+  const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
+  if (claims.length === 0) return false;
+  const run = beginRun(options, channel, owner);
+  await workOff(run, await decideClaims(run, claims), roundsMax);
+  // Only the channel's own answer says that nothing is wrong with it.
+  if (run.heard || run.errors.length > 0) await connections.report(connectionId, worstError(run.errors));
+  await options.onSettled([...run.items], channel);
+  return true;
+}
+
 /** A fence, a reading and a compare that failed each lead to one more decision; whatever is still open after these comes again later. */
 const roundsMax = 5;
-
-async function pushBatch(run: Run, claims: readonly Claim[]): Promise<void> {
-  await workOff(run, await decideClaims(run, claims), roundsMax);
-}
 
 /** What was looked at goes on by itself: a lowering that it leads to waits for no slow write. */
 async function workOff(run: Run, pending: readonly Pending[], rounds: number): Promise<void> {

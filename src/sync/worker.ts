@@ -1,5 +1,5 @@
 /** Runs the engine's tasks from the job queue in PostgreSQL. A task that fails is only logged: its work is still in the tables and is found again. */
-import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
+import { type JobHelpers, Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
 import type pg from 'pg';
 import type { Log } from '../log.ts';
 import type { Task } from './engine.ts';
@@ -47,27 +47,32 @@ const runsMax: Readonly<Record<TaskName, number>> = {
   plan: 1,
 };
 
-/** A wake-up that comes while all runs are taken is kept: one of them then looks once more. */
-function createRuns(): (name: TaskName, subject: string | null, work: () => Promise<void>) => Promise<void> {
+type Runs = (name: TaskName, subject: string | null, work: () => Promise<void>) => Promise<boolean>;
+
+/**
+ * A wake-up that comes while all runs are taken is kept: whichever of them ends first answers true, and goes to the end of the queue. Looking once more
+ * at once would keep its runner from the others for as long as wake-ups come.
+ */
+function createRuns(): Runs {
   const states = new Map<string, { runs: number; again: boolean }>();
   return async (name, subject, work) => {
     const key = `${name} ${subject ?? ''}`;
     const state = states.get(key) ?? { runs: 0, again: false };
     if (state.runs >= runsMax[name]) {
       state.again = true;
-      return;
+      return false;
     }
     states.set(key, state);
     state.runs++;
     try {
-      do {
-        state.again = false;
-        await work();
-      } while (state.again);
+      await work();
     } finally {
       state.runs--;
       if (state.runs === 0) states.delete(key);
     }
+    const { again } = state;
+    state.again = false;
+    return again;
   };
 }
 
@@ -75,13 +80,17 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const limited = createRuns();
   const task =
     (name: TaskName) =>
-    async (payload: unknown): Promise<void> => {
+    async (payload: unknown, { addJob, job }: JobHelpers): Promise<void> => {
       const { subject } = payload as { subject: string | null };
-      try {
-        await limited(name, subject, () => options.tasks[name](subject));
-      } catch (error) {
-        options.log.error({ error, task: name, subject }, 'task failed');
-      }
+      // A task that fails is found again by the supervisor, with whatever was told meanwhile.
+      const again = await limited(name, subject, () => options.tasks[name](subject)).catch(
+        (error: unknown) => {
+          options.log.error({ error, task: name, subject }, 'task failed');
+          return false;
+        },
+      );
+      if (again)
+        await addJob(name, payload, { ...(job.key === null ? {} : { jobKey: job.key }), maxAttempts: 1 });
     };
   const runners = await Promise.all(
     lanes(options.concurrency).map(([concurrency, names]) =>

@@ -124,6 +124,20 @@ describe('the watermark', () => {
     expect(await pollAt(23_800)).toEqual(fixtures.after(23_800 - 10_800));
   });
 
+  test('tells nothing of how late the channel is where a poll looks further back than the one before', async () => {
+    await poll();
+    clock = createManualClock(fixtures.after(7_200).getTime());
+    await pass(3_600_000);
+    const old = { ...sold(), createdAt: fixtures.after(60), updatedAt: fixtures.after(60) };
+    channel.orderPages = () => support.pages([old]);
+    expect(await poll({ deep: { intervalMs: 3_600_000, overlapMs: 10_800_000 } })).toBe(1);
+    const { rows } = await open.pool.query(
+      'SELECT index_lag_measured_ms AS ms FROM connections WHERE id = $1',
+      [connection.id],
+    );
+    expect(rows).toEqual([{ ms: null }]);
+  });
+
   test('stays where it was when a later page fails; the pages before are kept', async () => {
     channel.orderPages = () =>
       failing([sold()], new ChannelError('rate_limited', 'slow down', { retryAfterMs: 300_000 }));

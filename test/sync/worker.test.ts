@@ -110,6 +110,31 @@ test('a wake-up during a run of the same task runs it again, beside it', async (
   expect(runs).toEqual(['push a', 'push a']);
 });
 
+test('a wake-up that comes while all runs of its subject are taken runs once more, behind what others wait for', async () => {
+  const gate = createGate();
+  await working({
+    push: async (subject) => {
+      runs.push(`push ${subject}`);
+      await gate.opened;
+    },
+  });
+  for (const count of [1, 2]) {
+    wakeUps.push(['a']);
+    await waitFor(() => runs.length === count);
+  }
+  wakeUps.push(['a']);
+  await waitFor(async () => {
+    const { rows } = await open.pool.query(
+      'SELECT 1 FROM graphile_worker._private_jobs WHERE locked_at IS NULL',
+    );
+    return rows.length === 0;
+  });
+  expect(runs).toEqual(['push a', 'push a']);
+  gate.open();
+  await waitFor(idle);
+  expect(runs).toEqual(['push a', 'push a', 'push a']);
+});
+
 test('deliveries and polls never wait behind writes, however many channels are slow', async () => {
   const gate = createGate();
   await working({
