@@ -1,6 +1,7 @@
 /** The blast-radius guard: when people's changes would zero or change too much of a connection at once, it stops until somebody has looked. */
 import type pg from 'pg';
 import type { Queryable } from '../db.ts';
+import { withRetry } from '../dbErrors.ts';
 import { blastAlwaysAllowed, guardBlast, listingsEnough, type Sendable } from './core/sending.ts';
 import type { Decided } from './decisions.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
@@ -139,7 +140,8 @@ export async function approveBlast(
 ): Promise<Outcome<{ connectionId: string }>> {
   const { actor, accountId } = caller;
   const by = actor.id === null ? actor.kind : `${actor.kind}:${actor.id}`;
-  const { rows } = await db.query(approveSql, [accountId, connectionId, by]);
+  // A push takes the prices first and the count after them.
+  const { rows } = await withRetry(() => db.query(approveSql, [accountId, connectionId, by]));
   if (rows.length === 0)
     return refused({
       code: 'NOT_FOUND',

@@ -12,6 +12,8 @@ export type PriceClaim = StoredBounds & {
   readonly variantId: string;
   readonly state: 'waiting' | 'sent' | 'accepted' | 'unknown';
   readonly attempts: number;
+  /** How many writes of this wish were proved lost. */
+  readonly lost: number;
   readonly currency: string;
   /** The item's price now, in minor units, as all that follow; null with `itemId`. */
   readonly intended: number | null;
@@ -24,29 +26,33 @@ export type PriceClaim = StoredBounds & {
   readonly sentForMs: number | null;
 };
 
-/** Whole units: what one write replaces together is taken together. Nothing of what is paused, or waits for its first plan. */
+/**
+ * Whole units: what one write replaces together is taken together. Counted before they are grouped, so that many due prices cost no more than a few.
+ * Nothing of what is paused, or waits for its first plan. Nothing while another run has prices of the connection: one run waits for slow prices, so that
+ * another is free for numbers.
+ */
 const lockSql = `
-WITH unit AS (
-  SELECT listing.unit_id, min(price.not_before) AS due
+WITH first AS (
+  SELECT listing.unit_id
     FROM dirty_prices price
     JOIN listings listing ON listing.id = price.listing_id AND listing.sync_enabled
     JOIN connections connection ON connection.id = price.connection_id AND connection.status = 'active' AND connection.sync_enabled
      AND NOT connection.awaiting_plan
    WHERE price.connection_id = $1 AND price.${isOpen} AND price.not_before <= statement_timestamp()
-     AND (price.leased_until IS NULL OR price.leased_until < statement_timestamp())
-   GROUP BY listing.unit_id ORDER BY due LIMIT $2
+     AND NOT EXISTS (SELECT FROM dirty_prices WHERE connection_id = $1 AND leased_until >= statement_timestamp())
+   ORDER BY price.not_before LIMIT $2
 )
 SELECT price.listing_id AS id
-  FROM unit
+  FROM (SELECT DISTINCT unit_id FROM first) unit
   JOIN listings listing ON listing.connection_id = $1 AND listing.unit_id = unit.unit_id AND listing.sync_enabled
   JOIN dirty_prices price ON price.listing_id = listing.id
- WHERE price.${isOpen} AND price.not_before <= statement_timestamp() AND (price.leased_until IS NULL OR price.leased_until < statement_timestamp())
+ WHERE price.${isOpen} AND price.not_before <= statement_timestamp()
    FOR UPDATE OF price SKIP LOCKED`;
 
 /** A statement of its own: what somebody said up to the moment of the lock is seen, and what is said later waits for it. */
 const dueSql = `
 SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id AS "itemId", listing.unit_id AS "unitId", listing.variant_id AS "variantId",
-       price.state, price.attempts, listing.currency, item.price_minor::float8 AS intended, listing.price_minor::float8 AS shown,
+       price.state, price.attempts, price.lost, listing.currency, item.price_minor::float8 AS intended, listing.price_minor::float8 AS shown,
        account.price_tolerance_minor AS tolerance, price.before_minor::float8 AS before, price.sent_minor::float8 AS sent,
        extract(epoch FROM statement_timestamp() - price.sent_at)::float8 * 1000 AS "sentForMs", ${boundColumns}
   FROM dirty_prices price
@@ -60,17 +66,37 @@ SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id
 export async function lockDue(
   client: pg.PoolClient,
   connectionId: string,
-  unitsMax: number,
+  pricesMax: number,
 ): Promise<readonly PriceClaim[]> {
   const { rows: locked } = await client.query<{ id: string }>({
     name: 'prices-lock',
     text: lockSql,
-    values: [connectionId, unitsMax],
+    values: [connectionId, pricesMax],
   });
   if (locked.length === 0) return [];
   const values = [locked.map(({ id }) => id)];
   const { rows } = await client.query<PriceClaim>({ name: 'prices-due', text: dueSql, values });
   return rows;
+}
+
+/** Refused as they share a price that not all of them were to get: tried again together, when one of their unit is. */
+const rejoinSql = `
+UPDATE dirty_prices price SET state = 'waiting', refusal = NULL, error = NULL, version = price.version + 1, not_before = now(), attempts = 0, lost = 0
+  FROM listings listing
+ WHERE listing.connection_id = $1 AND listing.unit_id = ANY($2) AND listing.sync_enabled AND price.listing_id = listing.id
+   AND price.state = 'refused' AND price.refusal = 'shared_price'`;
+
+/** What was refused while one of these was asked for joins it. False when nothing does; else they are to be locked anew. */
+export async function rejoin(
+  client: pg.PoolClient,
+  connectionId: string,
+  due: readonly PriceClaim[],
+): Promise<boolean> {
+  const units = due.filter(({ state }) => state === 'waiting').map(({ unitId }) => unitId);
+  if (units.length === 0) return false;
+  const values = [connectionId, units];
+  const { rowCount } = await client.query({ name: 'prices-rejoin', text: rejoinSql, values });
+  return (rowCount ?? 0) > 0;
 }
 
 const idsOf = (claims: readonly Pick<PriceClaim, 'listingId'>[]): readonly string[] =>
@@ -92,7 +118,7 @@ export async function leasePrices(
 
 export type PriceToSend = PriceClaim & { readonly itemId: string; readonly intended: number };
 
-/** Each attempt at the same wish is one operation, which people can follow. */
+/** Each attempt at the same wish is one operation, which people can follow. Where a price of ours is shown by now, it is the one before. */
 const recordSql = `
 WITH wanted AS (
   SELECT * FROM jsonb_to_recordset($3::jsonb) AS wanted ("listingId" uuid, "itemId" uuid, "minor" bigint, "operationId" uuid)
@@ -103,9 +129,11 @@ WITH wanted AS (
    WHERE price.operation_id IS NULL
 )
 UPDATE dirty_prices price
-   SET state = 'sent', sent_minor = wanted."minor", sent_version = price.version, sent_at = clock_timestamp(),
+   SET before_minor = CASE WHEN listing.price_minor = price.sent_minor THEN listing.price_minor ELSE price.before_minor END,
+       earlier_minor = CASE WHEN listing.price_minor = price.sent_minor THEN price.before_minor ELSE price.earlier_minor END,
+       state = 'sent', sent_minor = wanted."minor", sent_version = price.version, sent_at = clock_timestamp(),
        leased_until = clock_timestamp() + $2 * interval '1 ms', lease_owner = $1, operation_id = coalesce(price.operation_id, wanted."operationId")
-  FROM wanted WHERE price.listing_id = wanted."listingId"`;
+  FROM wanted JOIN listings listing ON listing.id = wanted."listingId" WHERE price.listing_id = wanted."listingId"`;
 
 export async function recordPrices(
   client: pg.PoolClient,

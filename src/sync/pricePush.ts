@@ -16,6 +16,7 @@ import {
   type PriceToSend,
   putOff,
   recordPrices,
+  rejoin,
 } from './priceClaims.ts';
 import { type PriceOutcome, settlePrice } from './priceSettling.ts';
 import { checkPrices } from './prices.ts';
@@ -31,7 +32,12 @@ const budgetPauseMsMin = 100;
 /** How long a price waits for the numbers of its unit to be written. */
 const busyUnitMs = 500;
 
-type Taken = { readonly toSend: readonly PriceToSend[]; readonly toRead: readonly PriceClaim[] };
+type Taken = {
+  readonly toSend: readonly PriceToSend[];
+  readonly toRead: readonly PriceClaim[];
+  /** When what is to be sent was remembered: from then on it counts as on its way. */
+  readonly recordedAt: number;
+};
 
 /** One batch. False when no price of the connection is due. */
 export async function pushPrices(options: PushOptions, channel: ConnectedChannel): Promise<boolean> {
@@ -40,8 +46,12 @@ export async function pushPrices(options: PushOptions, channel: ConnectedChannel
   if (taken === null) return false;
   const run = beginRun(options, channel, owner);
   try {
+    await doubtUnits(
+      run,
+      taken.toRead.filter(({ state }) => state === 'sent'),
+    );
+    await send(run, taken);
     await readBack(run, taken.toRead);
-    await send(run, taken.toSend);
   } finally {
     await giveUnitsBack(run, taken.toSend);
   }
@@ -60,11 +70,13 @@ async function takePrices(
   { connection, connector }: ConnectedChannel,
   owner: string,
 ): Promise<Taken | null> {
-  const { batchMax, leaseMs, newId } = options;
+  const { batchMax, leaseMs, newId, clock } = options;
   return inTransaction(options.db, async (client) => {
     // The lock of all claims of this connection: units are leased by one worker at a time.
     await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [connection.id]);
-    const due = await lockDue(client, connection.id, batchMax);
+    let due = await lockDue(client, connection.id, batchMax);
+    if (connector.capabilities.priceWritesUnit && (await rejoin(client, connection.id, due)))
+      due = await lockDue(client, connection.id, batchMax);
     if (due.length === 0) return null;
     const over = due.filter(isOver);
     const wanted = due.filter((claim): claim is PriceToSend => claim.state === 'waiting' && !isOver(claim));
@@ -74,8 +86,9 @@ async function takePrices(
       connector.capabilities.priceWritesUnit ? withUnits(client, owner, leaseMs, claims) : claims,
     );
     await leasePrices(client, owner, leaseMs, toRead);
+    const recordedAt = clock.now();
     await recordPrices(client, { owner, leaseMs, newId }, toSend);
-    return { toSend, toRead };
+    return { toSend, toRead, recordedAt };
   });
 }
 
@@ -125,9 +138,10 @@ async function giveUnitsBack(run: Run, claims: readonly PriceToSend[]): Promise<
 
 // ----------------------------------------------------------------------------------------------------------------- sending
 
-async function send(run: Run, claims: readonly PriceToSend[]): Promise<void> {
-  if (claims.length === 0) return;
-  const sendables = claims.map((claim) => ({
+async function send(run: Run, { toSend, recordedAt }: Taken): Promise<void> {
+  if (toSend.length === 0) return;
+  const leaveBy = recordedAt + run.options.sendWithinMs;
+  const sendables = toSend.map((claim) => ({
     ...claim,
     unit: claim.unitId,
     class: 'price' as const,
@@ -135,22 +149,27 @@ async function send(run: Run, claims: readonly PriceToSend[]): Promise<void> {
   }));
   const waiting = calls(sendables, run.channel.connector.capabilities.writesPerCall).others.values();
   const lane = async (): Promise<void> => {
-    for (const call of waiting) await sendCall(run, call);
+    for (const call of waiting) await sendCall(run, call, leaveBy);
   };
   await Promise.all(Array.from({ length: callsMax }, lane));
 }
 
-async function sendCall(run: Run, call: readonly PriceToSend[]): Promise<void> {
+/** After `leaveBy` nothing leaves any more: whoever reads the price back counts from when it was remembered. */
+async function sendCall(run: Run, call: readonly PriceToSend[], leaveBy: number): Promise<void> {
   const { connector } = run.channel;
   const others = await othersIn(run, call);
   const calledAt = run.context.now();
+  if (calledAt > leaveBy) {
+    for (const claim of call) await settleOne(run, claim, { kind: 'late' });
+    return;
+  }
   const results = await connector.setPrices(
     call.map(({ unitId, variantId, intended: minor, currency }) => ({
       address: { unitId, variantId },
       price: { minor, currency },
       ...others({ unitId, variantId }),
     })),
-    { urgency: 'price', leaveBy: calledAt + run.options.sendWithinMs },
+    { urgency: 'price', leaveBy },
   );
   run.errors.push(...connectionErrors(results));
   const answered = call.map((claim, index) => {
@@ -212,6 +231,8 @@ async function settleOne(run: Run, claim: PriceClaim, outcome: PriceOutcome): Pr
   const { accountId, itemId, listingId } = claim;
   if (itemId === null) return;
   await inTransaction(run.options.db, async (client) => {
+    // As everybody who changes both: the listing, then its item.
+    await client.query('SELECT FROM listings WHERE id = $1 FOR NO KEY UPDATE', [listingId]);
     await lockItem(client, accountId, itemId);
     if (await settlePrice(client, listingId, run.owner, outcome))
       await checkPrices(client, accountId, itemId);
@@ -222,10 +243,6 @@ async function settleOne(run: Run, claim: PriceClaim, outcome: PriceOutcome): Pr
 
 async function readBack(run: Run, claims: readonly PriceClaim[]): Promise<void> {
   if (claims.length === 0) return;
-  await doubtUnits(
-    run,
-    claims.filter(({ state }) => state === 'sent'),
-  );
   const readings = await readingsOf(run, claims);
   for (const [index, claim] of claims.entries()) {
     const reading = readings[index] ?? { kind: 'unknown', reason: 'the channel left the listing out' };

@@ -23,6 +23,9 @@ WITH gone AS (
 UPDATE sync_operations SET status = 'completed', completed_at = now(), updated_at = now()
  WHERE id IN (SELECT operation_id FROM gone) AND status = 'processing'`;
 
+/** In `markSql`: the newest write is open or still echoed, so what was shown before it may still be read. */
+const stillExplains = `price.${isOpen} OR (price.echo_until > now() AND price.sent_minor = excluded.before_minor)`;
+
 /**
  * Listings that show another price, or to which another one may be on its way. What was shown explains a reading until the new price is proved; after
  * an earlier write that is still echoed, what was shown before that one. Variants that were refused because they share a price are tried again together.
@@ -42,15 +45,16 @@ WITH target AS (
    ORDER BY id
   ON CONFLICT (listing_id) DO UPDATE
      SET version = price.version + 1, item_id = excluded.item_id, not_before = least(price.not_before, now()),
-         attempts = 0, actor_kind = excluded.actor_kind, actor_id = excluded.actor_id,
+         attempts = 0, lost = 0, actor_kind = excluded.actor_kind, actor_id = excluded.actor_id,
          since = CASE WHEN price.${isOpen} THEN price.since ELSE now() END,
-         before_minor = CASE WHEN price.${isOpen} OR (price.echo_until > now() AND price.sent_minor = excluded.before_minor) THEN price.before_minor ELSE excluded.before_minor END,
+         before_minor = CASE WHEN ${stillExplains} THEN price.before_minor ELSE excluded.before_minor END,
+         earlier_minor = CASE WHEN ${stillExplains} THEN price.earlier_minor END,
          sent_minor = CASE WHEN price.state = 'refused' THEN NULL ELSE price.sent_minor END,
          state = CASE WHEN price.${isOpen} THEN price.state ELSE 'waiting' END, echo_until = NULL, refusal = NULL,
          error = CASE WHEN price.state = 'refused' THEN NULL ELSE price.error END
   RETURNING listing_id, connection_id
 ), together AS (
-  UPDATE dirty_prices price SET state = 'waiting', refusal = NULL, error = NULL, version = price.version + 1, not_before = now(), attempts = 0
+  UPDATE dirty_prices price SET state = 'waiting', refusal = NULL, error = NULL, version = price.version + 1, not_before = now(), attempts = 0, lost = 0
     FROM listings other, target
    WHERE other.id = price.listing_id AND other.connection_id = target.connection_id AND other.unit_id = target.unit_id AND other.id <> target.id
      AND price.state = 'refused' AND price.refusal = 'shared_price' AND target.id IN (SELECT listing_id FROM marked)

@@ -14,6 +14,8 @@ export type PriceOutcome =
       readonly error: string | null;
       readonly found: number | null;
     }
+  /** It waited for its turn too long, and did not leave. */
+  | { readonly kind: 'late' }
   | { readonly kind: 'refused'; readonly refusal: PriceRefusal; readonly error: string }
   /** A reading shows a third price, in minor units: somebody else has changed it. */
   | { readonly kind: 'edited'; readonly found: number };
@@ -55,6 +57,7 @@ function foundBy(outcome: PriceOutcome, sent: number): number | null {
       return outcome.found;
     case 'accepted':
     case 'unknown':
+    case 'late':
     case 'refused':
       return null;
   }
@@ -74,16 +77,29 @@ type Next = {
   readonly error: string | null;
   readonly refusal: PriceRefusal | null;
   readonly echoMs: number | null;
+  /** Added to how often the wish was attempted, and to how many of its writes were lost. */
+  readonly attempts: 0 | 1;
+  readonly lost: 0 | 1;
 };
 
 function nextOf(outcome: PriceOutcome, overtaken: boolean): Next {
-  const next = { waitMs: 0, error: null, refusal: null, echoMs: null };
+  const next = { waitMs: 0, error: null, refusal: null, echoMs: null, attempts: 1, lost: 0 } as const;
   switch (outcome.kind) {
     case 'accepted':
     case 'unknown':
       return { ...next, state: outcome.kind, waitMs: outcome.waitMs, error: outcome.error };
-    case 'again':
-      return { ...next, state: 'waiting', waitMs: overtaken ? 0 : outcome.waitMs, error: outcome.error };
+    case 'again': {
+      const lost = outcome.found === null ? 0 : 1;
+      return {
+        ...next,
+        state: 'waiting',
+        waitMs: overtaken ? 0 : outcome.waitMs,
+        error: outcome.error,
+        lost,
+      };
+    }
+    case 'late':
+      return { ...next, state: 'waiting', attempts: 0 };
     case 'shown':
       return overtaken ? { ...next, state: 'waiting' } : { ...next, state: 'shown', echoMs: outcome.echoMs };
     case 'refused':
@@ -99,7 +115,8 @@ function nextOf(outcome: PriceOutcome, overtaken: boolean): Next {
 const changeSql = `
 UPDATE dirty_prices
    SET state = $2::price_state, not_before = clock_timestamp() + $3 * interval '1 ms', error = $4, refusal = $5::price_refusal,
-       echo_until = clock_timestamp() + $6::float8 * interval '1 ms', attempts = CASE WHEN version = sent_version THEN attempts + 1 ELSE 0 END,
+       echo_until = clock_timestamp() + $6::float8 * interval '1 ms', attempts = CASE WHEN version = sent_version THEN attempts + $7 ELSE 0 END,
+       lost = CASE WHEN version = sent_version THEN lost + $8 ELSE 0 END,
        leased_until = NULL, lease_owner = NULL
  WHERE listing_id = $1`;
 
@@ -114,13 +131,13 @@ UPDATE sync_operations SET status = CASE WHEN $2::text IS NULL THEN 'completed':
  WHERE id IN (SELECT operation_id FROM ended) AND status = 'processing'`;
 
 async function change(client: pg.PoolClient, listingId: string, next: Next): Promise<void> {
-  const { state, waitMs, error, refusal, echoMs } = next;
+  const { state, waitMs, error, refusal, echoMs, attempts, lost } = next;
   if (state === 'shown' || state === 'refused' || state === 'edited')
     await client.query({ name: 'prices-close', text: closeSql, values: [listingId, error] });
   if (state === 'edited') {
     await client.query('DELETE FROM dirty_prices WHERE listing_id = $1', [listingId]);
     return;
   }
-  const values = [listingId, state, waitMs, error, refusal, echoMs];
+  const values = [listingId, state, waitMs, error, refusal, echoMs, attempts, lost];
   await client.query({ name: 'prices-change', text: changeSql, values });
 }

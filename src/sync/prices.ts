@@ -86,12 +86,12 @@ type Intended = {
   readonly now: number;
 };
 
-/** What a channel shows beside what a write of ours explains: the price before it and the one sent, until a reading can no longer be from before. */
+/** What a channel shows beside what a write of ours explains: the one or two prices before it and the one sent, until a reading can no longer be from before. */
 type Shown = Price & { readonly id: string; readonly explained: readonly number[] };
 
 const shownSql = `
 SELECT listing.id, listing.price_minor::float8 AS minor, listing.currency,
-       array_remove(ARRAY[price.before_minor, price.sent_minor], NULL)::float8[] AS explained
+       array_remove(ARRAY[price.earlier_minor, price.before_minor, price.sent_minor], NULL)::float8[] AS explained
   FROM listings listing
   LEFT JOIN dirty_prices price ON price.listing_id = listing.id AND price.item_id = listing.item_id
     AND (price.${isOpen} OR price.echo_until > now())

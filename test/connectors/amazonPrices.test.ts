@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Money } from '../../src/connectors/connector.ts';
 import { assertAmazonBody } from '../support/amazonSpecification.ts';
 import { connectSeller, marketplaceId, startSeller } from './amazonSeller.ts';
-import { type Answer, type ReceivedRequest, unclearAnswers } from './localChannel.ts';
+import { type Answer, collect, type ReceivedRequest, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
 
 const listing = recording('amazon/getListingsItem') as Record<string, unknown>;
@@ -114,7 +114,7 @@ test.each(unclearAnswers)(
   },
 );
 
-test('a price that is read is the list price for everybody in this marketplace, whatever promotion is on', async () => {
+test('a price that is read, alone or with the catalogue, is the list price for everybody in this marketplace, whatever promotion is on', async () => {
   const bodies: Readonly<Record<string, object>> = {
     SALE: {
       attributes: {
@@ -138,4 +138,14 @@ test('a price that is read is the list price for everybody in this marketplace, 
     { kind: 'price', price: dollars(2_450) },
     { kind: 'unknown' },
   ]);
+  await using whole = await startSeller(({ query }) => {
+    const attributed = (query.get('includedData') ?? '').split(',').includes('attributes');
+    const hidden = attributed ? {} : { attributes: null };
+    const items = Object.entries(bodies).map(([sku, body]) =>
+      Object.assign({}, listing, { sku }, body, hidden),
+    );
+    return { json: { numberOfResults: items.length, items } };
+  });
+  const entries = await collect(connectSeller(whole).connector.catalogue());
+  expect(entries.map(({ price }) => price)).toEqual([dollars(3_000), dollars(2_450), null]);
 });

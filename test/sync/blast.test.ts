@@ -226,6 +226,22 @@ describe('the approval', () => {
     expect(await alertEvents()).toHaveLength(2);
   });
 
+  test('is given again when a push has met it in a deadlock', async () => {
+    await change(await listed(30), -5);
+    await push();
+    let asked = 0;
+    const db = {
+      query: (async (sql: string, values: unknown[]) => {
+        asked += 1;
+        if (asked === 1) throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
+        return open.pool.query(sql, values);
+      }) as typeof open.pool.query,
+    };
+    expect(await approveBlast(db, caller, connection.id)).toMatchObject({ ok: true });
+    await push();
+    expect(written()).toHaveLength(30);
+  });
+
   test('of another account is refused and changes nothing', async () => {
     const all = await listed(30);
     await change(all, -5);

@@ -89,6 +89,39 @@ describe('a price without a proof', () => {
     expect(shop.sent()).toEqual([1_100]);
   });
 
+  test('that the channel takes in again and again and never shows is given up after three, and is tried anew when somebody asks', async () => {
+    const one = await shop.listed();
+    await shop.mean(one, fixtures.euros(1_100));
+    const honest = shop.channel.onPrice;
+    shop.channel.onPrice = () => ({ kind: 'accepted', reference: 's1' });
+    await shop.push();
+    for (let look = 0; look < 5; look += 1) await shop.later(3_600_000);
+    expect(shop.sent()).toEqual([1_100, 1_100, 1_100]);
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'refused', shown: 1_000 });
+    expect(await shop.operationsOf(one)).toMatchObject([{ status: 'failed' }]);
+    expect(await shop.openConflicts(one)).toMatchObject([{ delta: -100 }]);
+    shop.channel.onPrice = () => ({ kind: 'accepted', reference: 's2' });
+    await shop.mean(one, fixtures.euros(1_150));
+    await shop.push();
+    shop.channel.onPrice = honest;
+    await shop.later(3_600_000);
+    expect(shop.sent()).toEqual([1_100, 1_100, 1_100, 1_150, 1_150]);
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_150 });
+  });
+
+  test('of a listing that is gone ends after a day with the reason', async () => {
+    const one = await shop.listed();
+    await shop.mean(one, fixtures.euros(1_100));
+    shop.channel.onPrice = () => unanswered;
+    await shop.push();
+    shop.channel.onPriceRead = () => ({ kind: 'unknown', reason: 'there is no such listing' });
+    await shop.later(3_600_000);
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'unknown', error: 'there is no such listing' });
+    await shop.later(86_400_000);
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'refused', error: 'there is no such listing' });
+    expect(await shop.operationsOf(one)).toMatchObject([{ status: 'failed' }]);
+  });
+
   test('over which somebody else has set a third one is a conflict, and is not written again', async () => {
     const one = await shop.listed();
     await shop.mean(one, fixtures.euros(1_100));

@@ -177,3 +177,37 @@ test('variants that share one price are tried again together when the last of th
       .toSorted(),
   ).toEqual(['X', 'Y']);
 });
+
+test('one that is set while the other is on its way alone is written together with it', async () => {
+  channel.onPrice = async () => {
+    if (channel.priceCalls.at(-1)?.writes.length === 2) return along({ X: 5, Y: 7 });
+    if (channel.priceCalls.length === 1) await mean(y, 1_100);
+    return { kind: 'refused', refusal: 'shared_price', code: 'shared_price', message: 'set both' };
+  };
+  await mean(x, 1_100);
+  await push();
+  const calls = channel.priceCalls.map(({ writes }) =>
+    writes.map(({ address }) => address.variantId).toSorted(),
+  );
+  expect(calls).toEqual([['X'], ['X', 'Y']]);
+  const { rows } = await open.pool.query<{ state: string }>(
+    'SELECT state FROM dirty_prices WHERE connection_id = $1',
+    [connection.id],
+  );
+  expect(rows.map(({ state }) => state)).toEqual(['shown', 'shown']);
+});
+
+test('variants that share one price and are refused together are not tried again by themselves', async () => {
+  channel.onPrice = () => ({
+    kind: 'refused',
+    refusal: 'shared_price',
+    code: 'shared_price',
+    message: 'set all',
+  });
+  await mean(x, 1_100);
+  await mean(y, 1_100);
+  await push();
+  await support.letTimePass(open.pool, connection.id, 3_600_000);
+  await push();
+  expect(channel.priceCalls.map(({ writes }) => writes.length)).toEqual([2]);
+});

@@ -8,6 +8,7 @@ const claim = {
   state: 'unknown',
   sent: 1_100,
   sentForMs: 65_000,
+  lost: 0,
   before: 1_000,
   intended: 1_100,
   currency: 'EUR',
@@ -43,6 +44,22 @@ describe('a reading', () => {
 
   test('of a third price says after that time that somebody else has changed it', () => {
     expect(judgePrice(claim, reads(1_500), times)).toEqual({ kind: 'edited', found: 1_500 });
+  });
+
+  test('of the price from before, after the third write in a row, ends it: the channel takes it in and never shows it', () => {
+    const refused = { kind: 'refused', refusal: 'other' };
+    expect(judgePrice({ ...claim, lost: 1 }, reads(1_000), times)).toMatchObject({ kind: 'again' });
+    expect(judgePrice({ ...claim, lost: 2 }, reads(1_000), times)).toMatchObject(refused);
+    const wanted = { ...claim, lost: 2, intended: 1_000 };
+    expect(judgePrice(wanted, reads(1_000), times)).toMatchObject({ kind: 'again', found: 1_000 });
+  });
+
+  test('that has failed for a day after it could land ends it, with the reason', () => {
+    const gone = { kind: 'unknown', reason: 'gone' } as const;
+    const young = { ...claim, sentForMs: 65_000 + 86_399_999 };
+    expect(judgePrice(young, gone, times)).toEqual({ kind: 'unknown', waitMs: 1_000, error: 'gone' });
+    const old = { ...young, sentForMs: 65_000 + 86_400_000 };
+    expect(judgePrice(old, gone, times)).toEqual({ kind: 'refused', refusal: 'other', error: 'gone' });
   });
 
   test('that failed leaves it as it is, with the reason', () => {

@@ -14,6 +14,8 @@ CREATE TABLE dirty_prices (
   state price_state NOT NULL DEFAULT 'waiting',
   -- What was shown when the newest write was asked for, in minor units of the listing's currency: explains the old price until the new one is proved.
   before_minor bigint,
+  -- Where that was a price of ours, what was shown before it: a reading may still be from then.
+  earlier_minor bigint,
   -- The newest price sent, in minor units; null while none was. What becomes of it is decided before another one leaves.
   sent_minor bigint CHECK (sent_minor >= 0),
   sent_version bigint,
@@ -23,6 +25,8 @@ CREATE TABLE dirty_prices (
   since timestamptz(3) NOT NULL DEFAULT now(),
   not_before timestamptz(3) NOT NULL DEFAULT now(),
   attempts integer NOT NULL DEFAULT 0,
+  -- How many writes of this wish were proved lost.
+  lost integer NOT NULL DEFAULT 0,
   leased_until timestamptz(3),
   lease_owner uuid,
   -- The operation that people follow; null when none is open.
@@ -38,4 +42,6 @@ CREATE TABLE dirty_prices (
 ) WITH (fillfactor = 70);
 -- What a push or a read-back still has to do; refused and shown prices wait for nothing.
 CREATE INDEX dirty_prices_due_idx ON dirty_prices (connection_id, not_before) WHERE state IN ('waiting', 'sent', 'accepted', 'unknown');
+-- One run at a time writes the prices of a connection.
+CREATE INDEX dirty_prices_leased_idx ON dirty_prices (connection_id) WHERE leased_until IS NOT NULL;
 CREATE INDEX dirty_prices_shown_idx ON dirty_prices (echo_until) WHERE state = 'shown';

@@ -160,6 +160,7 @@ export async function* amazonCatalogue(api: AmazonApi): AsyncGenerator<Catalogue
   for (;;) {
     const page = await search(api, {
       ...sorted,
+      includedData: pricedData,
       ...(createdAfter === null ? {} : { createdAfter }),
       ...(token === null ? {} : { pageToken: token }),
     });
@@ -187,14 +188,40 @@ function entryOf(listing: AmazonListing, marketplaceId: string): CatalogueEntry 
     title: summary?.itemName ?? listing.sku,
     // The domain differs per marketplace and no answer carries it.
     url: null,
-    price: offeredPrice(listing, marketplaceId),
+    price: listPrice(listing, marketplaceId),
     stock: readingOf(listing),
     writable: isWritable(listing),
   };
 }
 
+// ---------------------------------------------------------------------------------------------------------------- prices
+
+/** The price for everybody. Offers for other audiences (`B2B`) are separate values of the attribute. */
+export const everybody = 'ALL';
+
+const offerSchema = z.looseObject({
+  marketplace_id: z.string().nullish(),
+  audience: z.string().nullish(),
+  currency: z.string(),
+  our_price: z
+    .array(z.looseObject({ schedule: z.array(z.looseObject({ value_with_tax: z.number() })).min(1) }))
+    .min(1),
+});
+
+/** The seller's own list price; where the attributes do not say it, what buyers pay now. */
+export function listPrice(listing: AmazonListing, marketplaceId: string): Money | null {
+  for (const value of listing.attributes?.purchasable_offer ?? []) {
+    const { data } = offerSchema.safeParse(value);
+    if (data === undefined || (data.audience ?? everybody) !== everybody) continue;
+    if ((data.marketplace_id ?? marketplaceId) !== marketplaceId) continue;
+    const price = data.our_price[0]?.schedule[0]?.value_with_tax;
+    return price === undefined ? null : moneyOrNull(String(price), data.currency);
+  }
+  return offeredPrice(listing, marketplaceId);
+}
+
 /** What buyers pay now. */
-export function offeredPrice({ offers }: AmazonListing, marketplaceId: string): Money | null {
+function offeredPrice({ offers }: AmazonListing, marketplaceId: string): Money | null {
   const here = (offers ?? []).filter((offer) => offer.marketplaceId === marketplaceId);
   const price = (here.find((offer) => offer.offerType === 'B2C') ?? here[0])?.price;
   return moneyOrNull(price?.amount, price?.currencyCode);

@@ -2,52 +2,22 @@
 
 import { z } from 'zod';
 import { mapBounded } from '../concurrency.ts';
-import type { ListingAddress, Money, PriceReading, PriceWrite, PriceWriteResult } from '../connector.ts';
+import type { ListingAddress, PriceReading, PriceWrite, PriceWriteResult } from '../connector.ts';
 import { decimalFromMoney } from '../money.ts';
-import {
-  moneyOrNull,
-  precedingCall,
-  priceResultOf,
-  priceWriteFailure,
-  refusedPrice,
-  wrongCurrency,
-} from '../wire.ts';
+import { precedingCall, priceResultOf, priceWriteFailure, refusedPrice, wrongCurrency } from '../wire.ts';
 import type { AmazonApi } from './api.ts';
 import {
   type AmazonListing,
+  everybody,
   factsOf,
   findListings,
   listingPath,
-  offeredPrice,
+  listPrice,
   pricedData,
 } from './listings.ts';
 import { resultOf } from './stock.ts';
 
 const writesInFlight = 5;
-
-/** The price for everybody. Offers for other audiences (`B2B`) are separate values of the attribute. */
-const everybody = 'ALL';
-
-const offerSchema = z.looseObject({
-  marketplace_id: z.string().nullish(),
-  audience: z.string().nullish(),
-  currency: z.string(),
-  our_price: z
-    .array(z.looseObject({ schedule: z.array(z.looseObject({ value_with_tax: z.number() })).min(1) }))
-    .min(1),
-});
-
-/** The seller's own list price; where the attributes do not say it, what buyers pay now. */
-function listPrice(listing: AmazonListing, marketplaceId: string): Money | null {
-  for (const value of listing.attributes?.purchasable_offer ?? []) {
-    const { data } = offerSchema.safeParse(value);
-    if (data === undefined || (data.audience ?? everybody) !== everybody) continue;
-    if ((data.marketplace_id ?? marketplaceId) !== marketplaceId) continue;
-    const price = data.our_price[0]?.schedule[0]?.value_with_tax;
-    return price === undefined ? null : moneyOrNull(String(price), data.currency);
-  }
-  return offeredPrice(listing, marketplaceId);
-}
 
 export async function readAmazonPrices(
   api: AmazonApi,
