@@ -29,7 +29,7 @@ WITH entry AS (
          quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
          -- What was read before our newest price was proved may have been read before it was there.
          price_minor = CASE WHEN EXISTS (SELECT FROM dirty_prices price WHERE price.listing_id = current.id AND price.echo_until > now()
-                                            AND price.before_minor = excluded.price_minor AND current.currency = excluded.currency)
+                                            AND excluded.price_minor IN (price.before_minor, price.earlier_minor) AND current.currency = excluded.currency)
                             THEN current.price_minor ELSE excluded.price_minor END,
          currency = excluded.currency, writable = excluded.writable, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
