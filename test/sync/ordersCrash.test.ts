@@ -66,7 +66,7 @@ async function traces(accountId: string): Promise<Record<string, unknown>> {
     `SELECT (SELECT jsonb_agg(jsonb_build_array(seq, on_hand_delta, reserved_delta) ORDER BY item_id, seq) FROM stock_movements WHERE account_id = $1) AS movements,
             (SELECT jsonb_agg(jsonb_build_array(status, revision) ORDER BY id) FROM orders WHERE account_id = $1) AS orders,
             (SELECT jsonb_agg(version ORDER BY listing_id) FROM dirty_listings WHERE account_id = $1) AS dirty,
-            (SELECT jsonb_agg(jsonb_build_array(status, units) ORDER BY id) FROM alerts WHERE account_id = $1) AS alerts,
+            (SELECT jsonb_agg(jsonb_build_array(status, units) ORDER BY status, units) FROM alerts WHERE account_id = $1) AS alerts,
             (SELECT jsonb_agg(topic ORDER BY id) FROM events WHERE account_id = $1) AS events,
             (SELECT jsonb_agg(status ORDER BY id) FROM webhook_deliveries WHERE account_id = $1) AS deliveries`,
     [accountId],
