@@ -1,4 +1,5 @@
 /** What a listing should cost, and what becomes of a price that is written to it. */
+import { openStates } from '../sync/priceRows.ts';
 import { explainPrice, type PriceFacts } from '../sync/priceWords.ts';
 import { builder } from './builder.ts';
 import { PriceRefusal } from './enums.ts';
@@ -13,7 +14,7 @@ function intendedOf(listing: Amounts, item: Amounts | null) {
 }
 
 const writeFields = { state: true, sentMinor: true, error: true, refusal: true } as const;
-const undecided = new Set(['waiting', 'sent', 'accepted', 'unknown']);
+const undecided = new Set<string>(openStates);
 
 builder.prismaObjectFields(Listing, (t) => ({
   intendedPrice: t.field({

@@ -4,6 +4,7 @@ import type { StockWriteResult } from '../connectors/connector.ts';
 import { inTransaction, type Queryable } from '../db.ts';
 import type { OpenRestore, RestoreStep } from './planRestore.ts';
 import type { PlanWork } from './planSql.ts';
+import { lockClaims } from './pushSql.ts';
 
 type RestoreRow = {
   id: string;
@@ -101,9 +102,7 @@ export async function leaseListings(
   if (entries.length === 0) return [];
   const { rows } = await inTransaction(pool, async (client) => {
     // The lock under which a push claims: the leases of one are seen by the other.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [
-      plan.connectionId,
-    ]);
+    await lockClaims(client, plan.connectionId);
     return client.query<{ listing_id: string }>(leaseSql, [
       plan.connectionId,
       entries.map(({ listingId }) => listingId),

@@ -1,7 +1,8 @@
 /** Takes prices that are due, and remembers each before it leaves: whoever dies then leaves a price that may be on its way, to be read back. */
 import type pg from 'pg';
+import type { Queryable } from '../db.ts';
 import { boundColumns, type StoredBounds } from './bounds.ts';
-import { isOpen } from './priceRows.ts';
+import { isOpen, type openStates } from './priceRows.ts';
 
 export type PriceClaim = StoredBounds & {
   readonly listingId: string;
@@ -10,7 +11,7 @@ export type PriceClaim = StoredBounds & {
   readonly itemId: string | null;
   readonly unitId: string;
   readonly variantId: string;
-  readonly state: 'waiting' | 'sent' | 'accepted' | 'unknown';
+  readonly state: (typeof openStates)[number];
   readonly attempts: number;
   /** How many writes of this wish were proved lost. */
   readonly lost: number;
@@ -61,6 +62,16 @@ SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id
   JOIN accounts account ON account.id = price.account_id
   LEFT JOIN inventory_items item ON item.id = listing.item_id AND item.id = price.item_id AND item.currency = listing.currency
  WHERE price.listing_id = ANY($1) ORDER BY price.not_before, listing.unit_id, price.listing_id`;
+
+/** Every push ends with this question, and most shops have nothing to answer: it takes no lock. */
+export async function hasDue(db: Queryable, connectionId: string): Promise<boolean> {
+  const { rows } = await db.query<{ due: boolean }>({
+    name: 'prices-any-due',
+    text: `SELECT EXISTS (SELECT FROM dirty_prices WHERE connection_id = $1 AND ${isOpen} AND not_before <= statement_timestamp()) AS due`,
+    values: [connectionId],
+  });
+  return rows[0]?.due === true;
+}
 
 /** In the caller's transaction; nobody else gets them before it ends. */
 export async function lockDue(

@@ -9,6 +9,7 @@ import type { ConnectedChannel } from './connections.ts';
 import { calls } from './core/sending.ts';
 import {
   endPrices,
+  hasDue,
   leasePrices,
   leaseUnits,
   lockDue,
@@ -23,6 +24,7 @@ import { checkPrices } from './prices.ts';
 import { doubtUnits, othersIn, takeAlong } from './priceUnits.ts';
 import { judgePrice, type PriceTimes } from './priceVerdict.ts';
 import { beginRun, type PushOptions, type Run, settle, stoppedWaitMs } from './pushRun.ts';
+import { lockClaims } from './pushSql.ts';
 import { connectionErrors } from './writeErrors.ts';
 
 /** Calls of one run under way at once. */
@@ -71,9 +73,10 @@ async function takePrices(
   owner: string,
 ): Promise<Taken | null> {
   const { batchMax, leaseMs, newId, clock } = options;
+  if (!(await hasDue(options.db, connection.id))) return null;
   return inTransaction(options.db, async (client) => {
-    // The lock of all claims of this connection: units are leased by one worker at a time.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [connection.id]);
+    // Units are leased by one worker at a time.
+    await lockClaims(client, connection.id);
     let due = await lockDue(client, connection.id, batchMax);
     if (connector.capabilities.priceWritesUnit && (await rejoin(client, connection.id, due)))
       due = await lockDue(client, connection.id, batchMax);

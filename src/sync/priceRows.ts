@@ -1,9 +1,11 @@
 /** Says which listings are to show the price of their item. Level-triggered: a row holds no price before one is sent. */
 import type pg from 'pg';
 import type { Actor } from './outcome.ts';
+import { editedText } from './priceSettling.ts';
 
 /** What still has something to do. */
-export const isOpen = `state IN ('waiting', 'sent', 'accepted', 'unknown')`;
+export const openStates = ['waiting', 'sent', 'accepted', 'unknown'] as const;
+export const isOpen = `state IN (${openStates.map((state) => `'${state}'`).join(', ')})`;
 
 /** `price` beside `listing` and `item`: true when the channel shows what it should, as far as the account minds. */
 const inStep = `abs(listing.price_minor - item.price_minor) <= account.price_tolerance_minor`;
@@ -81,8 +83,8 @@ export async function dropWaiting(client: pg.PoolClient, listingId: string): Pro
   await client.query({
     name: 'prices-drop-waiting',
     text: `WITH gone AS (DELETE FROM dirty_prices WHERE listing_id = $1 AND state = 'waiting' RETURNING operation_id)
-           UPDATE sync_operations SET status = 'failed', error = 'the price was changed on the channel', completed_at = now(), updated_at = now()
+           UPDATE sync_operations SET status = 'failed', error = $2, completed_at = now(), updated_at = now()
             WHERE id IN (SELECT operation_id FROM gone) AND status = 'processing'`,
-    values: [listingId],
+    values: [listingId, editedText],
   });
 }

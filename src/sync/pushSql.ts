@@ -58,15 +58,17 @@ UPDATE dirty_listings dirty
   FROM picked WHERE dirty.listing_id = picked.listing_id
 RETURNING dirty.listing_id AS "listingId", dirty.version, dirty.leased_reread AS reread, dirty.attempts, dirty.guarded`;
 
+/** Claims of one connection, of numbers and of prices, come one after the other, each with a snapshot that shows the leases of the one before. */
+export async function lockClaims(client: pg.PoolClient, connectionId: string): Promise<void> {
+  await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [connectionId]);
+}
+
 export async function claimDirty(
   pool: pg.Pool,
   request: { connectionId: string; owner: string; limit: number; leaseMs: number },
 ): Promise<readonly Claim[]> {
   const { rows } = await inKeyedTransaction(pool, async (client) => {
-    // Claims of one connection come one after the other, each with a snapshot that shows the leases of the one before.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('push ' || $1, 0))`, [
-      request.connectionId,
-    ]);
+    await lockClaims(client, request.connectionId);
     return client.query<Claim>({
       name: 'push-claim',
       text: claimSql,

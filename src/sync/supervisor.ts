@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db.ts';
 import { pruneLog } from './eventLog.ts';
+import { isOpen } from './priceRows.ts';
 import { pruneSales } from './shadowSql.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
@@ -29,7 +30,7 @@ SELECT 'push' AS task, id AS subject FROM connections connection WHERE status = 
 UNION
 SELECT 'push', id FROM connections connection WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND EXISTS (
   SELECT FROM dirty_prices price JOIN listings listing ON listing.id = price.listing_id AND listing.sync_enabled
-   WHERE price.connection_id = connection.id AND price.state IN ('waiting', 'sent', 'accepted', 'unknown') AND price.not_before <= now()
+   WHERE price.connection_id = connection.id AND price.${isOpen} AND price.not_before <= now()
      AND (price.leased_until IS NULL OR price.leased_until < now()))
 UNION ALL
 -- The soonest alone says it, however many are due: after an outage that is every listing.

@@ -15,6 +15,7 @@ import {
   wrongCurrency,
 } from '../wire.ts';
 import type { EbayApi } from './auth.ts';
+import { type BulkEntry, bulkAnswerSchema, bulkOperation, bulkUpdate } from './bulkUpdate.ts';
 import { type EbayError, errorsIn, refusedWrite } from './errors.ts';
 import { isLive, type Offer, offerLookupsAtOnce, offersOf, shownOffer } from './offers.ts';
 
@@ -85,38 +86,21 @@ export async function setPrices(
   return results;
 }
 
-const answerSchema = z.object({
-  responses: z.array(
-    z.object({ statusCode: z.int(), offerId: z.string().nullish(), errors: z.unknown().optional() }),
-  ),
-});
-type AnswerEntry = z.output<typeof answerSchema>['responses'][number];
-
 async function update(api: EbayApi, slots: readonly Slot[], results: PriceWriteResult[]): Promise<void> {
-  const operation = 'ebay.bulkUpdatePriceQuantity';
   try {
     assertInTime(api.turn, api.now());
-    const response = await api.call({
-      api: 'inventory',
-      method: 'POST',
-      path: '/sell/inventory/v1/bulk_update_price_quantity',
-      operation,
-      // A second copy could land after a price that somebody has set since.
-      retry: 'never',
-      json: { requests: slots.map(entryOf) },
-      answers: [400],
-    });
+    const response = await bulkUpdate(api, slots.map(entryOf));
     if (response.status === 400 && slots.length > 1) {
       // Refused as a whole, so nothing was done: one bad SKU must not hold up the others.
       for (const slot of slots) await update(api, [slot], results);
       return;
     }
-    const body = parseBody(z.unknown(), response, operation);
+    const body = parseBody(z.unknown(), response, bulkOperation);
     if (response.status === 400) {
       for (const { index } of slots) results[index] = refused(400, errorsIn(body));
       return;
     }
-    const { responses } = parseBody(answerSchema, response, operation);
+    const { responses } = parseBody(bulkAnswerSchema, response, bulkOperation);
     for (const slot of slots) results[slot.index] = resultOf(slot, responses);
   } catch (error) {
     const failure = priceWriteFailure(error);
@@ -130,7 +114,7 @@ function entryOf({ write, offerIds }: Slot): Record<string, unknown> {
 }
 
 /** Setting a price once more changes nothing, so an offer that was refused decides for all of them. */
-function resultOf({ offerIds }: Slot, responses: readonly AnswerEntry[]): PriceWriteResult {
+function resultOf({ offerIds }: Slot, responses: readonly BulkEntry[]): PriceWriteResult {
   const own = responses.filter(({ offerId }) => offerId && offerIds.includes(offerId));
   const failed = own.filter(({ statusCode }) => statusCode >= 300);
   const [first] = failed;

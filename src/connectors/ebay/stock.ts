@@ -5,6 +5,7 @@ import { chunks, mapBounded } from '../concurrency.ts';
 import type { ListingAddress, StockReading, StockWrite, StockWriteResult } from '../connector.ts';
 import { assertInTime, parseBody, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EbayApi } from './auth.ts';
+import { type BulkEntry, bulkAnswerSchema, bulkOperation, bulkUpdate } from './bulkUpdate.ts';
 import { errorsIn, refusedWrite } from './errors.ts';
 import {
   type Distribution,
@@ -166,46 +167,27 @@ function distributed(
   }));
 }
 
-const answerSchema = z.object({
-  responses: z.array(
-    z.object({
-      statusCode: z.int(),
-      sku: z.string().nullish(),
-      offerId: z.string().nullish(),
-      errors: z.unknown().optional(),
-    }),
-  ),
-});
-type AnswerEntry = z.output<typeof answerSchema>['responses'][number];
-
 async function update(
   api: EbayApi,
   units: Units,
   slots: readonly Sendable[],
   results: StockWriteResult[],
 ): Promise<void> {
-  const operation = 'ebay.bulkUpdatePriceQuantity';
   try {
-    const response = await api.call({
-      api: 'inventory',
-      method: 'POST',
-      path: '/sell/inventory/v1/bulk_update_price_quantity',
-      operation,
-      // A second copy could land after a newer number and put the old one back.
-      retry: 'never',
-      json: { requests: slots.map((slot) => slot.entry) },
-      answers: [400],
-    });
+    const response = await bulkUpdate(
+      api,
+      slots.map((slot) => slot.entry),
+    );
     if (response.status === 400 && slots.length > 1) {
       // Refused as a whole, so nothing was done: one bad SKU must not hold up the others.
       for (const slot of slots) await updateAlone(api, units, slot, results);
       return;
     }
-    const body = parseBody(z.unknown(), response, operation);
+    const body = parseBody(z.unknown(), response, bulkOperation);
     if (response.status === 400) {
       for (const { index } of slots) results[index] = refusedWrite(400, errorsIn(body), body);
     } else {
-      const { responses } = parseBody(answerSchema, response, operation);
+      const { responses } = parseBody(bulkAnswerSchema, response, bulkOperation);
       for (const slot of slots) results[slot.index] = resultOf(slot, responses);
     }
   } catch (error) {
@@ -233,7 +215,7 @@ async function updateAlone(
 }
 
 /** One entry per offer, and one for the item alone. Any success beside a failure leaves open which number is shown. */
-function resultOf({ write, unit }: Sendable, responses: readonly AnswerEntry[]): StockWriteResult {
+function resultOf({ write, unit }: Sendable, responses: readonly BulkEntry[]): StockWriteResult {
   const own = responses.filter((entry) =>
     entry.offerId ? unit.liveOfferIds.includes(entry.offerId) : entry.sku === write.address.unitId,
   );

@@ -1,6 +1,5 @@
 /** Reads and sets Etsy prices. A price travels with the whole listing, so every quantity in it is put back as it is, or as it is known to be lower. */
 
-import { mapBounded } from '../concurrency.ts';
 import {
   ChannelError,
   type Companion,
@@ -29,12 +28,11 @@ import {
   samePriced,
   wouldBeAllZero,
 } from './inventory.ts';
-import { exclusively } from './listingTurns.ts';
+import { byListing, type Slot as WriteSlot } from './listingTurns.ts';
 import { putInventory } from './listingWrites.ts';
 import { isListingId, type Listing, readListing, readListings } from './stock.ts';
 import { failureOf, wantedQuantities, writtenAlong } from './stockWrites.ts';
 
-const listingsAtOnce = 4;
 /** How long until a listing may have units again, without which Etsy takes no record of it. */
 const soldOutMs = 600_000;
 
@@ -58,19 +56,12 @@ function priceAt(inventory: Inventory, variantId: string): Money | null {
   return product === undefined ? null : recordedPrice(product);
 }
 
-type Slot = { readonly write: PriceWrite; readonly index: number };
+type Slot = WriteSlot<PriceWrite>;
 
-export async function setPrices(
-  api: EtsyApi,
-  writes: readonly PriceWrite[],
-): Promise<readonly PriceWriteResult[]> {
-  const results: PriceWriteResult[] = Array.from({ length: writes.length });
-  const slots = writes.map((write, index) => ({ write, index }));
-  const groups = [...Map.groupBy(slots, ({ write }) => write.address.unitId)];
-  await mapBounded(groups, listingsAtOnce, ([listingId, group]) =>
-    exclusively(listingId, () => writeListing(api, listingId, group, results)),
+export function setPrices(api: EtsyApi, writes: readonly PriceWrite[]): Promise<readonly PriceWriteResult[]> {
+  return byListing<PriceWrite, PriceWriteResult>(writes, (listingId, group, results) =>
+    writeListing(api, listingId, group, results),
   );
-  return results;
 }
 
 async function writeListing(

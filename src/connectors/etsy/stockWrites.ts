@@ -1,6 +1,5 @@
 /** Writes Etsy quantities: a write changes only the variants it names, because it starts from a record read a moment before. */
 
-import { mapBounded } from '../concurrency.ts';
 import { ChannelError, type Companion, type StockWrite, type StockWriteResult } from '../connector.ts';
 import { assertInTime, precedingCall, stockWriteFailure } from '../wire.ts';
 import type { EtsyApi } from './auth.ts';
@@ -16,29 +15,20 @@ import {
   variantIdOf,
   wouldBeAllZero,
 } from './inventory.ts';
-import { exclusively } from './listingTurns.ts';
+import { byListing, type Slot as WriteSlot } from './listingTurns.ts';
 import { bringAbout, type Outcome } from './listingWrites.ts';
 import { isListingId, type Listing, readListing } from './stock.ts';
 
-/** Listings written at the same time: a read and a write each, well below the 10 calls a second of a small application. */
-const listingsAtOnce = 4;
 /** Etsy shows at most 999 of an offering. */
 export const quantityMax = 999;
 const conflictMs = 2_000;
 
-type Slot = { readonly write: StockWrite; readonly index: number };
+type Slot = WriteSlot<StockWrite>;
 
-export async function setStock(
-  api: EtsyApi,
-  writes: readonly StockWrite[],
-): Promise<readonly StockWriteResult[]> {
-  const results: StockWriteResult[] = Array.from({ length: writes.length });
-  const slots = writes.map((write, index) => ({ write, index }));
-  const groups = [...Map.groupBy(slots, (slot) => slot.write.address.unitId)];
-  await mapBounded(groups, listingsAtOnce, ([listingId, group]) =>
-    exclusively(listingId, () => writeListing(api, listingId, group, results)),
+export function setStock(api: EtsyApi, writes: readonly StockWrite[]): Promise<readonly StockWriteResult[]> {
+  return byListing<StockWrite, StockWriteResult>(writes, (listingId, group, results) =>
+    writeListing(api, listingId, group, results),
   );
-  return results;
 }
 
 /** Answers every slot of one listing in `results`; throws only for programmer errors. */
