@@ -40,19 +40,19 @@ type Others = {
 };
 
 /**
- * By address of a write, the most that the other variants of its unit may show, from all that is known by now. What is left alone is not spoken of: its
- * number is the seller's.
+ * By address of a write, the most that the other variants of its unit may show, from all that is known by now; every variant, where the write names no
+ * listing's number. What is left alone is not spoken of: its number is the seller's.
  */
 export async function othersOf(
   context: ShadowContext,
-  writing: readonly (ListingAddress & { readonly listingId: string })[],
+  writing: readonly (ListingAddress & { readonly listingId?: string })[],
 ): Promise<Others> {
   const units = writing.flatMap(({ unitId, variantId }) => (variantId === '' ? [] : [unitId]));
   if (units.length === 0) return { others: () => ({}), wake: [] };
   const { rows } = await context.db.query<{ id: string }>({
     name: 'companions-others',
     text: othersSql,
-    values: [context.connectionId, units, writing.map(({ listingId }) => listingId)],
+    values: [context.connectionId, units, writing.flatMap(({ listingId }) => listingId ?? [])],
   });
   if (rows.length === 0) return { others: () => ({}), wake: [] };
   const ids = rows.map(({ id }) => id);

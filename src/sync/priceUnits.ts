@@ -7,9 +7,6 @@ import type { Run } from './pushRun.ts';
 import { markOutOfStep } from './pushSql.ts';
 import { withShadows } from './shadows.ts';
 
-/** Of no listing: every variant of the unit is one that the write names only by its price. */
-const noListing = '00000000-0000-0000-0000-000000000000';
-
 /** By address of a write, the most that every variant of its unit may show by what is known now. */
 export async function othersIn(
   run: Run,
@@ -18,7 +15,7 @@ export async function othersIn(
   if (!run.channel.connector.capabilities.priceWritesUnit) return () => ({});
   const { others, wake } = await othersOf(
     run.context,
-    call.map(({ unitId, variantId }) => ({ unitId, variantId, listingId: noListing })),
+    call.map(({ unitId, variantId }) => ({ unitId, variantId })),
   );
   run.reading.onConcerned(wake);
   return others;
