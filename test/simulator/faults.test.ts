@@ -251,12 +251,13 @@ describe('E4: a broken assumption', () => {
     const { story, totals, failure } = run({
       policy: 'escrow',
       parameters,
-      seed: 25,
+      seed: 99,
       check: true,
       story: true,
     });
-    expect([totals.oversold, failure]).toEqual([2, null]);
-    expect(story.filter(({ text }) => /^order 2-12[67] .* becomes known/.test(text))).toEqual([]);
+    expect([totals.oversold, failure]).toEqual([1, null]);
+    expect(story.filter(({ text }) => /sells 1 \(order 139\)/.test(text))).toHaveLength(1);
+    expect(story.filter(({ text }) => /^order \d-139 .* becomes known/.test(text))).toEqual([]);
 
     const world = createWorld(rush, createEventQueue(), 1, () => undefined);
     const stage = { world, ledger: createLedger(1, rush.stock), seed: 1 };

@@ -38,6 +38,16 @@ function loseAnswers({ offers }: escrows.EscrowShop, fates: readonly ('lands' | 
   }
 }
 
+/** Where both channels come to the same pace, an absolute write that may not free a part must free all. */
+const keptByTheWrongChannel = {
+  onHand: 4,
+  shown: [0, 4] as [number, number],
+  buyersOn: 0 as const,
+  delivered: [],
+  fates: [],
+  told: Array.from({ length: 12 }, () => true),
+};
+
 test('E3: whoever holds the rights first, and whatever is delivered or lost meanwhile, the one channel with buyers sells every unit', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -88,6 +98,6 @@ test('E3: whoever holds the rights first, and whatever is delivered or lost mean
         expect(escrows.shownIn(shop.offers)).toBe(0);
       },
     ),
-    { numRuns: 25, endOnFailure: true },
+    { numRuns: 25, endOnFailure: true, examples: [[keptByTheWrongChannel]] },
   );
 }, 120_000);

@@ -126,10 +126,10 @@ describe('a whole connection that is switched off', () => {
   ])('%s keeps its rights and gets no new ones: what comes in goes to the others', async (_, off) => {
     shop = await escrows.openEscrowShop(open.pool, 3, [0, 3]);
     await escrows.protect(shop);
-    await escrows.pushAll(shop);
     const [shopify, etsy] = shop.offers;
     // All the buyers are there, and one unit is left there.
     for (let sold = 0; sold < 2; sold += 1) await escrows.sell(shop, etsy)?.();
+    await escrows.pushAll(shop);
     await open.pool.query(off, [etsy.connection.id]);
     await support.moveStock(open.pool, shop.item, 1);
     for (let round = 0; round < 4; round += 1) {

@@ -108,9 +108,7 @@ export function rebalance(
   const allocation = allocationOf(Math.max(0, usable - escrow.shortfall), taking, limits);
   const paused = channels.filter((channel) => !taking.includes(channel));
   const stops = paused.flatMap((channel) => zeroing(escrow, channel));
-  const returns = taking.flatMap((channel) =>
-    handingBack(escrow, channel, allocation.get(channel.name) ?? 0, taking, allocation),
-  );
+  const returns = taking.flatMap((channel) => handingBack(escrow, channel, taking, allocation, limits));
   const busy = new Set([...stops, ...returns].map(({ name }) => name));
   let { free } = escrow;
   const raises = taking
@@ -153,11 +151,12 @@ function raising(escrow: Escrow, channel: RebalanceUnit, wanted: number, free: n
 function handingBack(
   escrow: Escrow,
   channel: RebalanceUnit,
-  wanted: number,
   channels: readonly RebalanceUnit[],
   allocation: ReadonlyMap<string, number>,
+  { stuckMax }: RebalanceLimits,
 ): readonly Grant[] {
-  const { name, exact, compareAndSet } = channel;
+  const { name, exact, compareAndSet, ratePerMs, drain, refill } = channel;
+  const wanted = allocation.get(name) ?? 0;
   const { cur, write } = unitOf(escrow, name);
   if (write !== null || cur <= wanted) return [];
   const others = channels.filter((other) => other !== channel);
@@ -174,7 +173,9 @@ function handingBack(
   if (escrow.shortfall === 0 && !worthwhile) return [];
   if (compareAndSet && exact !== null && exact <= cur)
     return exact > wanted ? [{ name, value: wanted, expected: exact }] : [];
-  // An absolute write frees nothing but by zero. What would stay here goes with it only where a channel has none that sells far more, or E3 would not hold.
-  const starving = needed && dry.some((other) => other.ratePerMs > cur * channel.ratePerMs);
+  // An absolute write frees nothing but by zero. What would stay here goes with it only where it is back before many buyers have come, or where a channel has
+  // none that sells far more: else E3 would not hold.
+  const quick = ratePerMs * (drain + refill) <= stuckMax;
+  const starving = needed && (quick || dry.some((other) => other.ratePerMs > cur * ratePerMs));
   return escrow.shortfall > 0 || wanted === 0 || starving ? [{ name, value: 0, expected: null }] : [];
 }

@@ -204,6 +204,18 @@ describe('rights are taken back', () => {
     expect(rebalance(newEscrow(5, { a: 4, b: 1, c: 0 }), [idle, dry, other], limits)).toEqual([]);
   });
 
+  test('E3: all of it where a part would have to stay, for a channel of the same pace, when it is back before many buyers have come', () => {
+    const pace = { ratePerMs: 1 / (600 * second), refill: 200 * second };
+    const slow = facts('a', { ...pace, drain: 400 * second });
+    const fast = facts('b', pace);
+    const kept = newEscrow(4, { a: 4, b: 0 });
+
+    expect(shares(4, [slow, fast])).toEqual([1, 2]);
+    expect(rebalance(kept, [slow, fast], limits)).toEqual([{ name: 'a', value: 0, expected: null }]);
+    const slower = { ...slow, drain: 401 * second };
+    expect(rebalance(kept, [slower, fast], limits)).toEqual([]);
+  });
+
   test('not where a part would have to stay, because an absolute write cannot know how much is left', () => {
     const level = facts('b', { ratePerMs: 1 / (60 * second), refill: 600 * second });
 
