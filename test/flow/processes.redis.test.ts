@@ -191,7 +191,8 @@ test(
           `${wrong.slice(0, 5).join('; ')}\n${await historyOf(pool, sandbox, platform as Platform, sku)}`,
         );
       },
-      { timeoutMs: 60_000, intervalMs: 100, what: 'every channel to show its target' },
+      // Etsy takes a few calls a second, and an item costs three of them.
+      { timeoutMs: 60_000 + skuCount * 1_500, intervalMs: 100, what: 'every channel to show its target' },
     );
     const inStepMs = performance.now() - startedAt;
 

@@ -7,7 +7,7 @@ export class KilledError extends Error {
 
 type Query = (...words: unknown[]) => Promise<unknown>;
 
-/** So many statements until a process dies; may be set to 0 from outside. */
+/** So many statements until a process dies, below 0 once it is dead; may be set to 0 from outside. */
 export type Life = { left: number };
 
 /** The pool as a process has it that dies before its n-th statement from now: that one and everything after it fails. */
@@ -25,7 +25,10 @@ export function dyingPool(pool: pg.Pool, statements: number | Life): pg.Pool {
   return {
     query: dying(pool.query.bind(pool)),
     connect: async () => {
-      if (life.left <= 0) throw new KilledError('killed');
+      if (life.left <= 0) {
+        life.left = -1;
+        throw new KilledError('killed');
+      }
       const client = await pool.connect();
       return {
         query: dying(client.query.bind(client)),

@@ -35,6 +35,17 @@ type Crash = typeof crash extends fc.Arbitrary<infer Value> ? Value : never;
 
 const forever = Number.POSITIVE_INFINITY;
 
+function pushDiesAt(at: Crash['death']): (Step | Crash)[] {
+  const crash = { kind: 'crash', on: 'shopify', doing: 'push', answer: 'lands', death: at } as const;
+  return [{ kind: 'move', delta: -2 }, crash];
+}
+/** One of each kind, so that none is left to chance. */
+const everyDeath: [(Step | Crash)[]][] = [
+  [pushDiesAt({ at: 'statement', n: 6 })],
+  [pushDiesAt({ at: 'before sending' })],
+  [pushDiesAt({ at: 'after sending' })],
+];
+
 /** Where workers have died, by what they left behind. */
 type Deaths = { claimed: number; recorded: number; sent: number };
 
@@ -50,7 +61,7 @@ async function dieOn(
   if (drawn.at !== 'statement')
     schedule.around = (carryOut) => {
       const answered = drawn.at === 'before sending' ? null : carryOut();
-      life.left = 0;
+      life.left = answered === null ? -1 : 0;
       if (answered === null) throw new KilledError('killed');
       return answered;
     };
@@ -98,7 +109,7 @@ test('I6: whatever point of a push or a reading a worker dies at, the next one e
         minLength: 6,
         maxLength: 24,
       }),
-      async (steps: readonly (Step | Crash)[]) => {
+      async (steps) => {
         const schedule = await Schedule.open(open.pool);
         const { race } = schedule;
         for (const each of steps) {
@@ -123,7 +134,7 @@ test('I6: whatever point of a push or a reading a worker dies at, the next one e
         expect(race.proven).toEqual([]);
       },
     ),
-    { numRuns: 30, endOnFailure: true },
+    { numRuns: 30, endOnFailure: true, examples: everyDeath },
   );
   expect(await ledgerBreaches(open.pool)).toEqual([]);
   for (const [where, count] of Object.entries(deaths)) expect([where, count > 0]).toEqual([where, true]);
