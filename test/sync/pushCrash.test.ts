@@ -36,8 +36,10 @@ type Crash = typeof crash extends fc.Arbitrary<infer Value> ? Value : never;
 const forever = Number.POSITIVE_INFINITY;
 
 function pushDiesAt(at: Crash['death']): (Step | Crash)[] {
-  const crash = { kind: 'crash', on: 'shopify', doing: 'push', answer: 'lands', death: at } as const;
-  return [{ kind: 'move', delta: -2 }, crash];
+  return [
+    { kind: 'move', delta: -2 },
+    { kind: 'crash', on: 'shopify', doing: 'push', answer: 'lands', death: at },
+  ];
 }
 /** One of each kind, so that none is left to chance. */
 const everyDeath: [(Step | Crash)[]][] = [
