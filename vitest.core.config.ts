@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     include: ['test/sync/core/**/*.test.ts'],
+    setupFiles: ['test/support/propertySeed.ts'],
     expect: { requireAssertions: true },
   },
 });
