@@ -116,7 +116,7 @@ export class Schedule {
     this.answer = 'lands';
     const done = { kind: 'effective', quantity: write.quantity } as const;
     const silence = { kind: 'unknown', reason: 'no answer in time' } as const;
-    if (answer === 'deferred') return { kind: 'deferred', reason: 'quota', retryAfterMs: 1_000 };
+    if (answer === 'deferred') return { kind: 'deferred', reason: 'quota', retryAfterMs: 10_000 };
     if (platform === 'amazon') {
       if (answer === 'lost') return silence;
       this.landing.push({ on: platform, write, until: support.clock.now() + 119_000 });
