@@ -7,7 +7,7 @@ export class KilledError extends Error {
 
 type Query = (...words: unknown[]) => Promise<unknown>;
 
-/** So many statements until a process dies, below 0 once it is dead; may be set to 0 from outside. */
+/** So many statements until a process dies, below 0 once it is dead; may be set to that from outside. */
 export type Life = { left: number };
 
 /** The pool as a process has it that dies before its n-th statement from now: that one and everything after it fails. */

@@ -63,7 +63,7 @@ async function dieOn(
   if (drawn.at !== 'statement')
     schedule.around = (carryOut) => {
       const answered = drawn.at === 'before sending' ? null : carryOut();
-      life.left = answered === null ? -1 : 0;
+      life.left = -1;
       if (answered === null) throw new KilledError('killed');
       return answered;
     };
