@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createAmazonConnector } from '../../src/connectors/amazon/amazon.ts';
 import { ChannelError } from '../../src/connectors/connector.ts';
 import { connectSeller, marketplaceId, startSeller, wireOrder } from './amazonSeller.ts';
-import { collect, createTestContext } from './localChannel.ts';
+import { collect, createTestContext, type Handler } from './localChannel.ts';
 import { recording } from './recordings.ts';
 
 const participations = {
@@ -77,12 +77,13 @@ describe('settings and authorisation', () => {
 
 describe('orders', () => {
   test('the poll asks exactly the documented parameters and follows the token to the end', async () => {
-    await using channel = await startSeller(({ query }) => ({
-      json:
-        query.get('paginationToken') === null
-          ? recording('amazon/searchOrders')
-          : { orders: [wireOrder({ orderId: '2' })] },
-    }));
+    const pages = [
+      recording('amazon/searchOrders'),
+      { orders: [wireOrder({ orderId: '2' })] },
+      // What changed meanwhile.
+      { orders: [] },
+    ];
+    await using channel = await startSeller(() => ({ json: pages.shift() }));
     const orders = await collect(
       connectSeller(channel).connector.ordersModifiedSince(new Date('2026-11-22T08:00:00.500Z')),
     );
@@ -116,7 +117,8 @@ describe('orders', () => {
       maxResultsPerPage: '100',
       includedData: 'BUYER,RECIPIENT,PROCEEDS,FULFILLMENT,CANCELLATION,PACKAGES',
     };
-    expect(asked).toEqual([first, { ...first, paginationToken: 'token-2' }]);
+    const meanwhile = { ...first, lastUpdatedAfter: '2026-11-22T08:05:00.000Z' };
+    expect(asked).toEqual([first, { ...first, paginationToken: 'token-2' }, meanwhile]);
   });
 
   test('the twenty-second page waits for the usage plan instead of starting over; a new poll does not wait', async () => {
@@ -133,6 +135,64 @@ describe('orders', () => {
     await expect(collect(connector.ordersModifiedSince(new Date()))).rejects.toMatchObject({
       code: 'rate_limited',
     });
+  });
+
+  /** Pages by offset over what was changed since, oldest change first; `between` is called after each page. */
+  function ordersByOffset(all: { orderId: string; at: string }[], between: (page: number) => void): Handler {
+    let pages = 0;
+    return ({ query }) => {
+      const since = query.get('lastUpdatedAfter') ?? '';
+      const offset = Number(query.get('paginationToken') ?? 0);
+      const found = all.filter(({ at }) => at >= since).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+      const rows = found
+        .slice(offset, offset + 100)
+        .map(({ orderId, at }) => wireOrder({ orderId, lastUpdatedTime: at }));
+      const more = offset + 100 < found.length ? { pagination: { nextToken: `${offset + 100}` } } : {};
+      between(++pages);
+      return { json: { orders: rows, ...more, lastUpdatedBefore: '2026-11-22T09:00:00.000Z' } };
+    };
+  }
+  const ordersSince = new Date('2026-11-22T08:00:00Z');
+  const manyOrders = () =>
+    Array.from({ length: 250 }, (_unused, index) => ({
+      orderId: `order-${index}`,
+      at: new Date(ordersSince.getTime() + index * 1_000).toISOString(),
+    }));
+
+  test.each([1, 2])(
+    'an order that changes after page %i pulls no other one past the reader',
+    async (changesAfter) => {
+      const all = manyOrders();
+      const serve = ordersByOffset(all, (page) => {
+        const [first] = all;
+        if (page === changesAfter && first !== undefined) first.at = '2026-11-22T09:00:00.250Z';
+      });
+      await using channel = await startSeller(serve);
+      const orders = await collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince));
+      expect(new Set(orders.map(({ orderId }) => orderId)).size).toBe(250);
+    },
+  );
+
+  test('pages among which nothing moved are read once, and what changed meanwhile comes with them', async () => {
+    await using channel = await startSeller(ordersByOffset(manyOrders(), () => undefined));
+    await collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince));
+    expect(channel.requests.map(({ query }) => query.get('lastUpdatedAfter'))).toEqual([
+      ...Array.from({ length: 3 }, () => '2026-11-22T08:00:00.000Z'),
+      '2026-11-22T09:00:00.000Z',
+    ]);
+  });
+
+  test('orders that move under every reading are an error and never pass for complete', async () => {
+    const all = manyOrders();
+    const serve = ordersByOffset(all, (page) => {
+      const moving = all[page];
+      if (moving !== undefined) moving.at = new Date(Date.UTC(2026, 10, 22, 9, page)).toISOString();
+    });
+    await using channel = await startSeller(serve);
+    await expect(
+      collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince)),
+    ).rejects.toMatchObject({ code: 'unavailable' });
+    expect(channel.requests.length).toBeLessThan(20);
   });
 
   test('a rate that Amazon grants beyond the default is used', async () => {

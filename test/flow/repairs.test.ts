@@ -123,7 +123,8 @@ test.each(platforms)(
     expect(await countOf(product, 'orders')).toBeLessThan(total);
     const after = await connectionOf(product, platform);
     expect(after.watermark).toEqual(before.watermark);
-    expect(after.error).toMatch(/unavailable/);
+    // Which of the two ended it depends on how many attempts fit into the deadline.
+    expect(after.error).toMatch(/^(unavailable|timeout)/);
 
     broken.mockRestore();
     await product.poll(platform);

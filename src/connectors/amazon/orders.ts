@@ -1,7 +1,7 @@
 /** Reads Amazon orders (Orders API 2026-01-01); orders that Amazon ships from its own warehouses hold none of the seller's units. */
 
 import { z } from 'zod';
-import type { Order, OrderLine, OrderStatus } from '../connector.ts';
+import { ChannelError, type Order, type OrderLine, type OrderStatus } from '../connector.ts';
 import { instantSchema, moneyOrNull, parseBody, withRaw } from '../wire.ts';
 import { type AmazonApi, amazonError } from './api.ts';
 
@@ -52,6 +52,7 @@ const amazonOrderSchema = z.looseObject({
 const pageSchema = z.looseObject({
   orders: z.array(withRaw(amazonOrderSchema)),
   pagination: z.looseObject({ nextToken: z.string().nullish() }).nullish(),
+  lastUpdatedBefore: instantSchema.nullish(),
 });
 const oneSchema = z.looseObject({ order: withRaw(amazonOrderSchema) });
 
@@ -74,11 +75,50 @@ export async function fetchAmazonOrder(api: AmazonApi, orderId: string): Promise
   return parseBody(oneSchema, response, 'amazon.getOrder').order;
 }
 
+/** Complete reads of all pages before orders that keep moving are an error. */
+const walksMax = 3;
+
 /**
- * Pages of 100. Amazon documents no order of the results, so only each page is sorted. From the second page on, a call waits for the
- * next token of the usage plan (about three minutes at the default rate): giving up would start over with the first page.
+ * Every order changed since then. Amazon documents no order of the results, so only each page is sorted. An order that changes while page after page is
+ * read may leave its place and pull another over the edge of a page, where nobody reads it. So more than one page is followed by the changes made
+ * meanwhile: when an order of those pages is among them, all is read once more.
  */
 export async function* amazonOrdersSince(api: AmazonApi, since: Date): AsyncGenerator<Order[]> {
+  for (let walk = 1; walk <= walksMax; walk++) {
+    const seen = new Map<string, Date>();
+    const movedIn = (orders: readonly Order[]) =>
+      orders.some(({ orderId, updatedAt }) => updatedAt > (seen.get(orderId) ?? updatedAt));
+    let startedAt: Date | null = null;
+    let pages = 0;
+    let moved = false;
+    for await (const { orders, until } of orderPages(api, since, walk > 1)) {
+      pages += 1;
+      startedAt ??= until;
+      moved ||= movedIn(orders);
+      for (const { orderId, updatedAt } of orders) seen.set(orderId, updatedAt);
+      if (orders.length > 0) yield orders;
+    }
+    if (pages < 2 || seen.size === 0) return;
+    for await (const { orders } of orderPages(api, startedAt ?? since, true)) {
+      moved ||= movedIn(orders);
+      if (orders.length > 0) yield orders;
+    }
+    if (!moved) return;
+  }
+  throw new ChannelError('unavailable', 'amazon.searchOrders: the orders keep moving');
+}
+
+type OrderPage = {
+  readonly orders: Order[];
+  /** Up to when changes are in the answer, on Amazon's clock; null when it does not say. */
+  readonly until: Date | null;
+};
+
+/**
+ * Pages of 100. From the second page on, and from the first where `patient`, a call waits for the next token of the usage plan (about three minutes at
+ * the default rate): giving up would start over with the first page.
+ */
+async function* orderPages(api: AmazonApi, since: Date, patient: boolean): AsyncGenerator<OrderPage> {
   const query = {
     marketplaceIds: api.settings.marketplaceId,
     lastUpdatedAfter: new Date(Math.floor(since.getTime() / 1000) * 1000).toISOString(),
@@ -93,12 +133,15 @@ export async function* amazonOrdersSince(api: AmazonApi, since: Date): AsyncGene
       path: ordersPath,
       query: token === null ? query : { ...query, paginationToken: token },
       retry: 'safe',
-      patient: token !== null,
+      patient: patient || token !== null,
     });
     if (response.status !== 200) throw amazonError(response, 'searchOrders');
     const page: z.output<typeof pageSchema> = parseBody(pageSchema, response, 'amazon.searchOrders');
     const orders = page.orders.map((order) => orderOf(order));
-    if (orders.length > 0) yield orders.toSorted((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime());
+    yield {
+      orders: orders.toSorted((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime()),
+      until: page.lastUpdatedBefore ?? null,
+    };
     token = page.pagination?.nextToken ?? null;
   } while (token !== null && token !== '');
 }
