@@ -75,6 +75,28 @@ describe('settings and authorisation', () => {
   });
 });
 
+/** Pages by offset over what was changed since, oldest change first; `between` is called after each page. */
+function ordersByOffset(all: { orderId: string; at: string }[], between: (page: number) => void): Handler {
+  let pages = 0;
+  return ({ query }) => {
+    const since = query.get('lastUpdatedAfter') ?? '';
+    const offset = Number(query.get('paginationToken') ?? 0);
+    const found = all.filter(({ at }) => at >= since).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+    const rows = found
+      .slice(offset, offset + 100)
+      .map(({ orderId, at }) => wireOrder({ orderId, lastUpdatedTime: at }));
+    const more = offset + 100 < found.length ? { pagination: { nextToken: `${offset + 100}` } } : {};
+    between(++pages);
+    return { json: { orders: rows, ...more, lastUpdatedBefore: '2026-11-22T09:00:00.000Z' } };
+  };
+}
+const ordersSince = new Date('2026-11-22T08:00:00Z');
+const manyOrders = () =>
+  Array.from({ length: 250 }, (_unused, index) => ({
+    orderId: `order-${index}`,
+    at: new Date(ordersSince.getTime() + index * 1_000).toISOString(),
+  }));
+
 describe('orders', () => {
   test('the poll asks exactly the documented parameters and follows the token to the end', async () => {
     const pages = [
@@ -136,28 +158,6 @@ describe('orders', () => {
       code: 'rate_limited',
     });
   });
-
-  /** Pages by offset over what was changed since, oldest change first; `between` is called after each page. */
-  function ordersByOffset(all: { orderId: string; at: string }[], between: (page: number) => void): Handler {
-    let pages = 0;
-    return ({ query }) => {
-      const since = query.get('lastUpdatedAfter') ?? '';
-      const offset = Number(query.get('paginationToken') ?? 0);
-      const found = all.filter(({ at }) => at >= since).toSorted((a, b) => (a.at < b.at ? -1 : 1));
-      const rows = found
-        .slice(offset, offset + 100)
-        .map(({ orderId, at }) => wireOrder({ orderId, lastUpdatedTime: at }));
-      const more = offset + 100 < found.length ? { pagination: { nextToken: `${offset + 100}` } } : {};
-      between(++pages);
-      return { json: { orders: rows, ...more, lastUpdatedBefore: '2026-11-22T09:00:00.000Z' } };
-    };
-  }
-  const ordersSince = new Date('2026-11-22T08:00:00Z');
-  const manyOrders = () =>
-    Array.from({ length: 250 }, (_unused, index) => ({
-      orderId: `order-${index}`,
-      at: new Date(ordersSince.getTime() + index * 1_000).toISOString(),
-    }));
 
   test.each([1, 2])(
     'an order that changes after page %i pulls no other one past the reader',

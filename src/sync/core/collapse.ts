@@ -3,11 +3,13 @@ import {
   candidateRange,
   deficitOf,
   excessOf,
+  hasUncertainOrder,
   holdOf,
   inForce,
   latestEffect,
   latestOf,
   ordersCover,
+  replacedBy,
   tick,
 } from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
@@ -135,16 +137,28 @@ function forgotten(shadow: Shadow, now: number): Shadow {
   const { staleMax, readMax } = shadow.bounds;
   const readings = filtered(shadow.readings, (reading, index) => isTelling(shadow, reading, index));
   const horizon = readings.reduce((at, { from }) => Math.min(at, from), now - staleMax - readMax);
-  const kept = filtered(
-    shadow.candidates,
-    ({ state, endedAt }) => state !== 'REJECTED' && (endedAt === null || endedAt >= horizon),
-  );
+  const kept = keptCandidates(shadow, horizon);
   const knownSince = kept === shadow.candidates ? shadow.knownSince : sinceEnded(shadow, kept);
   const candidates = merged(kept, shadow.bounds);
   const same = readings === shadow.readings && candidates === shadow.candidates;
   const next = same ? shadow : { ...shadow, readings, candidates, knownSince };
   if (shadow.sales.length === 0 && shadow.restocks.length === 0) return next;
   return folded(next, isCrowded(next) ? horizon : Math.min(horizon, shadow.ordersWatermark));
+}
+
+/** Those that may have been in force since, and what a compared one of them replaced while that tells more than the order of the sales. */
+function keptCandidates(shadow: Shadow, horizon: number): readonly Candidate[] {
+  const isPast = ({ state, endedAt }: Candidate) =>
+    state === 'REJECTED' || (endedAt !== null && endedAt < horizon);
+  if (!shadow.candidates.some(isPast)) return shadow.candidates;
+  const needed = new Set<Candidate>();
+  for (const candidate of shadow.candidates.toReversed()) {
+    if (candidate.state === 'REJECTED' || (isPast(candidate) && !needed.has(candidate))) continue;
+    needed.add(candidate);
+    if (candidate.expected === null || isCrowded(shadow) || !hasUncertainOrder(shadow, candidate)) continue;
+    for (const older of replacedBy(shadow, candidate) ?? []) needed.add(older);
+  }
+  return filtered(shadow.candidates, (candidate) => needed.has(candidate));
 }
 
 function isCrowded({ sales, restocks }: Shadow): boolean {
@@ -218,6 +232,7 @@ function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Cand
     ...second,
     // No answer can be about one of the two any more.
     key: mergedKey,
+    expected: null,
     value,
     spread: value - lowest,
     sentAt: Math.min(first.sentAt, second.sentAt),

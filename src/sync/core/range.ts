@@ -4,7 +4,12 @@ import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 /** Units shown. Sales that we do not know of can only lower the true number, below `low` if need be; `high` is never exceeded. */
 export type Range = { readonly low: number; readonly high: number };
 
-export type Window = { readonly from: number; readonly until: number };
+export type Window = {
+  readonly from: number;
+  readonly until: number;
+  /** No write that was sent later can be shown in it; `until` when left out. */
+  readonly writesUntil?: number;
+};
 
 /** Less than a millisecond: tells apart what happened within one. */
 export const tick = 0.5;
@@ -36,13 +41,19 @@ function certainlyWithin(change: Change, after: number, until: number, skew: num
 export function inForce(candidate: Candidate, window: Window): boolean {
   return (
     candidate.state !== 'REJECTED' &&
-    candidate.sentAt <= window.until &&
+    candidate.sentAt <= (window.writesUntil ?? window.until) &&
     (candidate.endedAt === null || candidate.endedAt >= window.from)
   );
 }
 
 /** What the channel shows in the window if this candidate is the write in force. */
 export function candidateRange(shadow: Shadow, candidate: Candidate, window: Window): Range {
+  const { low, high } = countedRange(shadow, candidate, window);
+  return { low: Math.max(0, low), high: Math.max(0, high) };
+}
+
+/** The same below 0 too, where more was sold than there was: some of it came before, then. */
+function countedRange(shadow: Shadow, candidate: Candidate, window: Window): Range {
   const { clockSkewMax: skew } = shadow.bounds;
   const latest = latestEffect(candidate, shadow.bounds);
   let low = candidate.value - candidate.spread;
@@ -56,7 +67,7 @@ export function candidateRange(shadow: Shadow, candidate: Candidate, window: Win
       low += restock.quantity;
     if (possiblyWithin(restock, candidate.sentAt, window.until, skew)) high += restock.quantity;
   }
-  return { low: Math.max(0, low), high: Math.max(0, high) };
+  return { low, high };
 }
 
 /**
@@ -93,9 +104,66 @@ export function isComparable(shadow: Shadow, reading: Reading): boolean {
   );
 }
 
+/**
+ * The writes that can have been in force when a compared one replaced them; null when one sent later may have been, so that nothing is known of what it
+ * was compared with.
+ */
+export function replacedBy({ candidates, bounds }: Shadow, compared: Candidate): readonly Candidate[] | null {
+  const index = candidates.indexOf(compared);
+  const latest = latestEffect(compared, bounds);
+  const before = (other: Candidate) =>
+    other.state !== 'REJECTED' &&
+    other.sentAt <= latest &&
+    (other.endedAt === null || other.endedAt >= compared.sentAt);
+  if (candidates.some((other, position) => position > index && before(other))) return null;
+  return candidates.filter((other, position) => position < index && before(other));
+}
+
+/** Known sales of which nobody can tell whether they came before this write or after it. */
+export function hasUncertainOrder({ sales, bounds }: Shadow, candidate: Candidate): boolean {
+  const skew = bounds.clockSkewMax;
+  const latest = latestEffect(candidate, bounds);
+  return sales.some((sale) => latestOf(sale, skew) >= candidate.sentAt && earliestOf(sale, skew) <= latest);
+}
+
+/**
+ * What the channel shows at least if this candidate is in force and every sale is known. A write that was compared has changed the number by a known amount,
+ * whichever of the sales came before it and whichever after: so the number before it tells what the order of the sales cannot.
+ */
+function leastShown(shadow: Shadow, candidate: Candidate, window: Window): number {
+  return Math.max(0, leastCounted(shadow, candidate, window));
+}
+
+function leastCounted(shadow: Shadow, candidate: Candidate, window: Window): number {
+  const { low } = countedRange(shadow, candidate, window);
+  const { expected, value } = candidate;
+  if (expected === null || !hasUncertainOrder(shadow, candidate)) return low;
+  const replaced = replacedBy(shadow, candidate);
+  if (replaced === null || replaced.length === 0) return low;
+  const before = Math.min(...replaced.map((older) => leastCounted(shadow, older, window)));
+  return Math.max(low, before + value - expected);
+}
+
 /** Units by which a reading is below everything that is known: sales that we have not seen, or an outside cut. */
 export function deficitOf(shadow: Shadow, reading: Reading): number {
-  return Math.max(0, reachableRange(shadow, reading).low - reading.value);
+  return Math.max(0, knownLeast(shadow, reading) - reading.value);
+}
+
+/** What the channel shows at least if every sale is known. */
+function knownLeast(shadow: Shadow, window: Window): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of possibleAt(shadow, window))
+    least = Math.min(least, leastShown(shadow, candidate, window));
+  return least;
+}
+
+/**
+ * What a raise is compared with. Of all the number may be, it is the one by which no more is missing than what is withheld: were it lower, the raise would
+ * offer what is missing beyond that once more.
+ */
+export function raisedFrom(shadow: Shadow, now: number): number {
+  const { low, high } = rangeNow(shadow, now);
+  return Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
 }
 
 /** Units by which a reading is above everything that can be: an outside increase, or units put back by the channel. */
@@ -113,20 +181,29 @@ export function ordersCover(shadow: Shadow, reading: Reading): boolean {
  * write put another number there. Of the writes that a reading may speak of, the one by which fewest are missing counts.
  */
 export function holdOf(shadow: Shadow): number {
-  let hold = 0;
+  return mostMissing(shadow, shadow.readings, leastShown);
+}
+
+const lowOf: typeof leastShown = (shadow, candidate, window) => candidateRange(shadow, candidate, window).low;
+
+function mostMissing(shadow: Shadow, readings: readonly Reading[], least: typeof leastShown): number {
+  let most = 0;
   const missing: { readonly until: number; readonly units: number }[] = [];
-  for (const reading of shadow.readings.toSorted((one, other) => one.until - other.until)) {
+  for (const reading of readings.toSorted((one, other) => one.until - other.until)) {
     let fewest = Number.POSITIVE_INFINITY;
     for (const candidate of possibleAt(shadow, reading)) {
-      const lacks = Math.max(0, candidateRange(shadow, candidate, reading).low - reading.value);
+      const low = lowOf(shadow, candidate, reading);
       let before = 0;
       for (const { until, units } of missing) if (until <= candidate.sentAt) before = Math.max(before, units);
-      fewest = Math.min(fewest, lacks + before);
+      const lacks = Math.max(0, low - reading.value) + before;
+      // What was missing before a compared write is in its own least number already.
+      const counted = candidate.expected === null ? low : least(shadow, candidate, reading);
+      fewest = Math.min(fewest, Math.max(lacks, counted - reading.value));
     }
     missing.push({ until: reading.until, units: fewest });
-    hold = Math.max(hold, fewest);
+    most = Math.max(most, fewest);
   }
-  return hold;
+  return most;
 }
 
 /** The key of a candidate that is no write of ours. */
@@ -169,7 +246,8 @@ function missingNow(shadow: Shadow): number {
     (at, { state, sentAt }) => (state === 'EFFECTIVE' ? Math.max(at, sentAt) : at),
     Number.NEGATIVE_INFINITY,
   );
-  return holdOf({ ...shadow, readings: shadow.readings.filter(({ until }) => until > newest) });
+  const since = shadow.readings.filter(({ until }) => until > newest);
+  return mostMissing(shadow, since, lowOf);
 }
 
 /** What the unit shows now: what the writes allow, narrowed by what readings have shown since. */

@@ -41,7 +41,13 @@ export type Change = {
 };
 
 /** A number that was true at some instant in [from, until]: `from` is the request's time minus `staleMax`, `until` the response's time. */
-export type Reading = { readonly value: number; readonly from: number; readonly until: number };
+export type Reading = {
+  readonly value: number;
+  readonly from: number;
+  readonly until: number;
+  /** It was taken before any write that was sent later than this; `until` when left out. */
+  readonly writesUntil?: number;
+};
 
 export type Mode = 'shared' | 'escrow' | 'paused' | 'observe';
 
@@ -180,7 +186,9 @@ export function writeSent(
       ];
   // What was read before this write left cannot show it, even in the same millisecond.
   const readings = shadow.readings.map((reading) =>
-    reading.until >= now ? { ...reading, until: Math.max(reading.from, now - tick) } : reading,
+    reading.until >= now
+      ? { ...reading, writesUntil: Math.min(reading.writesUntil ?? now, now - tick) }
+      : reading,
   );
   const known =
     again || write.expected !== null ? shadow : withUnshown(shadow, { ...write, sentAt: now }, now);

@@ -1,5 +1,5 @@
 /** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
-import { candidateRange, eventualRange, latestEffect, rangeNow } from './range.ts';
+import { candidateRange, eventualRange, latestEffect, raisedFrom, rangeNow } from './range.ts';
 import type { Candidate, Shadow } from './shadow.ts';
 
 export type Want = {
@@ -159,9 +159,13 @@ function write(
   )
     return repeat(newest, direction);
   // Where the number is not exact, a stale answer says what is shown, and nothing was changed.
-  const { low, high } = rangeNow(shadow, now);
-  const expected = limits.compareAndSet ? (direction === 'raise' ? low : high) : null;
+  const expectedBy = direction === 'raise' ? raisedFrom : mostNow;
+  const expected = limits.compareAndSet ? expectedBy(shadow, now) : null;
   return { kind: 'write', direction, value, targetSeq, expected, repeats: null };
+}
+
+function mostNow(shadow: Shadow, now: number): number {
+  return rangeNow(shadow, now).high;
 }
 
 function repeat(candidate: Candidate, direction: Direction): WriteDecision {

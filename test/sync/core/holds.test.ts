@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge } from '../../../src/sync/core/readings.ts';
+import { watermarkAdvanced } from '../../../src/sync/core/shadow.ts';
 import {
   decided,
   delta,
@@ -101,4 +102,69 @@ test('a raise waits until a reading can speak again after a proof', () => {
 test('a sale that nobody had seen before the write counts as offered again', () => {
   const raised = written(shadowOf(5), ['raise', 9], 60 * second, 'effective', { targetSeq: 2 });
   expect(sale(raised, 1, 45 * second, 300 * second).resurrectedUnits).toBe(1);
+});
+
+describe('a compared write changes the number by what it says, whichever sales came before it', () => {
+  const skewed = { ...fresh, clockSkewMax: 2 * second };
+  /** Shows 4; one is sold unheard of, the stale answer tells, and 3 become 6 instead: one of 7 is withheld. */
+  const compared = () => {
+    const read3 = read(shadowOf(4, skewed), 3, 50 * second).shadow;
+    return written(read3, ['raise', 6], 52 * second, 'effective', { targetSeq: 2, expected: 3 });
+  };
+
+  test('a sale near the write was before it when its compare has counted it, so a unit missing later is another', () => {
+    const told = sale(compared(), 1, 51 * second, 70 * second);
+    expect(told.hold).toBe(0);
+    const missing = read(told, 5, 80 * second).shadow;
+    expect(missing.hold).toBe(1);
+    // Also once what was before the write can be forgotten.
+    const later = read(ordersKnown(missing, 78 * second), 5, 100 * second).shadow;
+    expect(later.hold).toBe(1);
+    expect(sale(later, 1, 79 * second, 110 * second).hold).toBe(0);
+  });
+
+  test('and a sale near it that its compare has not counted explains a unit missing later', () => {
+    const told = sale(sale(compared(), 1, 40 * second, 70 * second), 1, 53 * second, 71 * second);
+    expect(read(told, 5, 80 * second).shadow.hold).toBe(0);
+  });
+
+  test('what was sold before it may be more than the number before it showed at last: nothing is missing for that', () => {
+    let shadow = read(shadowOf(1, skewed), 0, 50 * second).shadow;
+    shadow = written(shadow, ['raise', 1], 52 * second, 'effective', { targetSeq: 2, expected: 0 });
+    shadow = read(
+      sale(sale(shadow, 1, 51 * second, 70 * second), 1, 53 * second, 71 * second),
+      0,
+      80 * second,
+    ).shadow;
+    expect([shadow.hold, judge(ordersKnown(shadow, 90 * second), 90 * second).proof]).toEqual([0, null]);
+  });
+
+  test('an absolute write counted nothing: the sale may have been after it', () => {
+    const low = read(shadowOf(4, skewed), 3, 50 * second).shadow;
+    const absolute = written(low, ['raise', 6], 52 * second, 'effective', { targetSeq: 2 });
+    expect(read(sale(absolute, 1, 51 * second, 70 * second), 5, 80 * second).shadow.hold).toBe(0);
+  });
+
+  test('where a later write may have landed before it, nothing is known of what it replaced', () => {
+    const lost = written(shadowOf(4, skewed), ['lost', 6], 50 * second, 'unknown', {
+      targetSeq: 2,
+      expected: 4,
+    });
+    const both = written(lost, ['second', 5], 51 * second, 'effective', { targetSeq: 3, expected: 4 });
+    const told = sale(both, 1, 51 * second, 60 * second);
+    expect(read(told, 4, 120 * second).shadow.hold).toBe(0);
+  });
+
+  test('a raise is compared with the number by which no more is missing than is withheld, not with the lowest it may be', () => {
+    // Whether a sale of about the same time is in the reading of 2, nobody can tell: it may be 1 by now.
+    const two = read(read(shadowOf(4, skewed), 4, 45 * second).shadow, 2, 50 * second).shadow;
+    const missing = sale(two, 1, 49 * second, 51 * second);
+    expect([missing.hold, rangeNow(missing, 52 * second)]).toEqual([1, { low: 1, high: 2 }]);
+    const fenced = watermarkAdvanced(missing, 40 * second, 51 * second, 52 * second);
+    expect(decided(fenced, 5, 52 * second, { compareAndSet: true })).toMatchObject({
+      kind: 'write',
+      value: 5,
+      expected: 2,
+    });
+  });
 });

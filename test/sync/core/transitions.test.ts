@@ -137,18 +137,21 @@ describe('a write', () => {
 
   test('cannot be in a reading that was taken before it left, even in the same millisecond', () => {
     const seen = read(shadowOf(5), 5, 10 * second).shadow;
-    const at = (time: number) => writeSent(seen, write, time).readings.map(({ until }) => until);
+    const at = (time: number) => writeSent(seen, write, time).readings.map(({ writesUntil }) => writesUntil);
 
     expect(at(10 * second)).toEqual([10 * second - 0.5]);
-    expect(at(10 * second + 1)).toEqual([10 * second]);
-    const instant = readingTaken(
-      shadowOf(5),
-      { value: 5, from: 10 * second, until: 10 * second },
-      10 * second,
-    );
-    expect(writeSent(instant, write, 10 * second).readings).toEqual([
-      { value: 5, from: 10 * second, until: 10 * second },
-    ]);
+    expect(at(10 * second + 1)).toEqual([undefined]);
+    const later = writeSent(writeSent(seen, write, 10 * second), { ...write, key: 'b' }, 10 * second);
+    expect(later.readings).toEqual([{ ...seen.readings[0], writesUntil: 10 * second - 0.5 }]);
+  });
+
+  test('takes nothing from what a reading of the same millisecond shows: a sale of that moment is still in it', () => {
+    const seen = read(shadowOf(5), 4, 10 * second).shadow;
+    const sent = writeSent(seen, write, 10 * second);
+    expect(sent.hold).toBe(1);
+    const told = ordersKnown(sale(sent, 1, 10 * second, 11 * second), 30 * second);
+    expect(told.hold).toBe(0);
+    expect(judge(told, 30 * second).proof).toBeNull();
   });
 });
 
