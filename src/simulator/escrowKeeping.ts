@@ -12,9 +12,9 @@ import {
 } from '../sync/core/escrow.ts';
 import { chaseOf, learnedRights, rebalanceUnit, used } from '../sync/core/escrowUnit.ts';
 import { demandLimits, rebalanceLimits } from '../sync/core/limits.ts';
-import { sellableMax } from '../sync/core/range.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled } from '../sync/core/shadow.ts';
+import { sellableMax } from '../sync/core/shown.ts';
 import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';

@@ -1,5 +1,6 @@
 /** The promises of section 9 of the model, checked against the true state of the world that no policy sees. */
-import { latestEffect, rangeNow } from '../sync/core/range.ts';
+import { latestEffect } from '../sync/core/range.ts';
+import { rangeNow } from '../sync/core/shown.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
 import { indexLagOf } from './parameters.ts';
 

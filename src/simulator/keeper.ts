@@ -1,7 +1,7 @@
 /** Drives the decision core in the simulated world: shadows from orders, polls, reads and answers; no decision is made here. */
 import { type Demand, demandAged } from '../sync/core/demand.ts';
 import { demandLimits } from '../sync/core/limits.ts';
-import { rangeNow } from '../sync/core/range.ts';
+import { rangeNow } from '../sync/core/shown.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { type Findings, type Keeper, type Keeping, type KeptUnit } from './keeping.ts';
 import { newKept, restart, startKeeping } from './keptUnits.ts';

@@ -8,8 +8,8 @@ import type {
 } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import { writtenAlong } from './core/along.ts';
-import { rangeNow } from './core/range.ts';
 import type { CandidateState } from './core/shadow.ts';
+import { rangeNow } from './core/shown.ts';
 import type { KeptListing } from './keptListing.ts';
 import { type ShadowContext, withShadows } from './shadows.ts';
 

@@ -1,8 +1,8 @@
 /** What to do about a listing under escrow: only rights that were granted once are ever shown, so nothing is fenced and nothing is in a hurry. */
 import { grant, unitOf } from './core/escrow.ts';
 import { chaseOf, learnedRights } from './core/escrowUnit.ts';
-import { rangeNow } from './core/range.ts';
 import { type Shadow, targetSet } from './core/shadow.ts';
+import { rangeNow } from './core/shown.ts';
 import type { Direction } from './core/writing.ts';
 import type { Meaning, PlannedWrite } from './decisions.ts';
 import { grantsOf, type KeptEscrow } from './escrows.ts';

@@ -17,8 +17,8 @@ import {
 import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
 import { protectionOf } from './core/exposure.ts';
 import { demandLimits, protectionLimits, rebalanceLimits } from './core/limits.ts';
-import { sellableMax } from './core/range.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
+import { sellableMax } from './core/shown.ts';
 import { type KeptListing } from './keptListing.ts';
 
 export type KeptEscrow = {

@@ -1,8 +1,10 @@
 /** Why a listing shows the number it shows: every row that decides it, every step of the rule, what is unconfirmed, and the same in plain words. Pure. */
 import type { Platform } from '../connectors/connector.ts';
 import type { Escrow } from './core/escrow.ts';
-import { deficitOf, inForce, type Range, rangeNow } from './core/range.ts';
+import { deficitOf } from './core/missing.ts';
+import { inForce, type Range } from './core/range.ts';
 import type { Candidate, CandidateState, Shadow } from './core/shadow.ts';
+import { rangeNow } from './core/shown.ts';
 import { type RuleLevel, type Target, type TargetStep, targetOf } from './core/targets.ts';
 import { platformNames, stepWords, summaryOf } from './explanationWords.ts';
 import type { ListingTarget, StoredRule } from './targets.ts';

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { inTransaction } from '../db.ts';
 import { type Escrow, resumed } from './core/escrow.ts';
-import { sellableMax } from './core/range.ts';
+import { sellableMax } from './core/shown.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
 import type { StoredState } from './shadowSql.ts';
 

@@ -8,7 +8,7 @@ import { settled } from './core/collapse.ts';
 import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
 import { raisedBecause } from './core/lateWrites.ts';
 import { demandLimits } from './core/limits.ts';
-import { excessOf, rangeNow } from './core/range.ts';
+import { excessOf } from './core/range.ts';
 import { judge, type Proof, type ReadPace, readDueAt } from './core/readings.ts';
 import {
   arrivedTooLate,
@@ -19,6 +19,7 @@ import {
   type Shadow,
   watermarkAdvanced,
 } from './core/shadow.ts';
+import { rangeNow } from './core/shown.ts';
 import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
 import { type ChannelTraits, type KeptListing, type SaleFact } from './keptListing.ts';
 import { type MeasureBuffer, measureWrites } from './measureBuffer.ts';

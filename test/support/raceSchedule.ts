@@ -1,8 +1,8 @@
 /** A random schedule on three marketplaces that sell, cancel, read stale, lose answers and land writes late, with the real code between them. */
 import type { Pool } from 'pg';
 import type { Platform, StockWrite } from '../../src/connectors/connector.ts';
-import { eventualRange } from '../../src/sync/core/range.ts';
 import type { Shadow } from '../../src/sync/core/shadow.ts';
+import { eventualRange } from '../../src/sync/core/shown.ts';
 import * as support from './channel.ts';
 import { Race } from './race.ts';
 import { type Answer, platforms, type Step } from './raceSteps.ts';

@@ -1,9 +1,10 @@
 /** A write that set this unit's number although it was meant for another variant: what it overwrote is noticed, what it read is not forgotten. Pure. */
 import { settled } from './collapse.ts';
 import { withUnshown } from './lateWrites.ts';
-import { asCandidate, rangeNow, tick } from './range.ts';
+import { asCandidate, tick } from './range.ts';
 import { readingArrived, type Verdict } from './readings.ts';
 import type { Candidate, Shadow } from './shadow.ts';
+import { rangeNow } from './shown.ts';
 
 export type AlongWrite = {
   /** A fresh id: nobody sends this write again. */

@@ -1,17 +1,6 @@
 /** Candidates, sales and readings end when they can no longer matter, so that a shadow's memory is bounded. Pure. */
-import {
-  candidateRange,
-  deficitOf,
-  excessOf,
-  hasUncertainOrder,
-  holdOf,
-  inForce,
-  latestEffect,
-  latestOf,
-  ordersCover,
-  replacedBy,
-  tick,
-} from './range.ts';
+import { deficitOf, hasUncertainOrder, holdOf, replacedBy } from './missing.ts';
+import { candidateRange, excessOf, inForce, latestEffect, latestOf, ordersCover, tick } from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
 /** Above this number candidates are merged. So many overlap only while answers are lost in series. */

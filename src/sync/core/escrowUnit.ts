@@ -10,9 +10,10 @@ import {
   violated,
 } from './escrow.ts';
 import { oversoldBecause } from './lateWrites.ts';
-import { latestEffect, provenMax, rangeNow } from './range.ts';
+import { latestEffect } from './range.ts';
 import type { RebalanceUnit } from './rebalance.ts';
 import type { Shadow } from './shadow.ts';
+import { provenMax, rangeNow } from './shown.ts';
 
 /** Units sold (or, below 0, come back) on a unit, somewhere in [from, until] on the channel's clock. */
 export type RightsUse = {

@@ -1,6 +1,7 @@
 /** Names the assumption that broke: a write of our own that took effect late, somebody else's number, or a sale of what was not shown. Pure. */
-import { candidateRange, inForce, rangeNow } from './range.ts';
+import { candidateRange, inForce } from './range.ts';
 import type { Candidate, Reading, Shadow } from './shadow.ts';
+import { rangeNow } from './shown.ts';
 
 /**
  * An absolute write that no reading has shown in force: that it was, an answer or time has said. A compared write is none: it happens with its answer or

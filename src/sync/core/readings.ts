@@ -1,5 +1,6 @@
 /** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
-import { deficitOf, excessOf, isComparable, ordersCover, type Range, reachableRange } from './range.ts';
+import { deficitOf } from './missing.ts';
+import { excessOf, isComparable, ordersCover, type Range, reachableRange } from './range.ts';
 import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
 
 /** Absent is not zero: a read answers a number, that the channel does not count, or that it cannot say. */

@@ -1,6 +1,7 @@
 /** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
-import { candidateRange, eventualRange, latestEffect, raisedFrom, rangeNow } from './range.ts';
+import { candidateRange, latestEffect } from './range.ts';
 import type { Candidate, Shadow } from './shadow.ts';
+import { eventualRange, raisedFrom, rangeNow } from './shown.ts';
 
 export type Want = {
   readonly target: number;

@@ -1,8 +1,8 @@
 /** Proves what a shadow learns of a write that was meant for another variant and set its number too. */
 import { describe, expect, test } from 'vitest';
 import { type AlongWrite, writtenAlong } from '../../../src/sync/core/along.ts';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import type { Shadow } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { decided, delta, ordersKnown, read, sale, second, shadowOf, written } from './support.ts';
 
 /** Read at 100 s, in force by 102 s. */

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { candidatesMax } from '../../../src/sync/core/collapse.ts';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import { type Candidate, orderCancelled, type Shadow, settled } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 function candidate(shadow: Shadow, key: string): Candidate | undefined {

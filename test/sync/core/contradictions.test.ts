@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { writtenAlong } from '../../../src/sync/core/along.ts';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
-import { eventualRange, rangeNow, sellableMax } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import {
   type Candidate,
@@ -14,6 +13,7 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { eventualRange, rangeNow, sellableMax } from '../../../src/sync/core/shown.ts';
 import { decided, quick, shadowOf } from './support.ts';
 
 const state = fc.constantFrom('EFFECTIVE', 'ACCEPTED', 'UNKNOWN');

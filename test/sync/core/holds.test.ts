@@ -1,8 +1,8 @@
 /** Proves that units which a reading found missing stay withheld until an order or a proof explains them, and never because we wrote over them. */
 import { describe, expect, test } from 'vitest';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge } from '../../../src/sync/core/readings.ts';
 import { watermarkAdvanced } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import {
   decided,
   delta,

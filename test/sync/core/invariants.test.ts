@@ -11,7 +11,7 @@ import {
   settledRights,
 } from '../../../src/sync/core/escrow.ts';
 import { rebalanceLimits } from '../../../src/sync/core/limits.ts';
-import { eventualRange, excessOf, reachableRange } from '../../../src/sync/core/range.ts';
+import { excessOf, reachableRange } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import { rebalance } from '../../../src/sync/core/rebalance.ts';
 import {
@@ -23,6 +23,7 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { eventualRange } from '../../../src/sync/core/shown.ts';
 import { decideWrite, type WriteDecision } from '../../../src/sync/core/writing.ts';
 import { fresh, limits } from './support.ts';
 

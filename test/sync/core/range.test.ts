@@ -1,18 +1,15 @@
 /** Proves the reachable range at its edges: which instants count, what a reading narrows, and what a unit can sell at most. */
 import { describe, expect, test } from 'vitest';
+import { deficitOf } from '../../../src/sync/core/missing.ts';
 import {
-  deficitOf,
-  eventualRange,
   excessOf,
   inForce,
   isComparable,
   ordersCover,
-  provenMax,
-  rangeNow,
   reachableRange,
-  sellableMax,
 } from '../../../src/sync/core/range.ts';
 import { orderCancelled, type Shadow, settled } from '../../../src/sync/core/shadow.ts';
+import { eventualRange, provenMax, rangeNow, sellableMax } from '../../../src/sync/core/shown.ts';
 import { fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 function at(instant: number) {

@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { candidatesMax } from '../../../src/sync/core/collapse.ts';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import {
   orderCancelled,
@@ -14,6 +13,7 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { delta, fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 const bounds = {

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { quantityConflict, resolve } from '../../../src/sync/core/conflicts.ts';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import { sendingOrder } from '../../../src/sync/core/sending.ts';
 import { orderCancelled, writeSent } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { bundleAvailable, targetOf } from '../../../src/sync/core/targets.ts';
 import {
   decided,

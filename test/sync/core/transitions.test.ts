@@ -1,7 +1,6 @@
 /** Proves each transition of a shadow by itself: what it remembers, what it replaces, and what it leaves alone. */
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
-import { rangeNow } from '../../../src/sync/core/range.ts';
 import { judge } from '../../../src/sync/core/readings.ts';
 import {
   arrivedTooLate,
@@ -15,6 +14,7 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 const never = Number.NEGATIVE_INFINITY;

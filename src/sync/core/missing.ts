@@ -1,0 +1,95 @@
+/** What the channel shows at least if every sale is known, and so what is missing: sold unheard of, or taken by somebody else. Pure. */
+import {
+  candidateRange,
+  countedRange,
+  earliestOf,
+  latestEffect,
+  latestOf,
+  possibleAt,
+  type Window,
+} from './range.ts';
+import type { Candidate, Reading, Shadow } from './shadow.ts';
+
+/**
+ * The writes that can have been in force when a compared one replaced them; null when one sent later may have been, so that nothing is known of what it
+ * was compared with.
+ */
+export function replacedBy({ candidates, bounds }: Shadow, compared: Candidate): readonly Candidate[] | null {
+  const index = candidates.indexOf(compared);
+  const latest = latestEffect(compared, bounds);
+  const before = (other: Candidate) =>
+    other.state !== 'REJECTED' &&
+    other.sentAt <= latest &&
+    (other.endedAt === null || other.endedAt >= compared.sentAt);
+  if (candidates.some((other, position) => position > index && before(other))) return null;
+  return candidates.filter((other, position) => position < index && before(other));
+}
+
+/** Known sales of which nobody can tell whether they came before this write or after it. */
+export function hasUncertainOrder({ sales, bounds }: Shadow, candidate: Candidate): boolean {
+  const skew = bounds.clockSkewMax;
+  const latest = latestEffect(candidate, bounds);
+  return sales.some((sale) => latestOf(sale, skew) >= candidate.sentAt && earliestOf(sale, skew) <= latest);
+}
+
+/**
+ * What the channel shows at least if this candidate is in force and every sale is known. A write that was compared has changed the number by a known amount,
+ * whichever of the sales came before it and whichever after: so the number before it tells what the order of the sales cannot.
+ */
+function leastShown(shadow: Shadow, candidate: Candidate, window: Window): number {
+  return Math.max(0, leastCounted(shadow, candidate, window));
+}
+
+function leastCounted(shadow: Shadow, candidate: Candidate, window: Window): number {
+  const { low } = countedRange(shadow, candidate, window);
+  const { expected, value } = candidate;
+  if (expected === null || !hasUncertainOrder(shadow, candidate)) return low;
+  const replaced = replacedBy(shadow, candidate);
+  if (replaced === null || replaced.length === 0) return low;
+  const before = Math.min(...replaced.map((older) => leastCounted(shadow, older, window)));
+  return Math.max(low, before + value - expected);
+}
+
+/** Units by which a reading is below everything that is known: sales that we have not seen, or an outside cut. */
+export function deficitOf(shadow: Shadow, reading: Reading): number {
+  return Math.max(0, knownLeast(shadow, reading) - reading.value);
+}
+
+/** What the channel shows at least if every sale is known. */
+export function knownLeast(shadow: Shadow, window: Window): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of possibleAt(shadow, window))
+    least = Math.min(least, leastShown(shadow, candidate, window));
+  return least;
+}
+
+/**
+ * Units that readings found missing, over all writes: what a reading lacks of a write comes on top of what was missing before that write was sent, for the
+ * write put another number there. Of the writes that a reading may speak of, the one by which fewest are missing counts.
+ */
+export function holdOf(shadow: Shadow): number {
+  return mostMissing(shadow, shadow.readings, leastShown);
+}
+
+export const lowOf: typeof leastShown = (shadow, candidate, window) =>
+  candidateRange(shadow, candidate, window).low;
+
+export function mostMissing(shadow: Shadow, readings: readonly Reading[], least: typeof leastShown): number {
+  let most = 0;
+  const missing: { readonly until: number; readonly units: number }[] = [];
+  for (const reading of readings.toSorted((one, other) => one.until - other.until)) {
+    let fewest = Number.POSITIVE_INFINITY;
+    for (const candidate of possibleAt(shadow, reading)) {
+      const low = lowOf(shadow, candidate, reading);
+      let before = 0;
+      for (const { until, units } of missing) if (until <= candidate.sentAt) before = Math.max(before, units);
+      const lacks = Math.max(0, low - reading.value) + before;
+      // What was missing before a compared write is in its own least number already.
+      const counted = candidate.expected === null ? low : least(shadow, candidate, reading);
+      fewest = Math.min(fewest, Math.max(lacks, counted - reading.value));
+    }
+    missing.push({ until: reading.until, units: fewest });
+    most = Math.max(most, fewest);
+  }
+  return most;
+}

@@ -1,0 +1,107 @@
+/** What a unit shows now, soon, and at most: what its writes allow, narrowed by what readings have shown since. Pure. */
+import { knownLeast, lowOf, mostMissing } from './missing.ts';
+import {
+  asCandidate,
+  candidateRange,
+  inForce,
+  isComparable,
+  latestEffect,
+  ordersCover,
+  type Range,
+  reachableRange,
+} from './range.ts';
+import type { Reading, Shadow } from './shadow.ts';
+
+/** From one reading on: what it said, and the writes that may have landed after it. Null when a later write has replaced it. */
+function rangeSince(shadow: Shadow, reading: Reading, now: number): Range | null {
+  const window = { from: now, until: now };
+  let { low, high } = candidateRange(shadow, asCandidate(reading), window);
+  for (const candidate of shadow.candidates) {
+    if (candidate.state === 'EFFECTIVE' && candidate.sentAt >= reading.until) return null;
+    if (latestEffect(candidate, shadow.bounds) <= reading.from || !inForce(candidate, window)) continue;
+    const range = candidateRange(shadow, candidate, window);
+    low = Math.min(low, range.low);
+    high = Math.max(high, range.high);
+  }
+  return { low, high };
+}
+
+/** Units that readings found missing and that no write has put back since: a number that is in force after a reading does not lack what that one lacked. */
+function missingNow(shadow: Shadow): number {
+  if (shadow.hold === 0) return 0;
+  const newest = shadow.candidates.reduce(
+    (at, { state, sentAt }) => (state === 'EFFECTIVE' ? Math.max(at, sentAt) : at),
+    Number.NEGATIVE_INFINITY,
+  );
+  const since = shadow.readings.filter(({ until }) => until > newest);
+  return mostMissing(shadow, since, lowOf);
+}
+
+/** What the unit shows now: what the writes allow, narrowed by what readings have shown since. */
+export function rangeNow(shadow: Shadow, now: number): Range {
+  return rangeWithout(shadow, missingNow(shadow), now);
+}
+
+function rangeWithout(shadow: Shadow, missing: number, now: number): Range {
+  const written = reachableRange(shadow, { from: now, until: now });
+  let low = Math.max(0, written.low - missing);
+  let narrowest: Range = { low, high: written.high };
+  for (const reading of shadow.readings) {
+    const since = rangeSince(shadow, reading, now);
+    if (since === null) continue;
+    low = Math.max(low, since.low);
+    if (since.high < narrowest.high) narrowest = since;
+  }
+  // A reading above everything that can be is not explained yet: both stay possible.
+  if (low > written.high) return { low: narrowest.high, high: low };
+  // A reading below another: units were sold in between that we have not heard of.
+  return { low: low > narrowest.high ? narrowest.low : low, high: narrowest.high };
+}
+
+/** The numbers shown once everything under way has landed, nothing else happening. */
+export function eventualRange(shadow: Shadow, now: number): Range {
+  const { candidates, bounds } = shadow;
+  if (candidates.length < 2) return rangeNow(shadow, now);
+  const lasting = candidates.filter(
+    (candidate, index) =>
+      !candidates.some(
+        (later, position) =>
+          position > index &&
+          later.endedAt === null &&
+          later.state !== 'UNKNOWN' &&
+          later.state !== 'REJECTED' &&
+          later.sentAt >= latestEffect(candidate, bounds),
+      ),
+  );
+  return lasting.length === candidates.length
+    ? rangeNow(shadow, now)
+    : rangeWithout({ ...shadow, candidates: lasting }, missingNow(shadow), now);
+}
+
+/** The most the unit can still sell, every order up to a reading being known and nothing under way since; null when no reading proves it. */
+export function provenMax(shadow: Shadow, now: number): number | null {
+  let most: number | null = null;
+  for (const reading of shadow.readings) {
+    if (!ordersCover(shadow, reading) || !isComparable(shadow, reading)) continue;
+    const { high } = candidateRange(shadow, asCandidate(reading), { from: now, until: now });
+    most = Math.min(most ?? high, high);
+  }
+  return most;
+}
+
+/** The most the unit can still sell unseen: what it may show now, and every write that may still land on top of it. */
+export function sellableMax(shadow: Shadow, now: number): number {
+  const open = shadow.candidates.filter(
+    (candidate) => candidate.endedAt === null && latestEffect(candidate, shadow.bounds) > now,
+  );
+  return open.reduce((sum, { value }) => sum + value, rangeNow(shadow, now).high);
+}
+
+/**
+ * What a raise is compared with. Of all the number may be, it is the one by which no more is missing than what is withheld: were it lower, the raise would
+ * offer what is missing beyond that once more.
+ */
+export function raisedFrom(shadow: Shadow, now: number): number {
+  const { low, high } = rangeNow(shadow, now);
+  return Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
+}
