@@ -212,11 +212,17 @@ export function source(connection: TestConnection, fields: Partial<OrderSource> 
 }
 
 /** Resolves when so many sessions of the database wait for a lock that another one holds. `db` must not be inside a transaction. */
-export async function waitForBlocked(db: Queryable, sessions: number): Promise<void> {
+export async function waitForBlocked(
+  db: Queryable,
+  sessions: number,
+  pid: number | null = null,
+): Promise<void> {
   await waitFor(
     async () => {
       const { rows } = await db.query<{ count: number }>(
-        `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
+        `SELECT count(*)::int FROM pg_stat_activity
+          WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0 AND ($1::int IS NULL OR pid = $1)`,
+        [pid],
       );
       return (rows[0]?.count ?? 0) >= sessions;
     },
