@@ -52,7 +52,9 @@ type TargetRow = {
 
 const targetsSql = `
 SELECT listing.id AS listing_id, listing.item_id, offer.available, offer.holds, offer.conflict_delta, offer.seq, account.rule AS account_rule, connection.rule AS connection_rule,
-       listing.rule AS listing_rule, coalesce(shown.raises_stopped, false) AS raises_stopped,
+       listing.rule AS listing_rule,
+       -- Units that are there twice would be offered twice: by the item, the bundles made of it, and what it is made of.
+       EXISTS (SELECT FROM item_kin(listing.item_id) kin (id) JOIN shadows ON shadows.item_id = kin.id WHERE shadows.raises_stopped) AS raises_stopped,
        coalesce(shown.others_per_hour, 0) AS others_per_hour,
        -- A bundle moves when one of its components does.
        coalesce((SELECT min(extract(epoch FROM now() - newest.created_at)) * 1000
@@ -64,8 +66,7 @@ SELECT listing.id AS listing_id, listing.item_id, offer.available, offer.holds, 
   JOIN accounts account ON account.id = listing.account_id
   CROSS JOIN LATERAL item_offer(listing.item_id) offer
   LEFT JOIN LATERAL (
-    SELECT bool_or(raises_stopped) AS raises_stopped, sum(sold_per_hour) FILTER (WHERE listing_id <> listing.id) AS others_per_hour
-      FROM shadows WHERE item_id = listing.item_id
+    SELECT sum(sold_per_hour) AS others_per_hour FROM shadows WHERE item_id = listing.item_id AND listing_id <> listing.id
   ) shown ON true
  WHERE listing.id = ANY($1) AND listing.item_id IS NOT NULL`;
 

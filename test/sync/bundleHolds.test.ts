@@ -230,6 +230,27 @@ describe('a proven cut that nobody has decided', () => {
   });
 });
 
+test('a number that is too high at a component stops the raises of everything that shares units with it, until it is explained', async () => {
+  const { race } = await shelfOf(10);
+  // It may put cancelled units back by itself: only with every order known is the number an edit.
+  race.at('etsy').channel.capabilities.restocksOnCancel = true;
+  race.at('etsy').channel.capabilities.indexLagMs = 60_000;
+  race.edit('etsy', 12);
+  await race.read('etsy');
+  expect(await race.shadow('etsy')).toMatchObject({ raises_stopped: true });
+  await support.moveStock(open.pool, race.item, 5);
+  await race.pushAll();
+  expect(written(race)).toEqual([[], [], [], []]);
+  expect(await explained(race, 'shopify')).toMatchObject({ target: 15, raisesStopped: true });
+
+  await race.pass(61_001);
+  await race.poll('etsy');
+  await race.read('etsy');
+  expect(race.proven.map(({ proof }) => proof.delta)).toEqual([2]);
+  await race.pushAll();
+  expect(written(race)).toEqual([[15], [15], [15], []]);
+});
+
 test('what is withheld of a bundle is sold out in the eyes of the alerts of every other bundle with its component', async () => {
   const { race } = await shelfOf(1);
   race.buy('shopify', 1, 120_000);
