@@ -4,7 +4,7 @@ import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
 import { raiseInTime } from './core/exposure.ts';
 import { preemptMaxOf } from './core/limits.ts';
-import { excessOf } from './core/range.ts';
+import { stopsRaises } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
 import {
   type Direction,
@@ -17,7 +17,7 @@ import { decideEscrow, decideSettling } from './escrowDecisions.ts';
 import { grantsOf, unknownOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
 import { type Claim, markUnknown, markWanted, recordWrites } from './pushSql.ts';
-import { saveHolds } from './shadowSql.ts';
+import { saveWithheld } from './shadowSql.ts';
 import type { Kept } from './shadows.ts';
 import { type ListingTarget, loadTargets, targetFor } from './targets.ts';
 
@@ -88,24 +88,14 @@ export async function decide(
 type Targets = ReadonlyMap<string, ListingTarget>;
 
 async function targetsOf(client: pg.PoolClient, { listings }: Kept): Promise<Targets> {
-  const held = listings.flatMap(({ listingId, itemId, shadow, stored }) =>
-    itemId === null || shadow === null || shadow.hold === stored.hold
-      ? []
-      : [{ listingId, itemId, hold: shadow.hold }],
-  );
-  await saveHolds(client, held);
+  const changed = listings.flatMap(({ listingId, itemId, shadow, stored }) => {
+    if (itemId === null || shadow === null) return [];
+    const row = { listingId, itemId, hold: shadow.hold, raisesStopped: stopsRaises(shadow) };
+    return row.hold === stored.hold && row.raisesStopped === stored.raisesStopped ? [] : [row];
+  });
+  await saveWithheld(client, changed);
   const most = new Map(listings.map(({ listingId, traits }) => [listingId, traits.quantityMax]));
-  const targets = await loadTargets(client, [...most.keys()], (listingId) => most.get(listingId) ?? 0);
-  return new Map([...targets].map(([listingId, target]) => [listingId, withStops(target, listings)]));
-}
-
-/** What the shadows of this transaction show too high counts now, not only once it is stored. */
-function withStops(target: ListingTarget, listings: readonly KeptListing[]): ListingTarget {
-  const stopped = listings.some(
-    ({ itemId, shadow }) =>
-      itemId === target.itemId && shadow?.readings.some((reading) => excessOf(shadow, reading) > 0),
-  );
-  return stopped ? { ...target, raisesAllowed: false } : target;
+  return loadTargets(client, [...most.keys()], (listingId) => most.get(listingId) ?? 0);
 }
 
 /** The most that its rules allow a listing to show, were all that is available there. */

@@ -230,18 +230,18 @@ export async function saveKept(client: PoolClient, rows: readonly SavedRow[]): P
   return concerned.map(({ connection_id: id }) => id);
 }
 
-const holdsSql = `
-UPDATE shadows SET hold = held.hold
-  FROM jsonb_to_recordset($1::jsonb) AS held ("listingId" uuid, "itemId" uuid, hold int)
+const withheldSql = `
+UPDATE shadows SET hold = held.hold, raises_stopped = held."raisesStopped"
+  FROM jsonb_to_recordset($1::jsonb) AS held ("listingId" uuid, "itemId" uuid, hold int, "raisesStopped" boolean)
  WHERE shadows.listing_id = held."listingId" AND shadows.item_id = held."itemId"`;
 
-/** What this transaction withholds counts in the very decisions that it makes, for the item and for all that shares units with it. */
-export async function saveHolds(
+/** What this transaction withholds or stops counts in the very decisions that it makes, for the item and for all that shares units with it. */
+export async function saveWithheld(
   client: PoolClient,
-  rows: readonly Pick<SavedRow, 'listingId' | 'itemId' | 'hold'>[],
+  rows: readonly Pick<SavedRow, 'listingId' | 'itemId' | 'hold' | 'raisesStopped'>[],
 ): Promise<void> {
   if (rows.length > 0)
-    await client.query({ name: 'shadows-hold', text: holdsSql, values: [JSON.stringify(rows)] });
+    await client.query({ name: 'shadows-withheld', text: withheldSql, values: [JSON.stringify(rows)] });
 }
 
 /**

@@ -8,7 +8,7 @@ import { settled } from './core/collapse.ts';
 import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
 import { raisedBecause } from './core/lateWrites.ts';
 import { demandLimits } from './core/limits.ts';
-import { excessOf } from './core/range.ts';
+import { stopsRaises } from './core/range.ts';
 import { judge, type Proof, type ReadPace, readDueAt } from './core/readings.ts';
 import {
   arrivedTooLate,
@@ -214,7 +214,7 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
       itemId: listing.itemId,
       state: { shadow, demand, traits },
       hold: shadow.hold,
-      raisesStopped: shadow.readings.some((reading) => excessOf(shadow, reading) > 0),
+      raisesStopped: stopsRaises(shadow),
       shownMin: low,
       shownMax: high,
       resurrectedUnits: shadow.resurrectedUnits,

@@ -26,7 +26,7 @@ export type ListingTarget = {
   readonly input: TargetInput;
   /** The ledger's seq that the numbers are from; grows with every change of what may be sold. */
   readonly targetSeq: number;
-  /** False while some listing of the item shows more than anything explains: then nothing is raised anywhere. */
+  /** False while a listing of the item, or of what shares units with it, shows more than anything explains: then nothing is raised anywhere. */
   readonly raisesAllowed: boolean;
   /** Units per millisecond that the item's other listings sell. */
   readonly othersPerMs: number;

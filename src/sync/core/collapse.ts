@@ -3,7 +3,7 @@ import { deficitOf, hasUncertainOrder, holdOf, replacedBy } from './missing.ts';
 import { candidateRange, excessOf, inForce, latestEffect, latestOf, ordersCover, tick } from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
-/** Above this number candidates are merged. So many overlap only while answers are lost in series. */
+/** Above this number candidates are merged. So many are kept only while answers are lost in series, or writes follow sales in a rush. */
 export const candidatesMax = 24;
 /** Above this number old readings that prove nothing yet go, so that what happened before the newest one may be forgotten. */
 const changesMax = 48;
@@ -144,8 +144,11 @@ function keptCandidates(shadow: Shadow, horizon: number): readonly Candidate[] {
   for (const candidate of shadow.candidates.toReversed()) {
     if (candidate.state === 'REJECTED' || (isPast(candidate) && !needed.has(candidate))) continue;
     needed.add(candidate);
-    if (candidate.expected === null || isCrowded(shadow) || !hasUncertainOrder(shadow, candidate)) continue;
-    for (const older of replacedBy(shadow, candidate) ?? []) needed.add(older);
+    if (candidate.expected === null) continue;
+    const replaced = replacedBy(shadow, candidate) ?? [];
+    const tells = !isCrowded(shadow) && hasUncertainOrder(shadow, candidate);
+    // All of them or none: without one the others would pass for all it can have replaced.
+    if (tells || replaced.some((older) => !isPast(older))) for (const older of replaced) needed.add(older);
   }
   return filtered(shadow.candidates, (candidate) => needed.has(candidate));
 }
@@ -275,6 +278,8 @@ function foldedChange(shadow: Shadow, list: 'sales' | 'restocks', change: Change
         ? {
             ...candidate,
             value: candidate.value + sign * change.quantity,
+            // What the write has changed the number by stays the same.
+            expected: candidate.expected === null ? null : candidate.expected + sign * change.quantity,
             spread: candidate.spread + spread,
           }
         : candidate,

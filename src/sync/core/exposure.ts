@@ -1,5 +1,4 @@
 /** How many units of an item can be oversold right now, at worst and on average, and what that means for how it should be protected. Pure. */
-
 import type { Shadow } from './shadow.ts';
 import { rangeNow } from './shown.ts';
 import { automaticBuffer } from './targets.ts';

@@ -40,14 +40,35 @@ function leastShown(shadow: Shadow, candidate: Candidate, window: Window): numbe
   return Math.max(0, leastCounted(shadow, candidate, window));
 }
 
-function leastCounted(shadow: Shadow, candidate: Candidate, window: Window): number {
-  const { low } = countedRange(shadow, candidate, window);
+/** `known` keeps what was counted: several writes may have replaced the same ones. */
+function leastCounted(
+  shadow: Shadow,
+  candidate: Candidate,
+  window: Window,
+  known = new Map<Candidate, number>(),
+): number {
+  const before = known.get(candidate);
+  if (before !== undefined) return before;
+  const least = Math.max(
+    countedRange(shadow, candidate, window).low,
+    leastByReplaced(shadow, candidate, window, known),
+  );
+  known.set(candidate, least);
+  return least;
+}
+
+function leastByReplaced(
+  shadow: Shadow,
+  candidate: Candidate,
+  window: Window,
+  known: Map<Candidate, number>,
+): number {
   const { expected, value } = candidate;
-  if (expected === null || !hasUncertainOrder(shadow, candidate)) return low;
+  if (expected === null || !hasUncertainOrder(shadow, candidate)) return Number.NEGATIVE_INFINITY;
   const replaced = replacedBy(shadow, candidate);
-  if (replaced === null || replaced.length === 0) return low;
-  const before = Math.min(...replaced.map((older) => leastCounted(shadow, older, window)));
-  return Math.max(low, before + value - expected);
+  if (replaced === null || replaced.length === 0) return Number.NEGATIVE_INFINITY;
+  const before = Math.min(...replaced.map((older) => leastCounted(shadow, older, window, known)));
+  return before + value - expected;
 }
 
 /** Units by which a reading is below everything that is known: sales that we have not seen, or an outside cut. */
@@ -71,9 +92,11 @@ export function holdOf(shadow: Shadow): number {
   return mostMissing(shadow, shadow.readings, leastShown);
 }
 
+/** As `leastShown`, by the write's own number alone. */
 export const lowOf: typeof leastShown = (shadow, candidate, window) =>
   candidateRange(shadow, candidate, window).low;
 
+/** Units that these readings found missing at most; `least` says what a write shows at least in a reading's window. */
 export function mostMissing(shadow: Shadow, readings: readonly Reading[], least: typeof leastShown): number {
   let most = 0;
   const missing: { readonly until: number; readonly units: number }[] = [];

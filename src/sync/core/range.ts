@@ -109,6 +109,11 @@ export function excessOf(shadow: Shadow, reading: Reading): number {
   return Math.max(0, reading.value - reachableRange(shadow, reading).high);
 }
 
+/** True while a reading is above everything that can be: then nothing is raised anywhere that shares units with it. */
+export function stopsRaises(shadow: Shadow): boolean {
+  return shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
+}
+
 /** True when every order that can have touched the reading is known. */
 export function ordersCover(shadow: Shadow, reading: Reading): boolean {
   return shadow.ordersWatermark >= reading.until + shadow.bounds.clockSkewMax;

@@ -1,6 +1,6 @@
 /** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
 import { deficitOf } from './missing.ts';
-import { excessOf, isComparable, ordersCover, type Range, reachableRange } from './range.ts';
+import { excessOf, isComparable, ordersCover, type Range, reachableRange, stopsRaises } from './range.ts';
 import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
 
 /** Absent is not zero: a read answers a number, that the channel does not count, or that it cannot say. */
@@ -116,9 +116,11 @@ export function readDueAt(
   { verifyIntervalMs, reconcileIntervalMs }: ReadPace,
   now: number,
 ): number {
-  const open = shadow.candidates.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
+  const open =
+    shadow.candidates.filter(({ endedAt }) => endedAt === null).length > 1 ||
+    shadow.candidates.some(({ settledAt }) => settledAt === null);
   const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
-  const unexplained = shadow.hold > 0 || shadow.readings.some((reading) => excessOf(shadow, reading) > 0);
+  const unexplained = shadow.hold > 0 || stopsRaises(shadow);
   return open || unexplained
     ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs
     : asked + reconcileIntervalMs;

@@ -187,7 +187,7 @@ export function writeSent(
   // What was read before this write left cannot show it, even in the same millisecond.
   const readings = shadow.readings.map((reading) =>
     reading.until >= now
-      ? { ...reading, writesUntil: Math.min(reading.writesUntil ?? now, now - tick) }
+      ? { ...reading, writesUntil: Math.max(reading.from, Math.min(reading.writesUntil ?? now, now - tick)) }
       : reading,
   );
   const known =

@@ -1,7 +1,7 @@
 /** Proves that units which a reading found missing stay withheld until an order or a proof explains them, and never because we wrote over them. */
 import { describe, expect, test } from 'vitest';
-import { judge } from '../../../src/sync/core/readings.ts';
-import { watermarkAdvanced } from '../../../src/sync/core/shadow.ts';
+import { judge, readDueAt } from '../../../src/sync/core/readings.ts';
+import { orderCancelled, watermarkAdvanced } from '../../../src/sync/core/shadow.ts';
 import { rangeNow } from '../../../src/sync/core/shown.ts';
 import {
   decided,
@@ -166,5 +166,42 @@ describe('a compared write changes the number by what it says, whichever sales c
       value: 5,
       expected: 2,
     });
+  });
+
+  test('changes that are taken off its number are taken off what it was compared with, and count once', () => {
+    const channel = { ...skewed, restocksOnCancel: true };
+    let shadow = written(shadowOf(20, channel), ['raise', 30], 60 * second, 'effective', { expected: 20 });
+    shadow = sale(ordersKnown(shadow, 60 * second), 1, 60 * second, 62 * second);
+    // More than are kept one by one; the channel puts none of them back.
+    for (let order = 0; order < 14; order += 1) {
+      const at = (100 + order) * second;
+      const cancelled = { orderId: `cancelled ${order}`, quantity: 1, from: at, until: at, certain: false };
+      shadow = orderCancelled(shadow, { ...cancelled, restockedByChannel: true }, at);
+    }
+    for (const at of [200, 220, 300, 320]) {
+      shadow = ordersKnown(read(shadow, 29, at * second).shadow, (at + 3) * second);
+      expect([shadow.hold, judge(shadow, (at + 3) * second).proof]).toEqual([0, null]);
+    }
+  });
+
+  test('however many answers are lost in series, each with a sale beside it, what they replaced is counted once each', () => {
+    const bounds = { ...skewed, settleMax: 30 * second };
+    let shadow = shadowOf(100, bounds);
+    for (let index = 0; index < 23; index += 1) {
+      const at = (60 + 31 * index) * second;
+      const write = [`write ${index}`, 99 - index] as const;
+      shadow = written(shadow, write, at, 'unknown', { targetSeq: index + 1, expected: 100 - index });
+      shadow = sale(shadow, 1, at + 500, at + 2 * second);
+    }
+    expect(shadow.candidates.length).toBeGreaterThan(20);
+    expect(read(shadow, 50, 800 * second).shadow.hold).toBeGreaterThan(0);
+  });
+
+  test('what it replaced is kept, and is no open question: a unit in step is read now and then', () => {
+    const told = ordersKnown(sale(compared(), 1, 51 * second, 70 * second), 100 * second);
+    const later = ordersKnown(read(told, 6, 200 * second).shadow, 300 * second);
+    expect(later.candidates.length).toBe(2);
+    const pace = { verifyIntervalMs: 15 * second, reconcileIntervalMs: 1_800 * second };
+    expect(readDueAt(later, pace, 300 * second)).toBe(2_000 * second);
   });
 });

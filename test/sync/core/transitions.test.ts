@@ -143,6 +143,10 @@ describe('a write', () => {
     expect(at(10 * second + 1)).toEqual([undefined]);
     const later = writeSent(writeSent(seen, write, 10 * second), { ...write, key: 'b' }, 10 * second);
     expect(later.readings).toEqual([{ ...seen.readings[0], writesUntil: 10 * second - 0.5 }]);
+    // Not before its own beginning: something was in force in it.
+    const instant = { value: 5, from: 10 * second, until: 10 * second };
+    const read5 = readingTaken(shadowOf(5), instant, 10 * second);
+    expect(writeSent(read5, write, 10 * second).readings).toEqual([{ ...instant, writesUntil: 10 * second }]);
   });
 
   test('takes nothing from what a reading of the same millisecond shows: a sale of that moment is still in it', () => {
