@@ -75,36 +75,41 @@ describe('settings and authorisation', () => {
   });
 });
 
-/** Pages by offset over what was changed since, oldest change first; `between` is called after each page. */
-function ordersByOffset(all: { orderId: string; at: string }[], between: (page: number) => void): Handler {
+type Changed = { readonly orderId: string; at: string };
+
+/** Pages by offset over what was changed in a span of time, oldest change first; `between` is called after each page. */
+function ordersByOffset(all: readonly Changed[], between: (page: number) => void): Handler {
   let pages = 0;
   return ({ query }) => {
     const since = query.get('lastUpdatedAfter') ?? '';
+    const until = query.get('lastUpdatedBefore') ?? '9';
     const offset = Number(query.get('paginationToken') ?? 0);
-    const found = all.filter(({ at }) => at >= since).toSorted((a, b) => (a.at < b.at ? -1 : 1));
+    const found = all
+      .filter(({ at }) => at >= since && at <= until)
+      .toSorted((a, b) => (a.at < b.at ? -1 : 1));
     const rows = found
       .slice(offset, offset + 100)
       .map(({ orderId, at }) => wireOrder({ orderId, lastUpdatedTime: at }));
     const more = offset + 100 < found.length ? { pagination: { nextToken: `${offset + 100}` } } : {};
     between(++pages);
-    return { json: { orders: rows, ...more, lastUpdatedBefore: '2026-11-22T09:00:00.000Z' } };
+    return { json: { orders: rows, ...more } };
   };
 }
+
 const ordersSince = new Date('2026-11-22T08:00:00Z');
-const manyOrders = () =>
+/** 250 orders; the connector's clock stands at 08:05. */
+const changedFrom = (start: string, everyMs: number): Changed[] =>
   Array.from({ length: 250 }, (_unused, index) => ({
     orderId: `order-${index}`,
-    at: new Date(ordersSince.getTime() + index * 1_000).toISOString(),
+    at: new Date(Date.parse(start) + index * everyMs).toISOString(),
   }));
+const justNow = () => changedFrom('2026-11-22T08:03:00Z', 400);
 
 describe('orders', () => {
   test('the poll asks exactly the documented parameters and follows the token to the end', async () => {
-    const pages = [
-      recording('amazon/searchOrders'),
-      { orders: [wireOrder({ orderId: '2' })] },
-      // What changed meanwhile.
-      { orders: [] },
-    ];
+    const more = recording('amazon/searchOrders');
+    // The newest two and a half minutes are read page by page; then what was changed meanwhile.
+    const pages = [more, { orders: [] }, more, { orders: [wireOrder({ orderId: '2' })] }, { orders: [] }];
     await using channel = await startSeller(() => ({ json: pages.shift() }));
     const orders = await collect(
       connectSeller(channel).connector.ordersModifiedSince(new Date('2026-11-22T08:00:00.500Z')),
@@ -131,7 +136,7 @@ describe('orders', () => {
       raw: wireOrder(),
     };
     const raw = wireOrder({ orderId: '2' });
-    expect(orders).toEqual([documented, { ...documented, orderId: '2', raw }]);
+    expect(orders).toEqual([documented, documented, { ...documented, orderId: '2', raw }]);
     const asked = channel.requests.map((request) => Object.fromEntries(request.query));
     const first = {
       marketplaceIds: marketplaceId,
@@ -139,8 +144,14 @@ describe('orders', () => {
       maxResultsPerPage: '100',
       includedData: 'BUYER,RECIPIENT,PROCEEDS,FULFILLMENT,CANCELLATION,PACKAGES',
     };
-    const meanwhile = { ...first, lastUpdatedAfter: '2026-11-22T08:05:00.000Z' };
-    expect(asked).toEqual([first, { ...first, paginationToken: 'token-2' }, meanwhile]);
+    const newest = { ...first, lastUpdatedAfter: '2026-11-22T08:02:30.000Z' };
+    expect(asked).toEqual([
+      first,
+      { ...first, lastUpdatedBefore: '2026-11-22T08:02:30.000Z' },
+      newest,
+      { ...newest, paginationToken: 'token-2' },
+      { ...first, lastUpdatedAfter: '2026-11-22T08:04:59.000Z' },
+    ]);
   });
 
   test('the twenty-second page waits for the usage plan instead of starting over; a new poll does not wait', async () => {
@@ -151,39 +162,52 @@ describe('orders', () => {
     });
     const { connector, context } = connectSeller(channel);
     expect(await collect(connector.ordersModifiedSince(new Date()))).toEqual([]);
-    expect(pages).toBe(22);
+    expect(pages).toBe(23);
     expect(context.slept.every((milliseconds) => milliseconds > 178_000)).toBe(true);
-    expect(context.slept).toHaveLength(2);
+    expect(context.slept).toHaveLength(3);
     await expect(collect(connector.ordersModifiedSince(new Date()))).rejects.toMatchObject({
       code: 'rate_limited',
     });
   });
 
-  test.each([1, 2])(
-    'an order that changes after page %i pulls no other one past the reader',
-    async (changesAfter) => {
-      const all = manyOrders();
+  test.each([
+    ['just now', 1, justNow],
+    ['just now', 2, justNow],
+    ['just now', 3, justNow],
+    ['long ago', 1, () => changedFrom('2026-11-22T08:00:00Z', 500)],
+    ['long ago', 2, () => changedFrom('2026-11-22T08:00:00Z', 500)],
+    ['long ago', 3, () => changedFrom('2026-11-22T08:00:00Z', 500)],
+  ])(
+    'of orders changed %s one that changes again after page %i pulls no other one past the reader',
+    async (_when, changesAfter, changed) => {
+      const all = changed();
       const serve = ordersByOffset(all, (page) => {
         const [first] = all;
-        if (page === changesAfter && first !== undefined) first.at = '2026-11-22T09:00:00.250Z';
+        if (page === changesAfter && first !== undefined) first.at = '2026-11-22T08:05:00.250Z';
       });
       await using channel = await startSeller(serve);
       const orders = await collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince));
       expect(new Set(orders.map(({ orderId }) => orderId)).size).toBe(250);
+      const last = orders.findLast(({ orderId }) => orderId === 'order-0');
+      expect(last?.updatedAt).toEqual(new Date('2026-11-22T08:05:00.250Z'));
     },
   );
 
-  test('pages among which nothing moved are read once, and what changed meanwhile comes with them', async () => {
-    await using channel = await startSeller(ordersByOffset(manyOrders(), () => undefined));
-    await collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince));
-    expect(channel.requests.map(({ query }) => query.get('lastUpdatedAfter'))).toEqual([
-      ...Array.from({ length: 3 }, () => '2026-11-22T08:00:00.000Z'),
-      '2026-11-22T09:00:00.000Z',
-    ]);
+  test('what was changed long ago is read in spans of time that fit a page, oldest first, whatever goes on meanwhile', async () => {
+    const all = changedFrom('2026-11-22T08:00:00Z', 500);
+    const serve = ordersByOffset(all, (page) => {
+      const moving = all[page];
+      if (moving !== undefined) moving.at = new Date(Date.UTC(2026, 10, 22, 8, 5, page)).toISOString();
+    });
+    await using channel = await startSeller(serve);
+    const orders = await collect(connectSeller(channel).connector.ordersModifiedSince(ordersSince));
+    expect(new Set(orders.map(({ orderId }) => orderId)).size).toBe(250);
+    expect(channel.requests.some(({ query }) => query.has('paginationToken'))).toBe(false);
+    expect(channel.requests.length).toBeLessThan(12);
   });
 
-  test('orders that move under every reading are an error and never pass for complete', async () => {
-    const all = manyOrders();
+  test('the newest orders that move under every reading are an error and never pass for complete', async () => {
+    const all = justNow();
     const serve = ordersByOffset(all, (page) => {
       const moving = all[page];
       if (moving !== undefined) moving.at = new Date(Date.UTC(2026, 10, 22, 9, page)).toISOString();
@@ -204,7 +228,7 @@ describe('orders', () => {
     });
     const { connector, context } = connectSeller(channel);
     await collect(connector.ordersModifiedSince(new Date()));
-    expect(context.slept).toEqual(Array.from({ length: 20 }, () => 500));
+    expect(context.slept).toEqual(Array.from({ length: 21 }, () => 500));
   });
 
   test('a scaled plan is fast enough for a simulator', async () => {

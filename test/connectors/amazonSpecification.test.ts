@@ -81,7 +81,7 @@ describeBySpecification('the examples of the official models', () => {
 
   test.each(of('orders_2026-01-01 searchOrders', true))('%s by value', async (_name, example) => {
     const { orders } = example.response as { orders: DocumentedOrder[] };
-    // The example is one page of a longer list: the page after it is empty, and nothing changes meanwhile.
+    // The example is one page of a longer list: whatever else is asked for is empty.
     let pages = 0;
     await using channel = await startSeller(() => ({
       json: ++pages === 1 ? example.response : { orders: [] },

@@ -39,6 +39,8 @@ export type AmazonRequest = {
 
 export interface AmazonApi {
   readonly settings: AmazonSettings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   send(request: AmazonRequest): Promise<HttpResponse>;
   /** The same, taking another turn. */
   inTurn(turn: Turn): AmazonApi;
@@ -63,6 +65,7 @@ export function createAmazonApi(context: ConnectorContext, settings: AmazonSetti
 
   const inTurn = (turn: Turn): AmazonApi => ({
     settings,
+    now: context.now,
     inTurn,
     async send({ operation, method, path, query, json, retry, patient = false }) {
       const budget = budgetFor(operation);

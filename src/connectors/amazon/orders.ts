@@ -52,7 +52,6 @@ const amazonOrderSchema = z.looseObject({
 const pageSchema = z.looseObject({
   orders: z.array(withRaw(amazonOrderSchema)),
   pagination: z.looseObject({ nextToken: z.string().nullish() }).nullish(),
-  lastUpdatedBefore: instantSchema.nullish(),
 });
 const oneSchema = z.looseObject({ order: withRaw(amazonOrderSchema) });
 
@@ -75,75 +74,111 @@ export async function fetchAmazonOrder(api: AmazonApi, orderId: string): Promise
   return parseBody(oneSchema, response, 'amazon.getOrder').order;
 }
 
-/** Complete reads of all pages before orders that keep moving are an error. */
+/** Changes of so long ago can be asked for by themselves: Amazon takes an end of the window that is two minutes past, and clocks differ. */
+const settledAfterMs = 150_000;
+/** Readings of the newest changes, page after page, before orders that keep moving are an error. */
 const walksMax = 3;
+const secondMs = 1_000;
+/** How far Amazon's clock may be from ours. */
+const clockSkewMs = 1_000;
+
+type TimeSpan = { readonly from: number; readonly to: number | null };
+type OrderPage = { readonly orders: Order[]; readonly next: string | null };
 
 /**
  * Every order changed since then. Amazon documents no order of the results, so only each page is sorted. An order that changes while page after page is
- * read may leave its place and pull another over the edge of a page, where nobody reads it. So more than one page is followed by the changes made
- * meanwhile: when an order of those pages is among them, all is read once more.
+ * read leaves its place, and may pull another over the edge of a page, where nobody reads it. One page is one answer: so a span of time that has more is
+ * halved until each part fits one, oldest first, and an order that moves is met again in a later part. Only the newest changes, which cannot be asked for
+ * by themselves yet, are read page after page, and once more when one of their orders moved meanwhile.
  */
 export async function* amazonOrdersSince(api: AmazonApi, since: Date): AsyncGenerator<Order[]> {
+  let from = Math.floor(since.getTime() / secondMs) * secondMs;
+  const first = await orderPage(api, { from, to: null }, null, false);
+  yield first.orders;
+  if (first.next === null) return;
   for (let walk = 1; walk <= walksMax; walk++) {
-    const seen = new Map<string, Date>();
-    const movedIn = (orders: readonly Order[]) =>
-      orders.some(({ orderId, updatedAt }) => updatedAt > (seen.get(orderId) ?? updatedAt));
-    let startedAt: Date | null = null;
-    let pages = 0;
-    let moved = false;
-    for await (const { orders, until } of orderPages(api, since, walk > 1)) {
-      pages += 1;
-      startedAt ??= until;
-      moved ||= movedIn(orders);
-      for (const { orderId, updatedAt } of orders) seen.set(orderId, updatedAt);
-      if (orders.length > 0) yield orders;
+    const settled = Math.floor((api.now() - settledAfterMs) / secondMs) * secondMs;
+    if (settled > from) {
+      yield* settledOrders(api, from, settled);
+      from = settled;
     }
-    if (pages < 2 || seen.size === 0) return;
-    for await (const { orders } of orderPages(api, startedAt ?? since, true)) {
-      moved ||= movedIn(orders);
-      if (orders.length > 0) yield orders;
-    }
-    if (!moved) return;
+    if (!(yield* newestOrders(api, from))) return;
   }
   throw new ChannelError('unavailable', 'amazon.searchOrders: the orders keep moving');
 }
 
-type OrderPage = {
-  readonly orders: Order[];
-  /** Up to when changes are in the answer, on Amazon's clock; null when it does not say. */
-  readonly until: Date | null;
-};
+/** Both ends are counted in, so that two halves meet in a second that both of them read. */
+async function* settledOrders(api: AmazonApi, from: number, to: number): AsyncGenerator<Order[]> {
+  const { orders, next } = await orderPage(api, { from, to }, null, true);
+  yield orders;
+  if (next === null) return;
+  const middle = from + Math.floor((to - from) / 2 / secondMs) * secondMs;
+  if (middle <= from)
+    throw new ChannelError('unavailable', 'amazon.searchOrders: too many orders in a second');
+  yield* settledOrders(api, from, middle);
+  yield* settledOrders(api, middle, to);
+}
+
+/** Page after page, and then what changed meanwhile. True when an order was met that had moved, so that another may have been jumped over. */
+async function* newestOrders(api: AmazonApi, from: number): AsyncGenerator<Order[], boolean> {
+  const seen = new Map<string, Date>();
+  const startedAt = Math.floor((api.now() - clockSkewMs) / secondMs) * secondMs;
+  let moved = false;
+  let pages = 0;
+  const take = (orders: readonly Order[]) => {
+    moved ||= orders.some(({ orderId, updatedAt }) => updatedAt > (seen.get(orderId) ?? updatedAt));
+    for (const { orderId, updatedAt } of orders) seen.set(orderId, updatedAt);
+  };
+  for (const span of [
+    { from, to: null },
+    { from: Math.max(from, startedAt), to: null },
+  ]) {
+    let token: string | null = null;
+    do {
+      const page: OrderPage = await orderPage(api, span, token, true);
+      take(page.orders);
+      yield page.orders;
+      pages += 1;
+      token = page.next;
+    } while (token !== null);
+    if (pages === 1) return false;
+  }
+  return moved;
+}
 
 /**
- * Pages of 100. From the second page on, and from the first where `patient`, a call waits for the next token of the usage plan (about three minutes at
- * the default rate): giving up would start over with the first page.
+ * At most 100. With a `token`, and where `patient`, the call waits for the next token of the usage plan (about three minutes at the default rate): giving
+ * up would start over with the first page.
  */
-async function* orderPages(api: AmazonApi, since: Date, patient: boolean): AsyncGenerator<OrderPage> {
-  const query = {
-    marketplaceIds: api.settings.marketplaceId,
-    lastUpdatedAfter: new Date(Math.floor(since.getTime() / 1000) * 1000).toISOString(),
-    maxResultsPerPage: String(ordersPerPage),
-    includedData,
+async function orderPage(
+  api: AmazonApi,
+  { from, to }: TimeSpan,
+  token: string | null,
+  patient: boolean,
+): Promise<OrderPage> {
+  const response = await api.send({
+    operation: 'searchOrders',
+    method: 'GET',
+    path: ordersPath,
+    query: {
+      marketplaceIds: api.settings.marketplaceId,
+      lastUpdatedAfter: new Date(from).toISOString(),
+      ...(to === null ? {} : { lastUpdatedBefore: new Date(to).toISOString() }),
+      maxResultsPerPage: String(ordersPerPage),
+      includedData,
+      ...(token === null ? {} : { paginationToken: token }),
+    },
+    retry: 'safe',
+    patient: patient || token !== null,
+  });
+  if (response.status !== 200) throw amazonError(response, 'searchOrders');
+  const page: z.output<typeof pageSchema> = parseBody(pageSchema, response, 'amazon.searchOrders');
+  const orders = page.orders.map((order) => orderOf(order));
+  const next = page.pagination?.nextToken ?? '';
+  return {
+    orders: orders.toSorted((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime()),
+    next: next === '' ? null : next,
   };
-  let token: string | null = null;
-  do {
-    const response = await api.send({
-      operation: 'searchOrders',
-      method: 'GET',
-      path: ordersPath,
-      query: token === null ? query : { ...query, paginationToken: token },
-      retry: 'safe',
-      patient: patient || token !== null,
-    });
-    if (response.status !== 200) throw amazonError(response, 'searchOrders');
-    const page: z.output<typeof pageSchema> = parseBody(pageSchema, response, 'amazon.searchOrders');
-    const orders = page.orders.map((order) => orderOf(order));
-    yield {
-      orders: orders.toSorted((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime()),
-      until: page.lastUpdatedBefore ?? null,
-    };
-    token = page.pagination?.nextToken ?? null;
-  } while (token !== null && token !== '');
 }
 
 export function orderOf({ value: order, raw }: AmazonOrderAnswer): Order {
