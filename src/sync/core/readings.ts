@@ -116,9 +116,10 @@ export function readDueAt(
   { verifyIntervalMs, reconcileIntervalMs }: ReadPace,
   now: number,
 ): number {
-  const open =
-    shadow.candidates.filter(({ endedAt }) => endedAt === null).length > 1 ||
-    shadow.candidates.some(({ settledAt }) => settledAt === null);
+  // What ended longer ago is kept for what a later write changed: no reading can show it any more.
+  const since = now - shadow.bounds.staleMax - shadow.bounds.readMax;
+  const recent = shadow.candidates.filter(({ endedAt }) => endedAt === null || endedAt >= since);
+  const open = recent.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
   const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
   const unexplained = shadow.hold > 0 || stopsRaises(shadow);
   return open || unexplained
