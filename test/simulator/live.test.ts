@@ -149,9 +149,11 @@ test.concurrent('a worker that is killed and a cut by the seller break nothing b
   expect(errors).toEqual([]);
   const story = timeline.join('\n');
   expect(story).toMatch(/the worker is killed[^]*the worker is back/);
-  expect(facts.edits).toMatchObject([{ platform: 'ebay', sku: 'ITEM-1', delta: -2 }]);
+  expect(facts.edits).toMatchObject([{ platform: 'ebay', sku: 'ITEM-1' }]);
 
   const [edit] = facts.edits;
+  // Two units, or one where it showed no more at that moment.
+  expect([-2, -1]).toContain(edit?.delta);
   const [item] = facts.items;
   if (edit === undefined || item === undefined) throw new Error('nothing was changed');
   const unseen = { ...facts, edits: [{ ...edit, overwritten: false }], conflicts: [] };
