@@ -1,4 +1,5 @@
 /** Edits behind our back on the real wire: a seller changes a number in the marketplace's own pages. What they may and may not lead to. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Platform } from '../sandbox/goods.ts';
 import type { ConflictSeen } from './liveApi.ts';
 import type { OutsideEdit } from './liveBuyers.ts';
@@ -8,8 +9,22 @@ import { type LiveWorld, skuOf } from './liveWorld.ts';
 /** Units more or, below 0, less than the marketplace showed. */
 export type LiveEdit = { readonly platform: Platform; readonly sku: string; delta: number };
 
-/** Through the sandbox's control API, as a person would. An edit of what nobody can see is none. */
-export async function editOutside(world: LiveWorld, { platform, item, delta }: OutsideEdit): Promise<void> {
+/** Looks at the page until there is a number to change: in steps of 50 ms, at most 5 s long. */
+const looks = { most: 100, pauseMs: 50 };
+
+/** A seller who finds the listing taken down, or just changed to the number that was to be put there, looks again a moment later. */
+export async function editOnceSeen(world: LiveWorld, edit: OutsideEdit): Promise<void> {
+  for (let look = 0; look < looks.most; look++) {
+    if (await editOutside(world, edit)) return;
+    await delay(looks.pauseMs);
+  }
+}
+
+/** Through the sandbox's control API, as a person would. An edit of what nobody can see is none: answers whether it was one. */
+export async function editOutside(
+  world: LiveWorld,
+  { platform, item, delta }: OutsideEdit,
+): Promise<boolean> {
   const { sandbox, edits, note } = world;
   const sku = skuOf(item);
   const shown = sandbox.displayed(platform)[sku] ?? 0;
@@ -28,7 +43,8 @@ export async function editOutside(world: LiveWorld, { platform, item, delta }: O
   const isSeen = response.ok && made !== undefined && (shown > 0 || made.from === 0);
   edit.delta = isSeen ? made.to - made.from : 0;
   if (!response.ok) throw new Error(`${platform} refused an edit: ${response.status}`);
-  note(`${platform}: ${sku} is changed from outside by ${edit.delta}`);
+  if (edit.delta !== 0) note(`${platform}: ${sku} is changed from outside by ${edit.delta}`);
+  return edit.delta !== 0;
 }
 
 /** What became of an edit by the end. */

@@ -11,7 +11,7 @@ import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts';
 import type { Protection } from '../sync/protection.ts';
 import type { LiveApi } from './liveApi.ts';
 import { buyersOf, supplyOf } from './liveBuyers.ts';
-import { editOutside } from './liveEdits.ts';
+import { editOnceSeen } from './liveEdits.ts';
 import { factsOf, type LiveFacts } from './liveFacts.ts';
 import { disturbancesOf, startFaults, type Timed } from './liveFaults.ts';
 import { breachesOf, unrestOf } from './liveInvariants.ts';
@@ -255,7 +255,7 @@ function programme(stage: Stage): readonly Timed[] {
   const deliveries = supply.deliveries.flatMap((at, item): Timed[] =>
     at === null ? [] : [{ at, run: () => deliver(stage, skuOf(item)) }],
   );
-  const edits = supply.edits.map((edit): Timed => ({ at: edit.at, run: () => editOutside(world, edit) }));
+  const edits = supply.edits.map((edit): Timed => ({ at: edit.at, run: () => editOnceSeen(world, edit) }));
   const middle =
     meanwhile === undefined ? [] : [{ at: parameters.duration / 2, run: () => meanwhile(world) }];
   const disturbances = disturbancesOf(world.sandbox, parameters, seed);

@@ -1,5 +1,5 @@
 /** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
-import { deficitOf } from './missing.ts';
+import { deficitOf, knownLeast } from './missing.ts';
 import { excessOf, isComparable, ordersCover, type Range, reachableRange, stopsRaises } from './range.ts';
 import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
 
@@ -98,7 +98,10 @@ function proven(
   now: number,
 ): { readonly shadow: Shadow; readonly proof: Proof } {
   const { unit, ordersWatermark } = shadow;
-  const proof = { unit, delta, reading, range: reachableRange(shadow, reading), ordersWatermark };
+  const { high } = reachableRange(shadow, reading);
+  // What a cut is measured from: the low end of the writes alone can be lower.
+  const low = knownLeast(shadow, reading);
+  const proof = { unit, delta, reading, range: { low, high: Math.max(low, high) }, ordersWatermark };
   return { shadow: rebased(shadow, reading, now), proof };
 }
 

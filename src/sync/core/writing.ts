@@ -159,14 +159,13 @@ function write(
     newest.targetSeq === targetSeq
   )
     return repeat(newest, direction);
-  // Where the number is not exact, a stale answer says what is shown, and nothing was changed.
-  const expectedBy = direction === 'raise' ? raisedFrom : mostNow;
-  const expected = limits.compareAndSet ? expectedBy(shadow, now) : null;
+  const expected = limits.compareAndSet ? comparedWith(shadow, direction, now) : null;
   return { kind: 'write', direction, value, targetSeq, expected, repeats: null };
 }
 
-function mostNow(shadow: Shadow, now: number): number {
-  return rangeNow(shadow, now).high;
+/** Where the number is not exact, a stale answer says what is shown, and nothing was changed. */
+function comparedWith(shadow: Shadow, direction: Direction, now: number): number {
+  return direction === 'raise' ? raisedFrom(shadow, now) : rangeNow(shadow, now).high;
 }
 
 function repeat(candidate: Candidate, direction: Direction): WriteDecision {

@@ -123,6 +123,13 @@ describe('a compared write changes the number by what it says, whichever sales c
     expect(sale(later, 1, 79 * second, 110 * second).hold).toBe(0);
   });
 
+  test('what nobody bought is proven missing, and its evidence shows the range that it is missing from', () => {
+    const told = sale(compared(), 1, 51 * second, 70 * second);
+    const twice = read(read(told, 5, 80 * second).shadow, 5, 90 * second).shadow;
+    const { proof } = judge(ordersKnown(twice, 100 * second), 100 * second);
+    expect([proof?.delta, proof?.range]).toEqual([-1, { low: 6, high: 6 }]);
+  });
+
   test('and a sale near it that its compare has not counted explains a unit missing later', () => {
     const told = sale(sale(compared(), 1, 40 * second, 70 * second), 1, 53 * second, 71 * second);
     expect(read(told, 5, 80 * second).shadow.hold).toBe(0);

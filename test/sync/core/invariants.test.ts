@@ -252,7 +252,11 @@ describe.each([
         }
         hub.wait(1);
         hub.poll();
-        expect(judge(hub.shadow, hub.now).proof?.delta).toBe(edit);
+        const { proof } = judge(hub.shadow, hub.now);
+        expect(proof?.delta).toBe(edit);
+        const value = proof?.reading.value ?? 0;
+        // The evidence shows it: so many units outside the range.
+        expect(edit < 0 ? value - (proof?.range.low ?? 0) : value - (proof?.range.high ?? 0)).toBe(edit);
       }),
       { numRuns: 500 },
     );
