@@ -18,9 +18,15 @@ export type WebhookTargets = {
   readonly clientSecret: string;
   readonly items: number;
 };
-export type WebhookRound = { readonly side: Side; readonly perSecond: number; readonly seconds: number };
+export type WebhookRound = {
+  readonly side: Side;
+  readonly perSecond: number;
+  /** Sales that go before, at the same rate, and do not count. */
+  readonly runInSeconds: number;
+  readonly seconds: number;
+};
 export type WebhookRoundAnswer = {
-  /** Milliseconds from the first byte sent to the subscriber's message, one per order. */
+  /** Milliseconds from the first byte sent to the subscriber's message, one per order that counts. */
   readonly latencies: readonly number[];
   /** Orders that no message came for, and webhooks that were not answered with 2xx. */
   readonly lost: number;
@@ -34,6 +40,8 @@ const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 /** Sent and not heard of yet, by the marketplace's order id. */
 const waiting = new Map<string, number>();
 let latencies: number[] = [];
+/** When the sales that count begin. */
+let countedFrom = 0;
 let targets: WebhookTargets | undefined;
 
 async function subscribe(to: WebhookTargets): Promise<null> {
@@ -68,7 +76,7 @@ async function subscribe(to: WebhookTargets): Promise<null> {
 function hear(orderId: string | undefined): void {
   const sentAt = orderId === undefined ? undefined : waiting.get(orderId);
   if (sentAt === undefined || orderId === undefined) return;
-  latencies.push(performance.now() - sentAt);
+  if (sentAt >= countedFrom) latencies.push(performance.now() - sentAt);
   waiting.delete(orderId);
 }
 
@@ -97,7 +105,7 @@ async function send(to: WebhookTargets, side: Side): Promise<boolean> {
   return response.statusCode < 300;
 }
 
-async function round({ side, perSecond, seconds }: WebhookRound): Promise<WebhookRoundAnswer> {
+async function round({ side, perSecond, runInSeconds, seconds }: WebhookRound): Promise<WebhookRoundAnswer> {
   const to = targets;
   if (to === undefined) throw new Error('nobody has subscribed');
   latencies = [];
@@ -106,7 +114,8 @@ async function round({ side, perSecond, seconds }: WebhookRound): Promise<Webhoo
   let latestMs = 0;
   const answers: Promise<void>[] = [];
   let due = performance.now();
-  const end = due + seconds * 1_000;
+  countedFrom = due + runInSeconds * 1_000;
+  const end = countedFrom + seconds * 1_000;
   while (due < end) {
     await delay(Math.max(0, due - performance.now()));
     latestMs = Math.max(latestMs, performance.now() - due);

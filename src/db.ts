@@ -37,8 +37,8 @@ export type DatabaseOptions = {
 const queueConnectionsMax = 10;
 /** The queue's library treats a connection that comes late as a fault of its own and gives up; it had better wait. */
 const noTimeout = 0;
-/** Orders applied as they come in; what comes beyond is stored for the inbox. */
-export const intakeConnectionsMax = 8;
+/** Orders applied as they come in; what comes beyond is stored for the inbox. More would only take turns on the processors, each with plans of its own to make. */
+const intakeConnectionsMax = 4;
 /** A marketplace waits for the answer meanwhile, and gives up after seconds: what takes longer is only stored. */
 const intakeLockTimeoutMs = 250;
 const intakeStatementTimeoutMs = 1_000;
@@ -46,14 +46,14 @@ const intakeStatementTimeoutMs = 1_000;
  * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table or index. A plan made while
  * a table was empty, or for the hundred rows that PostgreSQL expects of any JSON, would do that until the table is analysed again.
  */
-const keyedSettings = {
+export const keyedSettings = {
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
 };
-/** A shop that sells once in a while should not pay for a new connection, with its plans still to be made, at every sale. */
-const intakeIdleMs = 600_000;
+/** A shop that sells once in a while should not pay for new connections, with their plans still to be made, at every sale. */
+const idleMs = 600_000;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = openPool(options, options.poolMax, '');
@@ -63,7 +63,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     { ...options, statementTimeoutMs: Math.min(options.statementTimeoutMs, intakeStatementTimeoutMs) },
     intakeConnectionsMax,
     commandLine({ lock_timeout: String(intakeLockTimeoutMs), ...keyedSettings }),
-    { pipeline: true, idleTimeoutMillis: intakeIdleMs },
+    { pipeline: true },
   );
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: false }) });
   return {
@@ -88,12 +88,13 @@ function openPool(
   options: DatabaseOptions,
   max: number,
   settings: string,
-  more: Pick<PoolConfig, 'pipeline' | 'idleTimeoutMillis'> = {},
+  more: Pick<PoolConfig, 'pipeline'> = {},
 ): Pool {
   const pool = new Pool({
     connectionString: options.url,
     max,
     connectionTimeoutMillis: options.connectionTimeoutMs,
+    idleTimeoutMillis: idleMs,
     statement_timeout: options.statementTimeoutMs,
     idle_in_transaction_session_timeout: options.statementTimeoutMs,
     application_name: options.applicationName,
