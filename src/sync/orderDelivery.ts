@@ -1,7 +1,7 @@
 /** A delivery and the order it carries are there together or not at all: one statement stores the one and applies the other. */
 import type { Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
-import { answerSql, knownSql, snapshotSql } from './orderSql.ts';
+import { answerSql, isOvertakenBy, knownSql, snapshotSql } from './orderSql.ts';
 import { type AnswerRow, type OrderEffect, type OrderSource, orderEffect, orderValues } from './orders.ts';
 
 /** A snapshot that is older than what is known may still have something to tell: its delivery waits for the inbox, which has time. */
@@ -9,8 +9,8 @@ const storesDelivery = `
 delivery AS (
   INSERT INTO webhook_deliveries (account_id, connection_id, delivery_id, topic, body, status, processed_at, attempts)
   SELECT $1, $2, $15, $16, $17, CASE WHEN late THEN 'pending'::delivery_status ELSE 'processed' END, CASE WHEN NOT late THEN now() END, 1
-    FROM (SELECT EXISTS (SELECT FROM orders WHERE connection_id = $2 AND platform_order_id = $4
-                            AND channel_updated_at > $12::timestamptz AND content_hash <> $14) AS late) snapshot
+    FROM (SELECT EXISTS (SELECT FROM orders current WHERE connection_id = $2 AND platform_order_id = $4 AND content_hash <> $14
+                            AND NOT ${isOvertakenBy('$12::timestamptz', '$13::timestamptz', '$5::order_status')}) AS late) snapshot
   ON CONFLICT (connection_id, delivery_id) DO NOTHING
   RETURNING id
 ),`;

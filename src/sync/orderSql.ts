@@ -111,6 +111,13 @@ SELECT ${known} AS known, placed.id AS order_id, placed.revision, (SELECT count(
   FROM effect LEFT JOIN placed ON true`;
 
 /**
+ * True of the order stored as `current` when the snapshot is newer. Channels give times to the second: of two deliveries of one moment the one that is
+ * further along is the newer, whichever comes last.
+ */
+export const isOvertakenBy = (updatedAt: string, observedAt: string, status: string): string =>
+  `(current.channel_updated_at, current.observed_at, current.channel_status) <= (${updatedAt}, ${observedAt}, ${status})`;
+
+/**
  * Applies one snapshot, up to the statement's answer. `delivery` changes one row of the inbox, before the order is placed or after it; `applies` says
  * whether the snapshot is to be applied at all.
  */
@@ -139,10 +146,8 @@ placed AS (
          currency = excluded.currency, item_count = excluded.item_count, order_data = excluded.order_data,
          channel_updated_at = excluded.channel_updated_at, observed_at = excluded.observed_at, content_hash = excluded.content_hash,
          revision = current.revision + 1, updated_at = now()
-   WHERE current.account_id = excluded.account_id
-     AND (current.channel_updated_at < excluded.channel_updated_at
-          OR (current.channel_updated_at = excluded.channel_updated_at AND current.observed_at <= excluded.observed_at
-              AND current.content_hash <> excluded.content_hash))
+   WHERE current.account_id = excluded.account_id AND current.content_hash <> excluded.content_hash
+     AND ${isOvertakenBy('excluded.channel_updated_at', 'excluded.observed_at', 'excluded.channel_status')}
   RETURNING id, account_id, connection_id, platform, platform_order_id, channel_created_at, channel_updated_at, status, local_status, revision
 ),${after}
 wanted AS (

@@ -1,7 +1,8 @@
 /** Proves that each order line contributes exactly its final level, however its snapshots are repeated, delayed, reordered and raced. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OrderLine } from '../../src/connectors/connector.ts';
+import type { Order, OrderLine } from '../../src/connectors/connector.ts';
+import { deliverOrder } from '../../src/sync/orderDelivery.ts';
 import { applyOrder } from '../../src/sync/orders.ts';
 import { arrivals, finalLevels, orderHistory, type Snapshot, snapshots } from '../support/arbitraries.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -145,6 +146,39 @@ describe('a snapshot', () => {
     expect(await receive({ ...same(3), observedAt: fixtures.after(21) })).toBe(true);
     expect(await readStock(open.pool, item.id)).toMatchObject({ reserved: 3 });
   });
+
+  test.each(['stored first', 'applied at once'] as const)(
+    'of the same moment counts when it is further along, whichever is delivered last (%s)',
+    async (way) => {
+      const item = await newItem(10);
+      const orderId = fixtures.unique('order');
+      const updatedAt = fixtures.after(10);
+      const deliver = async (order: Order): Promise<boolean> => {
+        const source = fixtures.source(connection, { observedAt: updatedAt });
+        if (way === 'stored first') return (await applyOrder(open.pool, source, order)).changed;
+        const delivery = {
+          deliveryId: fixtures.unique('delivery'),
+          topic: 'orders',
+          body: Buffer.from('{}'),
+        };
+        const { changed, waits } = await deliverOrder(open.pool, { ...source, ...delivery }, order);
+        // An older one may still have something to tell: the inbox asks for it.
+        expect(waits).toBe(!changed);
+        return changed;
+      };
+      const of = (status: Order['status'], reserved: number): Order =>
+        fixtures.order({
+          orderId,
+          updatedAt,
+          status,
+          lines: [fixtures.orderLine({ sku: item.sku, ordered: 3, reserved })],
+        });
+      expect(await deliver(of('processing', 3))).toBe(true);
+      expect(await deliver(of('cancelled', 0))).toBe(true);
+      expect(await deliver(of('pending', 3))).toBe(false);
+      expect(await readStock(open.pool, item.id)).toMatchObject({ quantity: 10, reserved: 0 });
+    },
+  );
 
   test('without a line that an edit took out gives back what the line held, and takes it again when the line returns', async () => {
     const [kept, removed] = await Promise.all([newItem(10), newItem(10)]);
