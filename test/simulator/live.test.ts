@@ -132,10 +132,11 @@ const rough = {
 
 /**
  * In an hour of 15 seconds the clocks' bounds are wider than the time between a sale and an edit: what became of the one number that was edited cannot be
- * told for certain then. The core's own tests say it at full length; everything else holds here too.
+ * told for certain then, and where it went unnoticed that channel shows it to the end. The core's own tests say it at full length; everything else holds
+ * here too.
  */
 const beyondTheEdit = (breaches: readonly string[]): readonly string[] =>
-  breaches.filter((breach) => !/^(?:S2|S3|S10|I1):/.test(breach));
+  breaches.filter((breach) => !/^(?:S2|S3|S10|I1):|^S5: ebay shows /.test(breach));
 
 test.concurrent('a worker that is killed and a cut by the seller break nothing beyond the number that was cut, and each promise about it can be seen to break', async () => {
   const { breaches, errors, timeline, facts } = await run({
