@@ -11,7 +11,7 @@ export const limits = {
     'connections',
     20,
     [4, 500],
-    'Connections of one process to PostgreSQL, beside up to ten for the job queue and eight for webhooks.',
+    'Connections of one process to PostgreSQL, beside up to ten for the job queue and four for webhooks.',
   ),
   databaseConnectionTimeoutMs: integer(
     'DATABASE_CONNECTION_TIMEOUT_MS',

@@ -87,7 +87,7 @@ test.concurrent('an hour of a shared pool on the real product ends with every pr
     ['S10', { ...facts, movements: [{ ...movement, kind: 'resolution' }, ...facts.movements.slice(1)] }],
   ];
   for (const [promise, changed] of broken) expect(brokenPromises(changed)).toContain(promise);
-}, 60_000);
+}, 120_000);
 
 test.concurrent('an hour of escrow on the real product sells nothing that is not there', async () => {
   const { totals, breaches, errors, timeline, facts } = await run({ protection: 'escrow' });
@@ -117,7 +117,7 @@ test.concurrent('an hour of escrow on the real product sells nothing that is not
     ['E4', under({ rights: rights.map((right) => Object.assign({}, right, { paused: 'A4' })) })],
   ];
   for (const [promise, changed] of broken) expect(brokenPromises(changed)).toContain(promise);
-}, 60_000);
+}, 120_000);
 
 /** The worker is a process that is killed without a word, and a seller changes a number in a marketplace's own pages. */
 const rough = {
@@ -260,7 +260,7 @@ test.concurrent('a number that somebody else changes in the middle of the hour i
   for (const line of errors) expect(breaches).toContain(`the product logged an error: ${line}`);
   expect(breaches.join('\n')).toMatch(/^S2: a conflict without an outside edit: QUANTITY_MISMATCH/m);
   expect(timeline.join('\n')).toMatch(/\d s {2}ebay ITEM-1: outsideEdit \d+ -> 500\b/m);
-}, 60_000);
+}, 120_000);
 
 test.concurrent('a run that cannot even begin is a breach with its story, and not an error', async () => {
   await using database = await createDatabase({ empty: true });
