@@ -24,6 +24,11 @@ export type RebalanceLimits = {
   readonly stuckMax: number;
   /** Share of its proportion that a slow channel is trusted with, from 0 to 1. */
   readonly patience: number;
+  /**
+   * How many times as fast another channel must sell for a unit to be handed over to it, above 1. Paces are estimates: the one that shows the unit seems
+   * slower the longer nobody buys it, and for a small difference it would go from channel to channel for ever.
+   */
+  readonly fasterBy: number;
 };
 
 export type Grant = { readonly name: string; readonly value: number; readonly expected: number | null };
@@ -153,7 +158,7 @@ function handingBack(
   channel: RebalanceUnit,
   channels: readonly RebalanceUnit[],
   allocation: ReadonlyMap<string, number>,
-  { stuckMax }: RebalanceLimits,
+  { stuckMax, fasterBy }: RebalanceLimits,
 ): readonly Grant[] {
   const { name, exact, compareAndSet, ratePerMs, drain, refill } = channel;
   const wanted = allocation.get(name) ?? 0;
@@ -169,7 +174,7 @@ function handingBack(
     (other) => charge(unitOf(escrow, other.name)) === 0 && (allocation.get(other.name) ?? 0) > 0,
   );
   const needed = dry.length > 0 && escrow.free === 0;
-  const worthwhile = (soon || needed) && cur / channel.ratePerMs > channel.drain + 1 / best;
+  const worthwhile = (soon || needed) && cur / ratePerMs > drain + fasterBy / best;
   if (escrow.shortfall === 0 && !worthwhile) return [];
   if (compareAndSet && exact !== null && exact <= cur)
     return exact > wanted ? [{ name, value: wanted, expected: exact }] : [];

@@ -142,7 +142,7 @@ describe('E4: a violated assumption', () => {
   });
 });
 
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5 };
+const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1 };
 
 function facts(name: string, more: Partial<RebalanceUnit> = {}): RebalanceUnit {
   return {

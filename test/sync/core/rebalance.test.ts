@@ -12,7 +12,7 @@ import {
 import { allocationOf, type RebalanceUnit, rebalance } from '../../../src/sync/core/rebalance.ts';
 import { second } from './support.ts';
 
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5 };
+const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1 };
 
 /** Two units sold until a refill is in force, so that five are enough; taken back at once. */
 function facts(name: string, more: Partial<RebalanceUnit> = {}): RebalanceUnit {
