@@ -167,8 +167,11 @@ export function priced(channel: ScriptedChannel, address: ListingAddress, price:
   channel.prices.set(addressKey(address), price);
 }
 
-/** Does what a write asks for, and says so. */
+/** Does what a write asks for, and says so; where it names the number that must still be shown, and another one is, it does nothing and tells that one. */
 export function takeEffect(channel: ScriptedChannel, write: StockWrite): StockWriteResult {
+  const shown = shownOn(channel, write.address);
+  if (write.expected !== null && shown !== null && shown !== write.expected)
+    return { kind: 'stale', actual: shown };
   show(channel, write.address, write.quantity);
   return { kind: 'effective', quantity: write.quantity };
 }

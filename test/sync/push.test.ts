@@ -246,7 +246,9 @@ describe('what an answer leaves behind', () => {
 
   test('stale: what the channel said counts at once, the difference is held as unseen sales until the orders say otherwise', async () => {
     channel.capabilities.compareAndSet = true;
-    const { listingId } = await listed(5, 9);
+    const one = await listed(5, 9);
+    const { listingId } = one;
+    support.show(channel, one, 7);
     answerOnce({ kind: 'stale', actual: 7 });
     let asked = 0;
     const readings: PushOptions['readings'] = (opened) =>
