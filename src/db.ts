@@ -46,7 +46,7 @@ const intakeStatementTimeoutMs = 1_000;
  * For statements that find all their rows by keys: planned once for any number of rows, and never by reading a whole table or index. A plan made while
  * a table was empty, or for the hundred rows that PostgreSQL expects of any JSON, would do that until the table is analysed again.
  */
-export const keyedSettings = {
+const keyedSettings = {
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
   enable_hashjoin: 'off',

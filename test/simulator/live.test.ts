@@ -135,8 +135,15 @@ const rough = {
  * told for certain then, and where it went unnoticed that channel shows it to the end. The core's own tests say it at full length; everything else holds
  * here too.
  */
-const beyondTheEdit = (breaches: readonly string[]): readonly string[] =>
-  breaches.filter((breach) => !/^(?:S2|S3|S10|I1):|^S5: ebay shows /.test(breach));
+function beyondTheEdit(breaches: readonly string[], { edits }: LiveFacts): readonly string[] {
+  const delta = edits.reduce((sum, edit) => sum + edit.delta, 0);
+  return breaches.filter((breach) => {
+    const [, shows, right] = /^S5: ebay shows (\d+) of ITEM-1 after the quiet, not (\d+)$/.exec(breach) ?? [];
+    const off = Number(shows) - Number(right);
+    const isTheEdit = off * delta > 0 && Math.abs(off) <= Math.abs(delta);
+    return !isTheEdit && !/^(?:S2|S3|S10|I1):/.test(breach);
+  });
+}
 
 test.concurrent('a worker that is killed and a cut by the seller break nothing beyond the number that was cut, and each promise about it can be seen to break', async () => {
   const { breaches, errors, timeline, facts } = await run({
@@ -145,7 +152,7 @@ test.concurrent('a worker that is killed and a cut by the seller break nothing b
     seed: 2,
     compress: 240,
   });
-  const broken = beyondTheEdit(breaches);
+  const broken = beyondTheEdit(breaches, facts);
   expect(broken.length > 0 ? [...timeline, ...broken] : []).toEqual([]);
   expect(errors).toEqual([]);
   const story = timeline.join('\n');
@@ -180,7 +187,7 @@ test.concurrent('under escrow a number that the seller raises costs no more than
     seed: 6,
     compress: 240,
   });
-  const broken = beyondTheEdit(breaches);
+  const broken = beyondTheEdit(breaches, facts);
   expect(broken.length > 0 ? [...timeline, ...broken] : []).toEqual([]);
   expect(errors).toEqual([]);
   expect(facts.edits).toMatchObject([{ platform: 'ebay' }]);
@@ -200,30 +207,31 @@ test.concurrent('under escrow a number that the seller raises costs no more than
   expect(brokenPromises(paused('etsy'))).toContain('E4');
 }, 120_000);
 
-test('an edit of a listing that is taken down, or that the marketplace refuses, is none', async () => {
-  const catalogue = tinyCatalogue({ 'ITEM-1': 2 });
-  const sandbox = createSandbox({ seed: 1, catalogue });
+/** Two units on sale everywhere, on marketplaces whose pages a seller can open. */
+async function withTwoOnSale(work: (world: LiveWorld) => Promise<void>): Promise<void> {
+  const sandbox = createSandbox({ seed: 1, catalogue: tinyCatalogue({ 'ITEM-1': 2 }) });
   await sandbox.start();
   try {
-    const world = createLiveWorld(sandbox, 2);
-    const { etsy } = sandbox.shops;
+    await work(createLiveWorld(sandbox, 2));
+  } finally {
+    await sandbox.stop();
+  }
+}
+
+test('an edit of a listing that is taken down, or that the marketplace refuses, is none', async () => {
+  await withTwoOnSale(async (world) => {
+    const { etsy } = world.sandbox.shops;
     etsy.setListingState(etsy.variantBySku('ITEM-1')?.listingId ?? '', 'inactive');
     expect(await editOutside(world, { at: 0, item: 0, platform: 'etsy', delta: 3 })).toBe(false);
     expect(await editOutside(world, { at: 0, item: 0, platform: 'ebay', delta: -5 })).toBe(true);
     await expect(editOutside(world, { at: 0, item: 1, platform: 'ebay', delta: 1 })).rejects.toThrow('404');
     expect(editFacts(world)).toEqual([{ platform: 'ebay', sku: 'ITEM-1', delta: -2, overwritten: false }]);
-  } finally {
-    await sandbox.stop();
-  }
+  });
 });
 
 test('a seller who finds nothing to change looks again until there is something', async () => {
-  const catalogue = tinyCatalogue({ 'ITEM-1': 2 });
-  const sandbox = createSandbox({ seed: 1, catalogue });
-  await sandbox.start();
-  try {
-    const world = createLiveWorld(sandbox, 2);
-    const { etsy } = sandbox.shops;
+  await withTwoOnSale(async (world) => {
+    const { etsy } = world.sandbox.shops;
     const listing = etsy.variantBySku('ITEM-1')?.listingId ?? '';
     etsy.setListingState(listing, 'inactive');
     const edited = editOnceSeen(world, { at: 0, item: 0, platform: 'etsy', delta: 3 });
@@ -231,9 +239,7 @@ test('a seller who finds nothing to change looks again until there is something'
     etsy.setListingState(listing, 'active');
     await edited;
     expect(editFacts(world)).toMatchObject([{ platform: 'etsy', sku: 'ITEM-1', overwritten: false }]);
-  } finally {
-    await sandbox.stop();
-  }
+  });
 });
 
 test('a worker process that cannot start is told as such', async () => {
