@@ -97,6 +97,8 @@ const refillMargin = 30_000;
 export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): RebalanceUnit {
   const { low, high } = rangeNow(shadow, now);
   const { ratePerMs, sight, landing, drain, compareAndSet, quantityMax } = pace;
+  const writtenAt = shadow.candidates.map(({ sentAt }) => sentAt);
+  const soldAt = shadow.sales.map(({ until }) => until);
   return {
     name: shadow.unit,
     ratePerMs,
@@ -105,6 +107,7 @@ export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): R
     compareAndSet,
     exact: low === high ? low : null,
     quantityMax,
+    still: now - Math.max(...writtenAt, ...soldAt),
     busy: shadow.candidates.some((one) => one.endedAt === null && latestEffect(one, shadow.bounds) > now),
   };
 }

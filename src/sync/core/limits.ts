@@ -30,7 +30,13 @@ export function preemptMaxOf({ ordersWrites }: { readonly ordersWrites: boolean 
 }
 
 /** See `rebalance`. */
-export const rebalanceLimits = { dryChance: 0.1, stuckMax: 1, patience: 0.4, fasterBy: 2 };
+export const rebalanceLimits = {
+  dryChance: 0.1,
+  stuckMax: 1,
+  patience: 0.4,
+  fasterBy: 2,
+  stillMax: 4 * 3_600_000,
+};
 
 /** Automatic protection: see `protectionOf`. */
 export const protectionLimits = { epsilon: 0.001, surge: 8 };

@@ -13,6 +13,8 @@ export type RebalanceUnit = {
   /** The number shown when it is known exactly; null otherwise. */
   readonly exact: number | null;
   readonly quantityMax: number;
+  /** Milliseconds since units were last written or known to be sold here. */
+  readonly still: number;
   /** True while a write that carries no rights of this escrow may still land: until then nothing is raised here. False when left out. */
   readonly busy?: boolean;
 };
@@ -26,9 +28,11 @@ export type RebalanceLimits = {
   readonly patience: number;
   /**
    * How many times as fast another channel must sell for a unit to be handed over to it, above 1. Paces are estimates: the one that shows the unit seems
-   * slower the longer nobody buys it, and for a small difference it would go from channel to channel for ever.
+   * slower the longer nobody buys it, and for any difference it would go from channel to channel all the time.
    */
   readonly fasterBy: number;
+  /** Milliseconds without a sale after which any difference is enough: buyers elsewhere that could never show themselves get their chance (E3). */
+  readonly stillMax: number;
 };
 
 export type Grant = { readonly name: string; readonly value: number; readonly expected: number | null };
@@ -158,9 +162,9 @@ function handingBack(
   channel: RebalanceUnit,
   channels: readonly RebalanceUnit[],
   allocation: ReadonlyMap<string, number>,
-  { stuckMax, fasterBy }: RebalanceLimits,
+  { stuckMax, fasterBy, stillMax }: RebalanceLimits,
 ): readonly Grant[] {
-  const { name, exact, compareAndSet, ratePerMs, drain, refill } = channel;
+  const { name, exact, compareAndSet, ratePerMs, drain, refill, still } = channel;
   const wanted = allocation.get(name) ?? 0;
   const { cur, write } = unitOf(escrow, name);
   if (write !== null || cur <= wanted) return [];
@@ -174,7 +178,8 @@ function handingBack(
     (other) => charge(unitOf(escrow, other.name)) === 0 && (allocation.get(other.name) ?? 0) > 0,
   );
   const needed = dry.length > 0 && escrow.free === 0;
-  const worthwhile = (soon || needed) && cur / ratePerMs > drain + fasterBy / best;
+  const margin = still >= stillMax ? 1 : fasterBy;
+  const worthwhile = (soon || needed) && cur / ratePerMs > drain + margin / best;
   if (escrow.shortfall === 0 && !worthwhile) return [];
   if (compareAndSet && exact !== null && exact <= cur)
     return exact > wanted ? [{ name, value: wanted, expected: exact }] : [];

@@ -142,7 +142,7 @@ describe('E4: a violated assumption', () => {
   });
 });
 
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1 };
+const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1, stillMax: 0 };
 
 function facts(name: string, more: Partial<RebalanceUnit> = {}): RebalanceUnit {
   return {
@@ -153,6 +153,7 @@ function facts(name: string, more: Partial<RebalanceUnit> = {}): RebalanceUnit {
     compareAndSet: false,
     exact: null,
     quantityMax: 999,
+    still: 0,
     ...more,
   };
 }

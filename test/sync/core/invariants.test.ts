@@ -293,6 +293,7 @@ test('E3: with demand on one channel only, every unit is sold there in the end',
           compareAndSet,
           exact: shows[name],
           quantityMax: 999,
+          still: 0,
         }));
         for (const { name, value, expected } of rebalance(escrow, units, rebalanceLimits)) {
           escrow = confirmed(grant(escrow, name, { key: 'key', value, expected, sentAt: now }), name, now);

@@ -12,11 +12,11 @@ import {
 import { allocationOf, type RebalanceUnit, rebalance } from '../../../src/sync/core/rebalance.ts';
 import { second } from './support.ts';
 
-const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1 };
+const limits = { dryChance: 0.1, stuckMax: 1, patience: 0.5, fasterBy: 1, stillMax: 0 };
 
 /** Two units sold until a refill is in force, so that five are enough; taken back at once. */
 function facts(name: string, more: Partial<RebalanceUnit> = {}): RebalanceUnit {
-  const defaults = { ratePerMs: 1 / second, refill: 2 * second, drain: 0, quantityMax: 999 };
+  const defaults = { ratePerMs: 1 / second, refill: 2 * second, drain: 0, quantityMax: 999, still: 0 };
   return { name, ...defaults, compareAndSet: false, exact: null, ...more };
 }
 
