@@ -71,6 +71,13 @@ export const workLimits = {
     [100, 24 * hour],
     'Pause between two looks at a listing that is in step; what an outside edit can go unnoticed.',
   ),
+  priceLookIntervalMs: integer(
+    'PRICE_LOOK_INTERVAL_MS',
+    'ms',
+    6 * hour,
+    [100, 7 * 24 * hour],
+    'Pause between two looks at the price of a listing; what an outside change of a price can go unnoticed.',
+  ),
   fenceMaxMs: integer(
     'FENCE_MAX_MS',
     'ms',

@@ -18,6 +18,8 @@ export function syncLimits(config: Config): SyncLimits {
     sendWithinMs: config.sendWithinMs,
     verifyIntervalMs: config.verifyIntervalMs,
     reconcileIntervalMs: config.reconcileIntervalMs,
+    priceLookIntervalMs: config.priceLookIntervalMs,
+    priceLookPaceMs: 60_000,
     fenceMaxMs: config.fenceMaxMs,
     zeroAgainMs,
     housekeepingIntervalMs: 60_000,

@@ -184,8 +184,8 @@ export interface Connector {
    * raise that may wait.
    */
   setStock(writes: readonly StockWrite[], turn?: Turn): Promise<readonly StockWriteResult[]>;
-  /** One reading per address, in the order asked: the list price, never that of a promotion. */
-  readPrices(addresses: readonly ListingAddress[]): Promise<readonly PriceReading[]>;
+  /** One reading per address, in the order asked: the list price, never that of a promotion. Without a turn it is one of a reading. */
+  readPrices(addresses: readonly ListingAddress[], turn?: Turn): Promise<readonly PriceReading[]>;
   /** Sets list prices, and never in another currency than the listing's. One result per write, in the order given; never throws for the channel's failures. */
   setPrices(writes: readonly PriceWrite[], turn?: Turn): Promise<readonly PriceWriteResult[]>;
   /** The seller's whole catalogue, page by page. Ends normally only after the last page. */

@@ -5,6 +5,7 @@ import { inTransaction } from '../db.ts';
 import type { ConnectedChannel } from './connections.ts';
 import { adjust } from './ledger.ts';
 import type { Actor } from './outcome.ts';
+import { isEcho } from './priceRows.ts';
 import { checkShownPrices } from './prices.ts';
 
 export type CatalogueImport = { readonly listings: number; readonly unmatched: number };
@@ -27,11 +28,9 @@ WITH entry AS (
          -- Once we write here, the push alone says what is shown.
          quantity = CASE WHEN current.target IS NULL THEN excluded.quantity ELSE current.quantity END,
          quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
-         -- What was read before our newest price was proved may have been read before it was there.
-         price_minor = CASE WHEN EXISTS (SELECT FROM dirty_prices price WHERE price.listing_id = current.id AND price.echo_until > now()
-                                            AND excluded.price_minor IN (price.before_minor, price.earlier_minor) AND current.currency = excluded.currency)
+         price_minor = CASE WHEN current.currency = excluded.currency AND ${isEcho('current.id', 'excluded.price_minor')}
                             THEN current.price_minor ELSE excluded.price_minor END,
-         currency = excluded.currency, writable = excluded.writable, updated_at = now(),
+         currency = excluded.currency, price_looked_at = now(), writable = excluded.writable, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
   RETURNING id, account_id, connection_id, item_id
 ), unread AS (

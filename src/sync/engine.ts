@@ -38,6 +38,9 @@ export type SyncLimits = {
   readonly sendWithinMs: number;
   readonly verifyIntervalMs: number;
   readonly reconcileIntervalMs: number;
+  readonly priceLookIntervalMs: number;
+  /** Pause between two batches of them. */
+  readonly priceLookPaceMs: number;
   readonly fenceMaxMs: number;
   readonly zeroAgainMs: number;
   readonly housekeepingIntervalMs: number;

@@ -14,6 +14,7 @@ import { watchOrders } from './orderWatch.ts';
 import type { PlanOptions } from './planSql.ts';
 import { workOnPlan } from './planWork.ts';
 import { askForOrders, type FetchOptions, pollConnection } from './poll.ts';
+import { lookAtPrices, type PriceLookOptions } from './priceLooks.ts';
 import { type PushOptions, pushConnection } from './push.ts';
 import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
@@ -70,12 +71,23 @@ export function createTasks(
     onSettled,
   };
   const read = readOptions(options);
+  const priceLooks: PriceLookOptions = {
+    db,
+    clock,
+    connections,
+    batchMax: limits.pushBatchMax,
+    intervalMs: limits.priceLookIntervalMs,
+    paceMs: limits.priceLookPaceMs,
+    callMaxMs: limits.callMaxMs,
+    onEvents: operations.onEvents,
+  };
   const deep = { intervalMs: limits.pollDeepIntervalMs, overlapMs: limits.pollDeepOverlapMs };
   const poll = { ...fetching, connections, intervalMs, deep };
   return {
     push: ofSubject((id) => pushConnection(push, id)),
     read: ofSubject(async (id) => {
       if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
+      await lookAtPrices(priceLooks, id);
     }),
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: inbox.look,

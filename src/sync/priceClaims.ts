@@ -63,12 +63,13 @@ SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id
   LEFT JOIN inventory_items item ON item.id = listing.item_id AND item.id = price.item_id AND item.currency = listing.currency
  WHERE price.listing_id = ANY($1) ORDER BY price.not_before, listing.unit_id, price.listing_id`;
 
-/** Every push ends with this question, and most shops have nothing to answer: it takes no lock. */
-export async function hasDue(db: Queryable, connectionId: string): Promise<boolean> {
+/** Since so many milliseconds. Every push ends with this question, and most shops have nothing to answer: it takes no lock. */
+export async function hasDue(db: Queryable, connectionId: string, waitedMs: number): Promise<boolean> {
   const { rows } = await db.query<{ due: boolean }>({
     name: 'prices-any-due',
-    text: `SELECT EXISTS (SELECT FROM dirty_prices WHERE connection_id = $1 AND ${isOpen} AND not_before <= statement_timestamp()) AS due`,
-    values: [connectionId],
+    text: `SELECT EXISTS (SELECT FROM dirty_prices WHERE connection_id = $1 AND ${isOpen}
+                             AND not_before <= statement_timestamp() - $2 * interval '1 ms') AS due`,
+    values: [connectionId, waitedMs],
   });
   return rows[0]?.due === true;
 }

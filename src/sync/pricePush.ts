@@ -41,8 +41,13 @@ type Taken = {
   readonly recordedAt: number;
 };
 
-/** One batch. False when no price of the connection is due. */
-export async function pushPrices(options: PushOptions, channel: ConnectedChannel): Promise<boolean> {
+/** One batch. False when no price of the connection has been due for `waitedMs` milliseconds. */
+export async function pushPrices(
+  options: PushOptions,
+  channel: ConnectedChannel,
+  waitedMs = 0,
+): Promise<boolean> {
+  if (!(await hasDue(options.db, channel.connection.id, waitedMs))) return false;
   const owner = options.newId();
   const taken = await takePrices(options, channel, owner);
   if (taken === null) return false;
@@ -73,7 +78,6 @@ async function takePrices(
   owner: string,
 ): Promise<Taken | null> {
   const { batchMax, leaseMs, newId, clock } = options;
-  if (!(await hasDue(options.db, connection.id))) return null;
   return inTransaction(options.db, async (client) => {
     // Units are leased by one worker at a time.
     await lockClaims(client, connection.id);

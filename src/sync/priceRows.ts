@@ -7,6 +7,14 @@ import { editedText } from './priceSettling.ts';
 export const openStates = ['waiting', 'sent', 'accepted', 'unknown'] as const;
 export const isOpen = `state IN (${openStates.map((state) => `'${state}'`).join(', ')})`;
 
+/**
+ * True when this price, read of the listing, may have been read before our newest one was proved; the reading was answered `lateMs` milliseconds later than
+ * any single call may be. All are SQL.
+ */
+export const isEcho = (listingId: string, minor: string, lateMs = '0'): string =>
+  `EXISTS (SELECT FROM dirty_prices price WHERE price.listing_id = ${listingId} AND price.echo_until > now() - ${lateMs} * interval '1 ms'
+                AND ${minor} IN (price.before_minor, price.earlier_minor))`;
+
 /** `price` beside `listing` and `item`: true when the channel shows what it should, as far as the account minds. */
 const inStep = `abs(listing.price_minor - item.price_minor) <= account.price_tolerance_minor`;
 

@@ -17,6 +17,9 @@ import { claimDirty } from './pushSql.ts';
 
 export type { PushOptions } from './pushRun.ts';
 
+/** How long a price waits behind numbers that never end; from then on a batch of prices goes at the end of each turn. */
+const priceWaitMaxMs = 60_000;
+
 /** Works until the connection has nothing claimable left, or its turn ends. Safe to run any number of times at once, in any number of processes. */
 export async function pushConnection(options: PushOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
@@ -24,10 +27,13 @@ export async function pushConnection(options: PushOptions, connectionId: string)
   const { clock, turn } = options;
   const turnEndsAt = clock.now() + (turn?.maxMs ?? Number.POSITIVE_INFINITY);
   while (options.signal?.aborted !== true) {
-    // A batch of prices only where no number waits, and then whatever number has become dirty meanwhile.
+    // A batch of prices where no number waits, and then whatever number has become dirty meanwhile.
     const worked = (await pushStock(options, channel)) || (await pushPrices(options, channel));
     if (!worked) return;
-    if (clock.now() >= turnEndsAt) return turn?.onMore(connectionId);
+    if (clock.now() < turnEndsAt) continue;
+    // Where numbers never end, prices would never have their turn.
+    await pushPrices(options, channel, priceWaitMaxMs);
+    return turn?.onMore(connectionId);
   }
 }
 

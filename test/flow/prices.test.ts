@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import { type Platform, platforms } from '../../src/connectors/connector.ts';
 import type { CatalogueItem } from '../../src/sandbox/demoShop.ts';
-import { importCatalogue } from '../../src/sync/catalogue.ts';
 import { ledgerBreaches } from '../support/ledgerState.ts';
 import { type Product, startProduct, tinyCatalogue } from '../support/product.ts';
 import { waitFor } from '../support/waiting.ts';
@@ -32,12 +31,6 @@ async function untilShown(product: Product, sku: string, minor: number): Promise
     },
     { timeoutMs: 15_000, intervalMs: 50, what: `${sku} at ${minor}` },
   );
-}
-
-async function lookAtCatalogue(product: Product, platform: Platform): Promise<void> {
-  const channel = await product.app.connections.open(product.connections[platform]);
-  if (channel === null) throw new Error(`${platform} is not connected`);
-  await importCatalogue(product.app.database.pool, channel);
 }
 
 /** Calls that wrote a price, by marketplace. */
@@ -100,14 +93,19 @@ test('a price in another currency is written nowhere and explained', async () =>
 test.each(platforms)(
   'an edit on %s is a conflict, and keeping ours brings the price back',
   async (platform) => {
-    await using product = await startProduct();
+    await using product = await startProduct({ environment: { PRICE_LOOK_INTERVAL_MS: '1000' } });
     await mean(product, 'MUG', '29.90');
     await untilShown(product, 'MUG', 2_990);
     const variant = product.sandbox.shops[platform].variantBySku('MUG');
     if (variant === undefined) throw new Error(`${platform} does not sell it`);
     variant.price = { minor: 1_990, currency: 'USD' };
-    await lookAtCatalogue(product, platform);
-    const { conflicts } = await product.graphql(openConflicts, {});
+    const { conflicts } = await waitFor(
+      async () => {
+        const open = await product.graphql(openConflicts, {});
+        return open.conflicts.nodes.length > 0 && open;
+      },
+      { timeoutMs: 15_000, what: `a conflict about the price on ${platform}` },
+    );
     expect(conflicts.nodes).toMatchObject([
       {
         conflictType: 'PRICE_MISMATCH',

@@ -58,6 +58,8 @@ function createEngine({ pool, intake }: Database): SyncEngine {
       sendWithinMs: 5_000,
       verifyIntervalMs: 60_000,
       reconcileIntervalMs: 1_800_000,
+      priceLookIntervalMs: 21_600_000,
+      priceLookPaceMs: 60_000,
       fenceMaxMs: 15_000,
       zeroAgainMs: 30_000,
       housekeepingIntervalMs: 60_000,

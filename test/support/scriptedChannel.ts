@@ -39,6 +39,7 @@ export type ScriptedChannel = {
   /** Every price written, one entry per call, with the turn that it was to take. */
   readonly priceCalls: { readonly writes: readonly PriceWrite[]; readonly turn: Turn | undefined }[];
   readonly priceReads: (readonly ListingAddress[])[];
+  readonly priceReadTurns: (Turn | undefined)[];
   readonly orders: Map<string, Order>;
   readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
   /** What each factory call was given: one per connector that was built. */
@@ -82,6 +83,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     prices: new Map(),
     priceCalls: [],
     priceReads: [],
+    priceReadTurns: [],
     orders: new Map(),
     shipments: [],
     contexts: [],
@@ -133,9 +135,10 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       channel.writes.push(...writes);
       return Promise.all(writes.map(async (write) => channel.onWrite(write)));
     },
-    async readPrices(addresses) {
+    async readPrices(addresses, turn) {
       const channel = channelOf();
       channel.priceReads.push(addresses);
+      channel.priceReadTurns.push(turn);
       return Promise.all(addresses.map(async (address) => channel.onPriceRead(address)));
     },
     async setPrices(writes, turn) {

@@ -89,4 +89,28 @@ describe('a price', () => {
     await shop.push();
     expect(calls).toEqual(['1100 leaves', '1100 answered', '1200 leaves', '1200 answered']);
   });
+
+  test('behind numbers that never end has its turn once it has waited for a minute', async () => {
+    const [busy, one] = [await shop.listed(), await shop.listed()];
+    await support.markDirty(open.pool, busy.listingId);
+    await shop.mean(one, fixtures.euros(1_100));
+    const done: string[] = [];
+    shop.channel.onPrice = (write) => {
+      done.push('price');
+      support.priced(shop.channel, write.address, write.price);
+      return { kind: 'effective' };
+    };
+    const endless: Partial<PushOptions> = {
+      async onSettled() {
+        done.push('number');
+        await support.markDirty(open.pool, busy.listingId);
+      },
+      turn: { maxMs: 0, onMore: () => done.push('turn over') },
+    };
+    await shop.push(endless);
+    expect(done).toEqual(['number', 'turn over']);
+    await support.letTimePass(open.pool, shop.connection.id, 60_000);
+    await shop.push(endless);
+    expect(done.slice(2)).toEqual(['number', 'price', 'turn over']);
+  });
 });

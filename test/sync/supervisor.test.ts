@@ -19,7 +19,9 @@ beforeEach(async () => {
   await open.pool.query('TRUNCATE accounts CASCADE');
   woken = [];
   connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
-  await sql(`UPDATE connections SET next_poll_at = now() + interval '1 hour'`);
+  await sql(
+    `UPDATE connections SET next_poll_at = now() + interval '1 hour', next_price_look_at = now() + interval '1 hour'`,
+  );
 });
 
 const sql = async (text: string): Promise<void> => void (await open.pool.query(text));
@@ -94,6 +96,16 @@ describe('a look', () => {
     expect(await look()).toEqual([]);
   });
 
+  test('finds a connection whose prices are due to be looked at, once, and none that waits for its first plan', async () => {
+    await readBy(`now() - interval '1 ms'`);
+    await sql(`UPDATE connections SET next_price_look_at = now() - interval '1 s'`);
+    expect(await look()).toEqual(['read here']);
+    await sql('DELETE FROM shadows');
+    expect(await look()).toEqual(['read here']);
+    await sql('UPDATE connections SET awaiting_plan = true');
+    expect(await look()).toEqual([]);
+  });
+
   test('finds a poll that is due, also one whose worker died, and one that is to find out whether access is back', async () => {
     await sql(`UPDATE connections SET next_poll_at = now() - interval '1 s'`);
     expect(await look()).toEqual(['poll here']);
@@ -128,6 +140,7 @@ describe('a look', () => {
 
   test('finds everything of everybody at once', async () => {
     const other = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool), 'etsy');
+    await sql(`UPDATE connections SET next_price_look_at = now() + interval '1 hour'`);
     await dirtyListing();
     await readBy('now()');
     await fixtures.insertDelivery(open.pool, connection, Buffer.from('[]'));

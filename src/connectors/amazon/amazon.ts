@@ -46,7 +46,7 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
     },
     readStock: (addresses) => readAmazonStock(api, memory, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
-    readPrices: (addresses) => readAmazonPrices(api, addresses),
+    readPrices: (addresses, turn = { urgency: 'read' }) => readAmazonPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setAmazonPrices(api.inTurn(turn), writes),
     catalogue: () => amazonCatalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),

@@ -43,7 +43,7 @@ export const createEbayConnector: ConnectorFactory = (context) => {
     order: (orderId) => findOrder(forOrders, orderId),
     readStock: (addresses) => readStock(api, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), units, writes),
-    readPrices: (addresses) => readPrices(api, addresses),
+    readPrices: (addresses, turn = { urgency: 'read' }) => readPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setPrices(api.inTurn(turn), writes),
     catalogue: () => catalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipOrder(api, orderId, shipment),

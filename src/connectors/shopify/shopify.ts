@@ -50,7 +50,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
     order: (orderId) => findShopifyOrder(forOrders, locationId, orderId),
     readStock: (addresses) => readShopifyStock(api, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setShopifyStock(api.inTurn(turn), writes),
-    readPrices: (addresses) => readShopifyPrices(api, addresses),
+    readPrices: (addresses, turn = { urgency: 'read' }) => readShopifyPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setShopifyPrices(api.inTurn(turn), writes),
     catalogue: () => shopifyCatalogue(api.inTurn({ urgency: 'import' }), locationId),
     ship: (orderId, shipment) => shipShopifyOrder(api, orderId, shipment),
