@@ -78,6 +78,10 @@ builder.prismaObjectFields(Listing, (t) => ({
     select: { priceMinor: true, currency: true },
     resolve: (listing) => moneyOf(listing.priceMinor, listing.currency),
   }),
+  priceLookedAt: t.expose('priceLookedAt', {
+    type: 'DateTime',
+    description: 'When the channel was last asked for `price`, or proved it.',
+  }),
   syncEnabled: t.exposeBoolean('syncEnabled', { description: 'Whether numbers are written to it.' }),
   writable: t.exposeBoolean('writable', {
     description: 'False when the channel owns the number (Amazon FBA): shown, never written.',

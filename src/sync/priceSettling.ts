@@ -66,7 +66,8 @@ function foundBy(outcome: PriceOutcome, sent: number): number | null {
 async function show(client: pg.PoolClient, listingId: string, minor: number): Promise<void> {
   await client.query({
     name: 'prices-show',
-    text: 'UPDATE listings SET price_minor = $2, updated_at = now() WHERE id = $1 AND price_minor IS DISTINCT FROM $2',
+    text: `UPDATE listings SET price_minor = $2, price_looked_at = now(),
+                  updated_at = CASE WHEN price_minor IS DISTINCT FROM $2 THEN now() ELSE updated_at END WHERE id = $1`,
     values: [listingId, minor],
   });
 }

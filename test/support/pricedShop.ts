@@ -52,7 +52,7 @@ export async function openPricedShop(pool: pg.Pool) {
     sent: (): number[] => channel.priceCalls.flatMap(({ writes }) => writes.map(({ price }) => price.minor)),
     async stateOf({ listingId }: support.Listed) {
       const { rows } = await pool.query<{ state: string | null; shown: number; error: string | null }>(
-        `SELECT price.state, listing.price_minor::int AS shown, price.error FROM listings listing
+        `SELECT price.state, listing.price_minor::int AS shown, price.error, listing.price_looked_at > now() - interval '1 minute' AS fresh FROM listings listing
            LEFT JOIN dirty_prices price ON price.listing_id = listing.id WHERE listing.id = $1`,
         [listingId],
       );

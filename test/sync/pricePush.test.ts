@@ -23,12 +23,14 @@ beforeEach(async () => {
 describe('a price that is set', () => {
   test('is written once, and never again while nothing changes', async () => {
     const one = await shop.listed();
+    await support.letTimePass(open.pool, shop.connection.id, 3_600_000);
+    expect(await shop.stateOf(one)).toMatchObject({ fresh: false });
     await shop.mean(one, fixtures.euros(1_100));
     await shop.push();
     expect(shop.channel.priceCalls.map(({ writes }) => writes)).toEqual([
       [{ address: { unitId: one.unitId, variantId: '' }, price: fixtures.euros(1_100) }],
     ]);
-    expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100 });
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100, fresh: true });
     expect(await shop.operationsOf(one)).toEqual([
       { action: 'update_price', status: 'completed', error: null, actor: 'ada' },
     ]);
