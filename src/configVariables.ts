@@ -38,8 +38,7 @@ export const variables = {
     inWords: 'http://localhost:PORT',
   }),
   databaseUrl: optional('DATABASE_URL', 'postgresql:// URL', url(['postgresql', 'postgres']), {
-    description:
-      'PostgreSQL 15 or newer, tried with 15 to 18. Before 18, finding a listing by SKU or address, or an order by its number, reads the whole shop unless the connection is named too.',
+    description: 'PostgreSQL 15 or newer, tried with 15 to 18.',
     secret: true,
     inWords: 'an embedded PostgreSQL 18',
   }),

@@ -16,6 +16,7 @@ import { updateOrderStatus } from '../src/sync/orderStatus.ts';
 import { applyOrder } from '../src/sync/orders.ts';
 import { type Caller, systemActor } from '../src/sync/outcome.ts';
 import { pollConnection } from '../src/sync/poll.ts';
+import { lookAtPrices } from '../src/sync/priceLooks.ts';
 import { setItemPrice } from '../src/sync/prices.ts';
 import { pushConnection } from '../src/sync/push.ts';
 import { readConnection } from '../src/sync/reads.ts';
@@ -182,6 +183,20 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   'listings that are due are read': () =>
     readConnection(support.readOptions(api.database.pool, connections), shop.connectionId),
+  'prices are looked at': () =>
+    lookAtPrices(
+      {
+        db: api.database.pool,
+        clock: support.clock,
+        connections,
+        batchMax: 50,
+        intervalMs: 1,
+        paceMs: 1,
+        callMaxMs: support.callMaxMs,
+        onEvents: () => undefined,
+      },
+      shop.connectionId,
+    ),
   'a delivery is stored': () =>
     storeDelivery(
       api.database.pool,

@@ -180,7 +180,7 @@ builder.queryField('orderByPlatformId', (t) =>
       return context.prisma.order.findUnique({
         ...query,
         where: {
-          connectionId_platformOrderId: { connectionId, platformOrderId: args.platformOrderId },
+          platformOrderId_connectionId: { connectionId, platformOrderId: args.platformOrderId },
           accountId: context.accountId,
         },
       });

@@ -26,11 +26,11 @@ const dueSql = `
 WITH turn AS (
   UPDATE connections SET next_price_look_at = now() + $3 * interval '1 ms'
    WHERE id = $1 AND next_price_look_at <= now() AND NOT awaiting_plan
-  RETURNING id
+  RETURNING 1
 )
 SELECT listing.id AS "listingId", listing.unit_id AS "unitId", listing.variant_id AS "variantId"
-  FROM turn JOIN listings listing ON listing.connection_id = turn.id
- WHERE listing.price_looked_at <= now() - $4 * interval '1 ms' AND listing.sync_enabled AND listing.item_id IS NOT NULL
+  FROM listings listing
+ WHERE EXISTS (SELECT FROM turn) AND listing.connection_id = $1 AND listing.price_looked_at <= now() - $4 * interval '1 ms' AND listing.sync_enabled AND listing.item_id IS NOT NULL
  ORDER BY listing.price_looked_at LIMIT $2`;
 
 type Due = { readonly listingId: string; readonly unitId: string; readonly variantId: string };
