@@ -76,7 +76,7 @@ export const workLimits = {
     'ms',
     6 * hour,
     [100, 7 * 24 * hour],
-    'Pause between two looks at the price of a listing; what an outside change of a price can go unnoticed.',
+    'Pause between two looks at the price of a listing, at most 100 listings of a connection a minute; what an outside change of a price can go unnoticed.',
   ),
   fenceMaxMs: integer(
     'FENCE_MAX_MS',

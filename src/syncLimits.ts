@@ -19,6 +19,7 @@ export function syncLimits(config: Config): SyncLimits {
     verifyIntervalMs: config.verifyIntervalMs,
     reconcileIntervalMs: config.reconcileIntervalMs,
     priceLookIntervalMs: config.priceLookIntervalMs,
+    priceLookBatchMax: 100,
     priceLookPaceMs: 60_000,
     fenceMaxMs: config.fenceMaxMs,
     zeroAgainMs,

@@ -71,6 +71,7 @@ const wakeUps = {
   inbox: () => undefined,
   job: () => undefined,
   plan: () => undefined,
+  prices: () => undefined,
   flush: async () => undefined,
 };
 

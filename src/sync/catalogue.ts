@@ -2,6 +2,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { CatalogueEntry } from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
+import { withRetry } from '../dbErrors.ts';
 import type { ConnectedChannel } from './connections.ts';
 import { adjust } from './ledger.ts';
 import type { Actor } from './outcome.ts';
@@ -62,7 +63,7 @@ export async function importCatalogue(
     );
     const rows = JSON.stringify([...byAddress.values()].map(toRow));
     const { accountId, id, platform } = connection;
-    const result = await pool.query<ImportedRow>(importSql, [accountId, id, rows, platform]);
+    const result = await withRetry(() => pool.query<ImportedRow>(importSql, [accountId, id, rows, platform]));
     const [imported] = result.rows;
     listings += imported?.listings ?? 0;
     unmatched += imported?.unmatched ?? 0;

@@ -39,7 +39,8 @@ export type SyncLimits = {
   readonly verifyIntervalMs: number;
   readonly reconcileIntervalMs: number;
   readonly priceLookIntervalMs: number;
-  /** Pause between two batches of them. */
+  /** Of a connection at once, and the pause between two such batches. */
+  readonly priceLookBatchMax: number;
   readonly priceLookPaceMs: number;
   readonly fenceMaxMs: number;
   readonly zeroAgainMs: number;

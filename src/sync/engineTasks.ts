@@ -75,7 +75,7 @@ export function createTasks(
     db,
     clock,
     connections,
-    batchMax: limits.pushBatchMax,
+    batchMax: limits.priceLookBatchMax,
     intervalMs: limits.priceLookIntervalMs,
     paceMs: limits.priceLookPaceMs,
     callMaxMs: limits.callMaxMs,
@@ -87,8 +87,8 @@ export function createTasks(
     push: ofSubject((id) => pushConnection(push, id)),
     read: ofSubject(async (id) => {
       if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
-      await lookAtPrices(priceLooks, id);
     }),
+    prices: ofSubject((id) => lookAtPrices(priceLooks, id)),
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: inbox.look,
     job: ofSubject((id) => advanceJob(operations, id)),

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Queryable } from '../db.ts';
 import { boundColumns, type StoredBounds } from './bounds.ts';
-import { isOpen, type openStates } from './priceRows.ts';
+import { endSql, isOpen, type openStates } from './priceRows.ts';
 
 export type PriceClaim = StoredBounds & {
   readonly listingId: string;
@@ -63,12 +63,12 @@ SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id
   LEFT JOIN inventory_items item ON item.id = listing.item_id AND item.id = price.item_id AND item.currency = listing.currency
  WHERE price.listing_id = ANY($1) ORDER BY price.not_before, listing.unit_id, price.listing_id`;
 
-/** Since so many milliseconds. Every push ends with this question, and most shops have nothing to answer: it takes no lock. */
+/** Wished for so many milliseconds ago or earlier. Every push ends with this question, and most shops have nothing to answer: it takes no lock. */
 export async function hasDue(db: Queryable, connectionId: string, waitedMs: number): Promise<boolean> {
   const { rows } = await db.query<{ due: boolean }>({
     name: 'prices-any-due',
     text: `SELECT EXISTS (SELECT FROM dirty_prices WHERE connection_id = $1 AND ${isOpen}
-                             AND not_before <= statement_timestamp() - $2 * interval '1 ms') AS due`,
+                             AND not_before <= statement_timestamp() AND since <= statement_timestamp() - $2 * interval '1 ms') AS due`,
     values: [connectionId, waitedMs],
   });
   return rows[0]?.due === true;
@@ -133,7 +133,7 @@ export type PriceToSend = PriceClaim & { readonly itemId: string; readonly inten
 /** Each attempt at the same wish is one operation, which people can follow. Where a price of ours is shown by now, it is the one before. */
 const recordSql = `
 WITH wanted AS (
-  SELECT * FROM jsonb_to_recordset($3::jsonb) AS wanted ("listingId" uuid, "itemId" uuid, "minor" bigint, "operationId" uuid)
+  SELECT wanted.*, uuid_v7() AS "operationId" FROM jsonb_to_recordset($3::jsonb) AS wanted ("listingId" uuid, "itemId" uuid, "minor" bigint)
 ), operation AS (
   INSERT INTO sync_operations (id, account_id, item_id, action, target_platforms, status, actor_kind, actor_id)
   SELECT wanted."operationId", price.account_id, wanted."itemId", 'update_price', ARRAY[listing.platform], 'processing', price.actor_kind, price.actor_id
@@ -149,18 +149,13 @@ UPDATE dirty_prices price
 
 export async function recordPrices(
   client: pg.PoolClient,
-  {
-    owner,
-    leaseMs,
-    newId,
-  }: { readonly owner: string; readonly leaseMs: number; readonly newId: () => string },
+  { owner, leaseMs }: { readonly owner: string; readonly leaseMs: number },
   claims: readonly PriceToSend[],
 ): Promise<void> {
   const wanted = claims.map(({ listingId, itemId, intended }) => ({
     listingId,
     itemId,
     minor: intended,
-    operationId: newId(),
   }));
   const values = [owner, leaseMs, JSON.stringify(wanted)];
   await client.query({ name: 'prices-record', text: recordSql, values });
@@ -183,9 +178,7 @@ export async function putOff(
 export async function endPrices(client: pg.PoolClient, claims: readonly PriceClaim[]): Promise<void> {
   await client.query({
     name: 'prices-end',
-    text: `WITH gone AS (DELETE FROM dirty_prices WHERE listing_id = ANY($1) RETURNING operation_id)
-           UPDATE sync_operations SET status = 'completed', completed_at = now(), updated_at = now()
-            WHERE id IN (SELECT operation_id FROM gone) AND status = 'processing'`,
+    text: endSql('SELECT unnest($1::uuid[])'),
     values: [idsOf(claims)],
   });
 }

@@ -21,21 +21,32 @@ export type PriceLookOptions = {
   readonly onEvents: () => void;
 };
 
-/** Whoever finds the connection's next look due takes it, and so nobody else does. */
+/**
+ * Whoever finds the connection's next look due takes it, and so nobody else does. Where a listing is due, those that will be within half the interval go
+ * along: a call asks for many as well as for one.
+ */
 const dueSql = `
 WITH turn AS (
   UPDATE connections SET next_price_look_at = now() + $3 * interval '1 ms'
-   WHERE id = $1 AND next_price_look_at <= now() AND NOT awaiting_plan
+   WHERE id = $1 AND next_price_look_at <= now() AND status = 'active' AND sync_enabled AND NOT awaiting_plan
   RETURNING 1
+), followed AS NOT MATERIALIZED (
+  SELECT * FROM listings WHERE connection_id = $1 AND sync_enabled AND item_id IS NOT NULL
 )
-SELECT listing.id AS "listingId", listing.unit_id AS "unitId", listing.variant_id AS "variantId"
-  FROM listings listing
- WHERE EXISTS (SELECT FROM turn) AND listing.connection_id = $1 AND listing.price_looked_at <= now() - $4 * interval '1 ms' AND listing.sync_enabled AND listing.item_id IS NOT NULL
- ORDER BY listing.price_looked_at LIMIT $2`;
+SELECT id AS "listingId", unit_id AS "unitId", variant_id AS "variantId", price_looked_at::text AS "lookedAt"
+  FROM followed
+ WHERE EXISTS (SELECT FROM turn) AND price_looked_at <= now() - $4 / 2 * interval '1 ms'
+   AND (SELECT min(price_looked_at) FROM followed) <= now() - $4 * interval '1 ms'
+ ORDER BY price_looked_at LIMIT $2`;
 
-type Due = { readonly listingId: string; readonly unitId: string; readonly variantId: string };
+type Due = {
+  readonly listingId: string;
+  readonly unitId: string;
+  readonly variantId: string;
+  readonly lookedAt: string;
+};
 
-/** One batch, if the connection's turn has come. What could not be read is due again with the next. */
+/** One batch, if the connection's turn has come. */
 export async function lookAtPrices(options: PriceLookOptions, connectionId: string): Promise<void> {
   const { db, clock, connections, batchMax, intervalMs, paceMs } = options;
   const channel = await connections.open(connectionId);
@@ -47,50 +58,65 @@ export async function lookAtPrices(options: PriceLookOptions, connectionId: stri
   });
   if (due.length === 0) return;
   const askedAt = clock.now();
+  const addresses = due.map(({ unitId, variantId }) => ({ unitId, variantId }));
   let readings: readonly PriceReading[];
   try {
-    readings = await channel.connector.readPrices(
-      due.map(({ unitId, variantId }) => ({ unitId, variantId })),
-      { urgency: 'import' },
-    );
+    readings = await channel.connector.readPrices(addresses, { urgency: 'import' });
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
-    return connections.report(connectionId, error);
+    await postpone(options, due);
+    // Whatever is more urgent has taken the calls there are: nothing is wrong with the channel.
+    if (error.code !== 'rate_limited') await connections.report(connectionId, error);
+    return;
   }
   await connections.report(connectionId, null);
   const lateMs = Math.max(0, clock.now() - askedAt - options.callMaxMs);
-  const items = await showPrices(db, { due, readings, lateMs });
+  const items = await showPrices(db, due, readings, lateMs);
   await checkShownPrices(db, channel.connection.accountId, items);
   if (items.length > 0) options.onEvents();
 }
 
-/** In the order of their ids, as everybody does who locks several. */
+/** A part of the interval within which listings that could not be read are due again, each at a time of its own: one by which every call fails is not always among the same others. */
+const againWithin = 1 / 12;
+
+async function postpone({ db, intervalMs }: PriceLookOptions, due: readonly Due[]): Promise<void> {
+  await db.query({
+    name: 'prices-look-postpone',
+    text: `UPDATE listings SET price_looked_at = now() - (1 - random() * $3::float8) * $2::float8 * interval '1 ms' WHERE id = ANY($1)`,
+    values: [due.map(({ listingId }) => listingId), intervalMs, againWithin],
+  });
+}
+
 const lockSql = 'SELECT FROM listings WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE';
 
-const lookedSql =
-  'UPDATE listings SET price_looked_at = now() WHERE id = ANY($1) RETURNING item_id AS "itemId"';
+/** What was learnt of a price since the question was asked is newer than the answer. */
+const stillAsAsked = 'listing.id = looked.id AND listing.price_looked_at = looked.at';
+const lookedRows =
+  'jsonb_to_recordset($1::jsonb) AS looked (id uuid, at timestamptz, minor bigint, currency text)';
 
-/** A statement of its own: what was proved up to the moment of the lock is seen. */
+/** Statements of their own: what was proved up to the moment of the lock is seen. */
 const changeSql = `
-UPDATE listings listing SET price_minor = looked.minor, currency = looked.currency, updated_at = now()
-  FROM jsonb_to_recordset($1::jsonb) AS looked (id uuid, minor bigint, currency text)
- WHERE listing.id = looked.id AND (listing.price_minor, listing.currency) IS DISTINCT FROM (looked.minor, looked.currency::char(3))
+UPDATE listings listing SET price_minor = looked.minor, currency = looked.currency, updated_at = now() FROM ${lookedRows}
+ WHERE ${stillAsAsked} AND looked.minor IS NOT NULL AND (listing.price_minor, listing.currency) IS DISTINCT FROM (looked.minor, looked.currency::char(3))
    AND NOT (listing.currency IS NOT DISTINCT FROM looked.currency AND ${isEcho('listing.id', 'looked.minor', '$2::float8')})`;
+
+const lookedSql = `UPDATE listings listing SET price_looked_at = now() FROM ${lookedRows} WHERE ${stillAsAsked} RETURNING listing.item_id AS "itemId"`;
 
 /** Answers the items that these listings sell. A listing of which no price can be read keeps the last one that could. */
 async function showPrices(
   db: pg.Pool,
-  seen: { readonly due: readonly Due[]; readonly readings: readonly PriceReading[]; readonly lateMs: number },
+  due: readonly Due[],
+  readings: readonly PriceReading[],
+  lateMs: number,
 ): Promise<readonly string[]> {
-  const ids = seen.due.map(({ listingId }) => listingId);
-  const prices = ids.flatMap((id, index) => {
-    const reading = seen.readings[index];
-    return reading?.kind === 'price' ? [{ id, ...reading.price }] : [];
+  const looked = due.map(({ listingId: id, lookedAt: at }, index) => {
+    const reading = readings[index];
+    return reading?.kind === 'price' ? { id, at, ...reading.price } : { id, at };
   });
   const { rows } = await inTransaction(db, async (client) => {
-    await client.query(lockSql, [ids]);
-    await client.query(changeSql, [JSON.stringify(prices), seen.lateMs]);
-    return client.query<{ itemId: string | null }>(lookedSql, [ids]);
+    await client.query(lockSql, [looked.map(({ id }) => id)]);
+    await client.query(changeSql, [JSON.stringify(looked), lateMs]);
+    return client.query<{ itemId: string | null }>(lookedSql, [JSON.stringify(looked)]);
   });
   return [...new Set(rows.flatMap(({ itemId }) => itemId ?? []))];
 }

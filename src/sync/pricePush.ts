@@ -1,6 +1,12 @@
 /** Writes prices once no number is left to write: every price is remembered before it leaves, and one that nobody answered is read back before it is repeated. */
 import type pg from 'pg';
-import { ChannelError, type PriceReading, type PriceWriteResult } from '../connectors/connector.ts';
+import {
+  ChannelError,
+  type PriceReading,
+  type PriceWriteResult,
+  type Turn,
+  type Urgency,
+} from '../connectors/connector.ts';
 import { inTransaction } from '../db.ts';
 import { mayChange } from './blast.ts';
 import { channelBounds, landingMaxMs } from './bounds.ts';
@@ -31,6 +37,8 @@ import { connectionErrors } from './writeErrors.ts';
 const callsMax = 2;
 /** So that a channel which refuses at once is not asked without end. */
 const budgetPauseMsMin = 100;
+/** How long a price waits behind numbers that never end. */
+const lateAfterMs = 60_000;
 /** How long a price waits for the numbers of its unit to be written. */
 const busyUnitMs = 500;
 
@@ -41,13 +49,16 @@ type Taken = {
   readonly recordedAt: number;
 };
 
-/** One batch. False when no price of the connection has been due for `waitedMs` milliseconds. */
+/**
+ * One batch. False when no price of the connection is due. `onlyLate`: only when one was wished for a minute ago or earlier, and then the batch takes
+ * the turn of numbers.
+ */
 export async function pushPrices(
   options: PushOptions,
   channel: ConnectedChannel,
-  waitedMs = 0,
+  onlyLate = false,
 ): Promise<boolean> {
-  if (!(await hasDue(options.db, channel.connection.id, waitedMs))) return false;
+  if (!(await hasDue(options.db, channel.connection.id, onlyLate ? lateAfterMs : 0))) return false;
   const owner = options.newId();
   const taken = await takePrices(options, channel, owner);
   if (taken === null) return false;
@@ -57,7 +68,7 @@ export async function pushPrices(
       run,
       taken.toRead.filter(({ state }) => state === 'sent'),
     );
-    await send(run, taken);
+    await send(run, taken, onlyLate ? 'raise' : 'price');
     await readBack(run, taken.toRead);
   } finally {
     await giveUnitsBack(run, taken.toSend);
@@ -77,7 +88,7 @@ async function takePrices(
   { connection, connector }: ConnectedChannel,
   owner: string,
 ): Promise<Taken | null> {
-  const { batchMax, leaseMs, newId, clock } = options;
+  const { batchMax, leaseMs, clock } = options;
   return inTransaction(options.db, async (client) => {
     // Units are leased by one worker at a time.
     await lockClaims(client, connection.id);
@@ -94,7 +105,7 @@ async function takePrices(
     );
     await leasePrices(client, owner, leaseMs, toRead);
     const recordedAt = clock.now();
-    await recordPrices(client, { owner, leaseMs, newId }, toSend);
+    await recordPrices(client, { owner, leaseMs }, toSend);
     return { toSend, toRead, recordedAt };
   });
 }
@@ -145,9 +156,9 @@ async function giveUnitsBack(run: Run, claims: readonly PriceToSend[]): Promise<
 
 // ----------------------------------------------------------------------------------------------------------------- sending
 
-async function send(run: Run, { toSend, recordedAt }: Taken): Promise<void> {
+async function send(run: Run, { toSend, recordedAt }: Taken, urgency: Urgency): Promise<void> {
   if (toSend.length === 0) return;
-  const leaveBy = recordedAt + run.options.sendWithinMs;
+  const turn = { urgency, leaveBy: recordedAt + run.options.sendWithinMs };
   const sendables = toSend.map((claim) => ({
     ...claim,
     unit: claim.unitId,
@@ -156,17 +167,17 @@ async function send(run: Run, { toSend, recordedAt }: Taken): Promise<void> {
   }));
   const waiting = calls(sendables, run.channel.connector.capabilities.writesPerCall).others.values();
   const lane = async (): Promise<void> => {
-    for (const call of waiting) await sendCall(run, call, leaveBy);
+    for (const call of waiting) await sendCall(run, call, turn);
   };
   await Promise.all(Array.from({ length: callsMax }, lane));
 }
 
-/** After `leaveBy` nothing leaves any more: whoever reads the price back counts from when it was remembered. */
-async function sendCall(run: Run, call: readonly PriceToSend[], leaveBy: number): Promise<void> {
+/** After the end of its turn nothing leaves any more: whoever reads the price back counts from when it was remembered. */
+async function sendCall(run: Run, call: readonly PriceToSend[], turn: Required<Turn>): Promise<void> {
   const { connector } = run.channel;
   const others = await othersIn(run, call);
   const calledAt = run.context.now();
-  if (calledAt > leaveBy) {
+  if (calledAt > turn.leaveBy) {
     for (const claim of call) await settleOne(run, claim, { kind: 'late' });
     return;
   }
@@ -176,7 +187,7 @@ async function sendCall(run: Run, call: readonly PriceToSend[], leaveBy: number)
       price: { minor, currency },
       ...others({ unitId, variantId }),
     })),
-    { urgency: 'price', leaveBy },
+    turn,
   );
   run.errors.push(...connectionErrors(results));
   const answered = call.map((claim, index) => {

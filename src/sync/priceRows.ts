@@ -18,20 +18,32 @@ export const isEcho = (listingId: string, minor: string, lateMs = '0'): string =
 /** `price` beside `listing` and `item`: true when the channel shows what it should, as far as the account minds. */
 const inStep = `abs(listing.price_minor - item.price_minor) <= account.price_tolerance_minor`;
 
+/** There is nothing left to write for these listings. A price of ours that is still echoed stays for that. */
+export function endSql(listingIds: string): string {
+  return `
+WITH over AS (
+  SELECT listing_id, operation_id, coalesce(echo_until > now(), false) AS echoes FROM dirty_prices WHERE listing_id IN (${listingIds}) FOR UPDATE
+), kept AS (
+  UPDATE dirty_prices price
+     SET state = 'shown', version = price.sent_version, refusal = NULL, error = NULL, attempts = 0, lost = 0, operation_id = NULL,
+         leased_until = NULL, lease_owner = NULL
+    FROM over WHERE price.listing_id = over.listing_id AND over.echoes
+), gone AS (
+  DELETE FROM dirty_prices price USING over WHERE price.listing_id = over.listing_id AND NOT over.echoes
+)
+UPDATE sync_operations SET status = 'completed', completed_at = now(), updated_at = now()
+ WHERE id IN (SELECT operation_id FROM over) AND status = 'processing'`;
+}
+
 /**
  * What nobody wants written any more ends here; the write of a price that may be on its way is waited for. Runs after the item's price, or its
  * conflicts, have changed, under the item's lock.
  */
-const dropSql = `
-WITH gone AS (
-  DELETE FROM dirty_prices price USING listings listing, inventory_items item, accounts account
-   WHERE listing.id = price.listing_id AND item.id = listing.item_id AND account.id = item.account_id AND item.id = $1
-     AND price.state IN ('waiting', 'refused')
-     AND (item.price_minor IS NULL OR listing.currency IS DISTINCT FROM item.currency OR ${inStep})
-  RETURNING price.operation_id
-)
-UPDATE sync_operations SET status = 'completed', completed_at = now(), updated_at = now()
- WHERE id IN (SELECT operation_id FROM gone) AND status = 'processing'`;
+const dropSql = endSql(`
+  SELECT price.listing_id FROM dirty_prices price JOIN listings listing ON listing.id = price.listing_id
+    JOIN inventory_items item ON item.id = listing.item_id JOIN accounts account ON account.id = item.account_id
+   WHERE item.id = $1 AND price.state IN ('waiting', 'refused')
+     AND (item.price_minor IS NULL OR listing.currency IS DISTINCT FROM item.currency OR ${inStep})`);
 
 /** In `markSql`: the newest write is open or still echoed, so what was shown before it may still be read. */
 const stillExplains = `price.${isOpen} OR (price.echo_until > now() AND price.sent_minor = excluded.before_minor)`;
@@ -60,7 +72,8 @@ WITH target AS (
          before_minor = CASE WHEN ${stillExplains} THEN price.before_minor ELSE excluded.before_minor END,
          earlier_minor = CASE WHEN ${stillExplains} THEN price.earlier_minor END,
          sent_minor = CASE WHEN price.state = 'refused' THEN NULL ELSE price.sent_minor END,
-         state = CASE WHEN price.${isOpen} THEN price.state ELSE 'waiting' END, echo_until = NULL, refusal = NULL,
+         state = CASE WHEN price.${isOpen} THEN price.state ELSE 'waiting' END, refusal = NULL,
+         echo_until = CASE WHEN ${stillExplains} THEN price.echo_until END,
          error = CASE WHEN price.state = 'refused' THEN NULL ELSE price.error END
   RETURNING listing_id, connection_id
 ), together AS (

@@ -116,7 +116,7 @@ function nextOf(outcome: PriceOutcome, overtaken: boolean): Next {
 const changeSql = `
 UPDATE dirty_prices
    SET state = $2::price_state, not_before = clock_timestamp() + $3 * interval '1 ms', error = $4, refusal = $5::price_refusal,
-       echo_until = clock_timestamp() + $6::float8 * interval '1 ms', attempts = CASE WHEN version = sent_version THEN attempts + $7 ELSE 0 END,
+       echo_until = coalesce(clock_timestamp() + $6::float8 * interval '1 ms', echo_until), attempts = CASE WHEN version = sent_version THEN attempts + $7 ELSE 0 END,
        lost = CASE WHEN version = sent_version THEN lost + $8 ELSE 0 END,
        leased_until = NULL, lease_owner = NULL
  WHERE listing_id = $1`;

@@ -68,7 +68,7 @@ SELECT item.id FROM inventory_items item JOIN accounts account ON account.id = i
                    AND abs(price_minor - item.price_minor) > account.price_tolerance_minor))
  ORDER BY item.id`;
 
-/** After a catalogue told what these items cost on a channel: opens, renews and closes their price conflicts. */
+/** After a catalogue or a look told what these items cost on a channel: opens, renews and closes their price conflicts. */
 export async function checkShownPrices(
   pool: Pool,
   accountId: string,

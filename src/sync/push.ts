@@ -17,9 +17,6 @@ import { claimDirty } from './pushSql.ts';
 
 export type { PushOptions } from './pushRun.ts';
 
-/** How long a price waits behind numbers that never end; from then on a batch of prices goes at the end of each turn. */
-const priceWaitMaxMs = 60_000;
-
 /** Works until the connection has nothing claimable left, or its turn ends. Safe to run any number of times at once, in any number of processes. */
 export async function pushConnection(options: PushOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
@@ -32,7 +29,7 @@ export async function pushConnection(options: PushOptions, connectionId: string)
     if (!worked) return;
     if (clock.now() < turnEndsAt) continue;
     // Where numbers never end, prices would never have their turn.
-    await pushPrices(options, channel, priceWaitMaxMs);
+    await pushPrices(options, channel, true);
     return turn?.onMore(connectionId);
   }
 }

@@ -36,8 +36,8 @@ UNION ALL
 -- The soonest alone says it, however many are due: after an outage that is every listing.
 SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled
    AND (SELECT min(read_due_at) FROM shadows WHERE connection_id = connection.id) <= now()
-UNION
-SELECT 'read', id FROM connections WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND next_price_look_at <= now()
+UNION ALL
+SELECT 'prices', id FROM connections WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND next_price_look_at <= now()
 UNION ALL
 SELECT 'poll', id FROM connections
  WHERE status IN ('active', 'needs_authorization') AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())

@@ -8,6 +8,8 @@ export type WakeUps = {
   push(connectionIds: readonly string[]): void;
   /** These connections have listings to read. */
   read(connectionIds: readonly string[]): void;
+  /** These connections have prices to look at. */
+  prices(connectionIds: readonly string[]): void;
   /** These connections are due for an order poll. */
   poll(connectionIds: readonly string[]): void;
   /** Deliveries are waiting. */
@@ -20,7 +22,7 @@ export type WakeUps = {
   flush(): Promise<void>;
 };
 
-export type TaskName = 'push' | 'read' | 'poll' | 'inbox' | 'job' | 'plan';
+export type TaskName = 'push' | 'read' | 'prices' | 'poll' | 'inbox' | 'job' | 'plan';
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
 
@@ -59,6 +61,7 @@ export function createWakeUps(
   return {
     push: (ids) => ids.forEach((id) => want('push', id)),
     read: (ids) => ids.forEach((id) => want('read', id)),
+    prices: (ids) => ids.forEach((id) => want('prices', id)),
     poll: (ids) => ids.forEach((id) => want('poll', id)),
     inbox: () => want('inbox', null),
     job: (id) => want('job', id),

@@ -24,6 +24,9 @@ export type WorkerOptions = {
 
 export type Worker = { stop(): Promise<void> };
 
+/** Nothing is less urgent, and a marketplace lets whoever is least urgent wait for longest. */
+const priceLooksAtOnce = 2;
+
 /**
  * Tasks that share runners. Writes wait for marketplaces, for as long as there is something to write: a delivery, or the poll that repairs a lost one,
  * must never wait behind them.
@@ -32,6 +35,7 @@ const lanes = (concurrency: number): readonly (readonly [number, readonly TaskNa
   [1, ['inbox']],
   [concurrency, ['poll', 'read', 'job', 'plan']],
   [concurrency, ['push']],
+  [priceLooksAtOnce, ['prices']],
 ];
 
 /**
@@ -41,6 +45,7 @@ const lanes = (concurrency: number): readonly (readonly [number, readonly TaskNa
 const runsMax: Readonly<Record<TaskName, number>> = {
   push: 2,
   read: 1,
+  prices: 1,
   poll: 1,
   inbox: 1,
   job: 1,

@@ -25,6 +25,7 @@ export async function openInsights(): Promise<InsightApi> {
           inbox: nothing,
           job: nothing,
           plan: nothing,
+          prices: nothing,
           flush: async () => undefined,
         },
         clock: systemClock,

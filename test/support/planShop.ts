@@ -85,6 +85,7 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
       inbox: nothing,
       job: nothing,
       plan: nothing,
+      prices: nothing,
       flush: async () => undefined,
     },
     onEvents: nothing,

@@ -42,6 +42,7 @@ export async function stepOfPlan(
     inbox: nothing,
     job: nothing,
     plan: nothing,
+    prices: nothing,
     flush: async () => undefined,
   };
   const limits = { batchMax: 20, leaseMs: 60_000, backoffMaxMs: 60_000, attemptsMax: 5 };

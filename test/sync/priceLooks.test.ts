@@ -48,16 +48,37 @@ const nothing = (): void => undefined;
 
 async function isDue(): Promise<boolean> {
   const woken: string[] = [];
-  const wakeUps = { push: nothing, poll: nothing, inbox: nothing, job: nothing, plan: nothing };
+  const wakeUps = {
+    push: nothing,
+    read: nothing,
+    poll: nothing,
+    inbox: nothing,
+    job: nothing,
+    plan: nothing,
+  };
   await lookForWork({
     db: open.pool,
     wakeUps: {
       ...wakeUps,
-      read: (ids: readonly string[]) => void woken.push(...ids),
+      prices: (ids: readonly string[]) => void woken.push(...ids),
       flush: async () => undefined,
     },
   });
   return woken.includes(shop.connection.id);
+}
+
+/** The connection's turn has come again. */
+const askable = (): Promise<unknown> =>
+  open.pool.query(`UPDATE connections SET next_price_look_at = now() - interval '1 s' WHERE id = $1`, [
+    shop.connection.id,
+  ]);
+
+async function lastError(): Promise<string | null | undefined> {
+  const { rows } = await open.pool.query<{ error: string | null }>(
+    'SELECT last_error AS error FROM connections WHERE id = $1',
+    [shop.connection.id],
+  );
+  return rows[0]?.error;
 }
 
 async function edited(price: Money): Promise<support.Listed> {
@@ -114,7 +135,25 @@ test('those not looked at for longest come first, a batch at a time, and at most
   expect(readAt()).toEqual([units.slice(0, 2), units.slice(2, 4), units.slice(4)]);
 });
 
-test('a channel that fails is reported, and asked again with the next batch', async () => {
+test('a listing that is not due yet goes along with one that is, once half its interval is over', async () => {
+  const [due, early, late] = [await shop.listed(), await shop.listed(), await shop.listed()];
+  await pass(6 * hour);
+  for (const [{ listingId }, hours] of [
+    [early, 2],
+    [late, 4],
+  ] as const)
+    await open.pool.query(
+      `UPDATE listings SET price_looked_at = price_looked_at + $2 * interval '1 h' WHERE id = $1`,
+      [listingId, hours],
+    );
+  await look({ batchMax: 10 });
+  expect(readAt()).toEqual([[due.unitId, early.unitId]]);
+  await pass(paceMs);
+  await look({ batchMax: 10 });
+  expect(readAt()).toHaveLength(1);
+});
+
+test('a channel that fails is reported, and asked again within a twelfth of the interval', async () => {
   const one = await edited(fixtures.euros(1_250));
   const answer = shop.channel.onPriceRead;
   shop.channel.onPriceRead = () => {
@@ -122,17 +161,39 @@ test('a channel that fails is reported, and asked again with the next batch', as
   };
   await pass(6 * hour);
   await look();
-  const { rows } = await open.pool.query('SELECT last_error FROM connections WHERE id = $1', [
-    shop.connection.id,
-  ]);
-  expect(rows).toEqual([{ last_error: expect.stringContaining('down for maintenance') }]);
+  expect(await lastError()).toContain('down for maintenance');
   expect(await shop.openConflicts(one)).toEqual([]);
   shop.channel.onPriceRead = answer;
-  await look();
-  expect(readAt()).toHaveLength(1);
-  await pass(paceMs);
+  await pass(hour / 2);
   await look();
   expect(await shop.openConflicts(one)).toHaveLength(1);
+  expect(await lastError()).toBeNull();
+});
+
+test('a budget that others have spent is no fault of the channel', async () => {
+  await shop.listed();
+  shop.channel.onPriceRead = () => {
+    throw new ChannelError('rate_limited', 'the rate budget is spent');
+  };
+  await pass(6 * hour);
+  await look();
+  expect(shop.channel.priceReads).toHaveLength(1);
+  expect(await lastError()).toBeNull();
+});
+
+test('a listing by which every call fails does not keep the others from being read', async () => {
+  const [bad, other] = [await shop.listed(), await edited(fixtures.euros(1_250))];
+  shop.channel.onPriceRead = ({ unitId }) => {
+    if (unitId === bad.unitId) throw new ChannelError('invalid_response', 'no price in it');
+    return { kind: 'price', price: fixtures.euros(1_250) };
+  };
+  await pass(6 * hour);
+  await look({ batchMax: 1 });
+  expect(readAt()).toEqual([[bad.unitId]]);
+  await pass(paceMs);
+  await look({ batchMax: 1 });
+  expect(readAt()[1]).toEqual([other.unitId]);
+  expect(await shop.openConflicts(other)).toHaveLength(1);
 });
 
 test('a listing whose price cannot be read keeps the last one, and holds up no other', async () => {
@@ -158,9 +219,7 @@ test('the price from before ours was proved is no change, and another one is, al
   await open.pool.query(`UPDATE listings SET price_looked_at = now() - interval '7 h' WHERE id = $1`, [
     one.listingId,
   ]);
-  await open.pool.query('UPDATE connections SET next_price_look_at = now() WHERE id = $1', [
-    shop.connection.id,
-  ]);
+  await askable();
   await look();
   expect(shop.channel.priceReads).toHaveLength(2);
   expect(await shop.stateOf(one)).toMatchObject({ shown: 1_100 });
@@ -171,13 +230,41 @@ test('the price from before ours was proved is no change, and another one is, al
   expect(await shop.openConflicts(one)).toMatchObject([{ delta: 200 }]);
 });
 
-test('a reading that was answered late says nothing of what was written meanwhile', async () => {
+test('a reading says nothing of what was written while it was on its way, whatever stood there before', async () => {
+  const one = await edited(fixtures.euros(1_250));
+  await pass(6 * hour);
+  shop.channel.onPriceRead = async () => {
+    shop.channel.onPriceRead = () => ({ kind: 'price', price: fixtures.euros(1_100) });
+    await shop.mean(one, fixtures.euros(1_100));
+    await shop.push();
+    return { kind: 'price', price: fixtures.euros(1_250) };
+  };
+  await look();
+  expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100 });
+  expect(await shop.openConflicts(one)).toEqual([]);
+});
+
+test('of two looks at once the one that asked later counts, whichever is answered first', async () => {
+  const one = await shop.listed();
+  await shop.mean(one, fixtures.euros(1_000));
+  await pass(6 * hour);
+  shop.channel.onPriceRead = async () => {
+    shop.channel.onPriceRead = () => ({ kind: 'price', price: fixtures.euros(1_250) });
+    await askable();
+    await look();
+    return { kind: 'price', price: fixtures.euros(1_000) };
+  };
+  await look();
+  expect(await shop.openConflicts(one)).toMatchObject([{ delta: 250 }]);
+});
+
+test('a reading of before our price was proved is told apart however long its answer took', async () => {
   const one = await shop.listed();
   await shop.mean(one, fixtures.euros(1_100));
+  await shop.push();
   await pass(6 * hour);
   let ahead = 0;
   shop.channel.onPriceRead = async () => {
-    await shop.push();
     // Past everything that explains the price from before, were it not for the time that the answer took.
     await open.pool.query(
       `UPDATE dirty_prices SET echo_until = now() - interval '1 s' WHERE listing_id = $1`,
@@ -187,7 +274,37 @@ test('a reading that was answered late says nothing of what was written meanwhil
     return { kind: 'price', price: fixtures.euros(1_000) };
   };
   await look({ clock: { ...support.clock, now: () => support.clock.now() + ahead } });
-  expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100 });
+  expect(await shop.stateOf(one)).toMatchObject({ shown: 1_100 });
+});
+
+test.each([
+  ['there and back', [1_200, 1_100]],
+  ['on to another one', [1_200]],
+])('a price of ours that was just proved is still echoed after the seller goes %s', async (_way, wishes) => {
+  const one = await shop.listed();
+  await shop.mean(one, fixtures.euros(1_100));
+  await shop.push();
+  for (const minor of wishes) await shop.mean(one, fixtures.euros(minor));
+  await open.pool.query(`UPDATE listings SET price_looked_at = now() - interval '7 h' WHERE id = $1`, [
+    one.listingId,
+  ]);
+  shop.channel.onPriceRead = () => ({ kind: 'price', price: fixtures.euros(1_000) });
+  await look();
+  expect(shop.channel.priceReads).toHaveLength(1);
+  expect(await shop.stateOf(one)).toMatchObject({ shown: 1_100 });
+  expect(await shop.openConflicts(one)).toEqual([]);
+  // What was proved explains a reading while the next price is only accepted.
+  shop.channel.onPrice = () => ({ kind: 'accepted', reference: 's1' });
+  await shop.push();
+  await open.pool.query(`UPDATE listings SET price_looked_at = now() - interval '7 h' WHERE id = $1`, [
+    one.listingId,
+  ]);
+  await askable();
+  shop.channel.onPriceRead = () => ({ kind: 'price', price: fixtures.euros(1_100) });
+  await look();
+  expect(await shop.openConflicts(one)).toEqual([]);
+  await shop.later(0);
+  expect((await shop.operationsOf(one)).filter(({ status }) => status === 'failed')).toEqual([]);
 });
 
 test('nothing is looked at that is not followed, waits for its first plan, or is not connected', async () => {
@@ -206,9 +323,16 @@ test('nothing is looked at that is not followed, waits for its first plan, or is
       'UPDATE connections SET awaiting_plan = false WHERE id = $1',
     ],
     [
-      `UPDATE connections SET status = 'paused' WHERE id = $1`,
-      `UPDATE connections SET status = 'active' WHERE id = $1`,
+      'UPDATE connections SET sync_enabled = false WHERE id = $1',
+      'UPDATE connections SET sync_enabled = true WHERE id = $1',
     ],
+    ...['paused', 'needs_authorization'].map(
+      (status) =>
+        [
+          `UPDATE connections SET status = '${status}' WHERE id = $1`,
+          `UPDATE connections SET status = 'active' WHERE id = $1`,
+        ] as const,
+    ),
   ] as const) {
     await set(away);
     await look();

@@ -39,6 +39,25 @@ describe('a price that is set', () => {
     expect(shop.channel.priceReads).toEqual([]);
   });
 
+  test('is an operation that is listed between those begun before and after it', async () => {
+    const one = await shop.listed();
+    const begin = () =>
+      open.pool.query(
+        `INSERT INTO sync_operations (account_id, item_id, action, target_platforms, actor_kind, actor_id)
+         VALUES ($1, $2, 'update_quantity', '{shopify}', 'user', 'ada')`,
+        [shop.caller.accountId, one.item.id],
+      );
+    await begin();
+    await shop.mean(one, fixtures.euros(1_100));
+    await shop.push();
+    await begin();
+    expect((await shop.operationsOf(one)).map(({ action }) => action)).toEqual([
+      'update_quantity',
+      'update_price',
+      'update_quantity',
+    ]);
+  });
+
   test('that is shown already is not written', async () => {
     const one = await shop.listed();
     await shop.mean(one, fixtures.euros(1_000));
@@ -241,7 +260,14 @@ describe('nothing is written', () => {
     expect(shop.sent()).toEqual([]);
     const woken: string[] = [];
     const wakeUps = { push: (ids: readonly string[]) => woken.push(...ids) };
-    const others = { read: () => 0, poll: () => 0, inbox: () => 0, job: () => 0, plan: () => 0 };
+    const others = {
+      read: () => 0,
+      prices: () => 0,
+      poll: () => 0,
+      inbox: () => 0,
+      job: () => 0,
+      plan: () => 0,
+    };
     await lookForWork({ db: open.pool, wakeUps: { ...others, ...wakeUps } as never });
     expect(woken).not.toContain(shop.connection.id);
   });
@@ -262,7 +288,14 @@ test('a price that waits wakes the push of its connection', async () => {
   await shop.mean(one, fixtures.euros(1_100));
   const woken: string[] = [];
   const wakeUps = { push: (ids: readonly string[]) => woken.push(...ids) };
-  const others = { read: () => 0, poll: () => 0, inbox: () => 0, job: () => 0, plan: () => 0 };
+  const others = {
+    read: () => 0,
+    prices: () => 0,
+    poll: () => 0,
+    inbox: () => 0,
+    job: () => 0,
+    plan: () => 0,
+  };
   await lookForWork({ db: open.pool, wakeUps: { ...others, ...wakeUps } as never });
   expect(woken).toContain(shop.connection.id);
 });

@@ -1,5 +1,6 @@
 /** Proves that prices of one connection leave in turn: soon after they were remembered, one run at a time, the next one after the one before is decided. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { PriceWriteResult } from '../../src/connectors/connector.ts';
 import { checkShownPrices } from '../../src/sync/prices.ts';
 import type { PushOptions } from '../../src/sync/push.ts';
 import * as support from '../support/channel.ts';
@@ -90,15 +91,20 @@ describe('a price', () => {
     expect(calls).toEqual(['1100 leaves', '1100 answered', '1200 leaves', '1200 answered']);
   });
 
-  test('behind numbers that never end has its turn once it has waited for a minute', async () => {
+  test('behind numbers that never end has their turn a minute after it was wished for, however often it was put off', async () => {
     const [busy, one] = [await shop.listed(), await shop.listed()];
     await support.markDirty(open.pool, busy.listingId);
     await shop.mean(one, fixtures.euros(1_100));
     const done: string[] = [];
+    const answers: PriceWriteResult[] = [
+      { kind: 'deferred', reason: 'busy', retryAfterMs: 300, error: 'rate_limited' },
+      { kind: 'effective' },
+    ];
     shop.channel.onPrice = (write) => {
       done.push('price');
-      support.priced(shop.channel, write.address, write.price);
-      return { kind: 'effective' };
+      const answer = answers.shift() ?? { kind: 'effective' };
+      if (answer.kind === 'effective') support.priced(shop.channel, write.address, write.price);
+      return answer;
     };
     const endless: Partial<PushOptions> = {
       async onSettled() {
@@ -111,6 +117,10 @@ describe('a price', () => {
     expect(done).toEqual(['number', 'turn over']);
     await support.letTimePass(open.pool, shop.connection.id, 60_000);
     await shop.push(endless);
-    expect(done.slice(2)).toEqual(['number', 'price', 'turn over']);
+    await support.letTimePass(open.pool, shop.connection.id, 1_000);
+    await shop.push(endless);
+    expect(done.slice(2)).toEqual(['number', 'price', 'turn over', 'number', 'price', 'turn over']);
+    expect(shop.channel.priceCalls.at(-1)?.turn).toMatchObject({ urgency: 'raise' });
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100 });
   });
 });

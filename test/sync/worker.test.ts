@@ -48,6 +48,7 @@ async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<voi
     inbox: record('inbox'),
     job: record('job'),
     plan: record('plan'),
+    prices: record('prices'),
     ...tasks,
   };
   const runner = await startWorker({ pool: open.pool, tasks: all, log, concurrency: 4 });

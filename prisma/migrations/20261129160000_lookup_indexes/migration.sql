@@ -1,3 +1,5 @@
+CREATE INDEX listings_price_looked_at_idx ON listings (connection_id, price_looked_at) WHERE sync_enabled AND item_id IS NOT NULL;
+
 -- What names one listing or one order leads its index, and the connection follows. So it finds them also where the connection is not named, whatever the
 -- version of PostgreSQL; and a planner that knows nothing of the tables yet, which takes the newest of the indexes that begin with what it is given,
 -- takes these instead of reading everything of a connection.

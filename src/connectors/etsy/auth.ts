@@ -52,6 +52,18 @@ export type EtsyApi = {
   readonly callsToday: () => { readonly left: number; readonly limit: number } | null;
 };
 
+/** The last part of the day's calls is kept for orders and quantities: a shop that cannot be written oversells. */
+const keptShare = 0.1;
+const spentDayRetryMs = 3_600_000;
+
+/** Before a call of a catalogue or of a look at prices. Throws `ChannelError` (`rate_limited`). */
+export function assertDayLeft({ callsToday }: EtsyApi): void {
+  const today = callsToday();
+  if (today === null || today.left >= today.limit * keptShare) return;
+  const message = 'etsy: the rest of the calls of this day is kept for orders and stock';
+  throw new ChannelError('rate_limited', message, { retryAfterMs: spentDayRetryMs });
+}
+
 /** The classic allowance of an application, used until an answer tells the real one. */
 const callsPerSecondDefault = 10;
 

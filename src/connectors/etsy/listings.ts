@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { type CatalogueEntry, ChannelError } from '../connector.ts';
 import { parseBody } from '../wire.ts';
-import type { EtsyApi } from './auth.ts';
+import { assertDayLeft, type EtsyApi } from './auth.ts';
 import {
   type Inventory,
   inventorySchema,
@@ -18,10 +18,6 @@ import {
 const states = ['active', 'sold_out', 'inactive'] as const;
 const pageSize = 100;
 const restartsMax = 5;
-/** The last part of the day's calls is kept for orders and quantities: a shop that cannot be written oversells. */
-const keptShare = 0.1;
-const spentDayRetryMs = 3_600_000;
-
 const listingSchema = z.object({
   listing_id: z.int(),
   title: z.string().nullish(),
@@ -78,16 +74,7 @@ async function listingPage(
   state: string,
   offset: number,
 ): Promise<z.output<typeof pageSchema>> {
-  const today = api.callsToday();
-  if (today !== null && today.left < today.limit * keptShare) {
-    throw new ChannelError(
-      'rate_limited',
-      'etsy: the rest of the calls of this day is kept for orders and stock',
-      {
-        retryAfterMs: spentDayRetryMs,
-      },
-    );
-  }
+  assertDayLeft(api);
   const operation = 'etsy.getListingsByShop';
   const query = new URLSearchParams({
     state,

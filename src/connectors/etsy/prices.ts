@@ -17,7 +17,7 @@ import {
   refusedPrice,
   wrongCurrency,
 } from '../wire.ts';
-import type { EtsyApi } from './auth.ts';
+import { assertDayLeft, type EtsyApi } from './auth.ts';
 import {
   type Inventory,
   liveProducts,
@@ -41,6 +41,7 @@ export async function readPrices(
   api: EtsyApi,
   addresses: readonly ListingAddress[],
 ): Promise<readonly PriceReading[]> {
+  if (api.turn.urgency === 'import') assertDayLeft(api);
   const listings = await readListings(api, addresses);
   return addresses.map(({ unitId, variantId }) => {
     const inventory = listings.get(unitId)?.inventory;
