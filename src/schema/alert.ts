@@ -36,7 +36,7 @@ export const Alert = builder.prismaNode('Alert', {
     status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
     units: t.exposeInt('units', {
       description:
-        'When it last changed, 0 or more. OVERSELL: units promised beyond what is on hand. OVERSELL_RISK and STILL_ON_SALE: units that channels may still show. LOW_STOCK: units left to sell. BLAST_STOPPED: listings that would change. 0 for the others.',
+        'When it last changed, 0 or more. OVERSELL: units promised beyond what is on hand. OVERSELL_RISK and STILL_ON_SALE: units that channels may still show. LOW_STOCK: units left to sell. BLAST_STOPPED: listings that would change, or that show 0 without a reason. 0 for the others.',
     }),
     orders: t.field({
       type: [Order],

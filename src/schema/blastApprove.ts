@@ -24,7 +24,7 @@ builder.mutationField('blastApprove', (t) =>
   t.field({
     type: BlastApprovePayload,
     description:
-      'Lets a change go on that the blast-radius guard has stopped (alert BLAST_STOPPED); for one hour nothing of this connection is stopped. Repeating it changes nothing. Errors: NOT_FOUND.',
+      'Lets a change go on that the blast-radius guard has stopped (alert BLAST_STOPPED); for one hour nothing of this connection is stopped, and every 0 that it shows is believed. Repeating it changes nothing. Errors: NOT_FOUND.',
     extensions: { scope: 'connections:admin' },
     args: { input: t.arg({ type: BlastApproveInput, required: true, description: 'The connection.' }) },
     resolve: async (_root, { input }, context) => {

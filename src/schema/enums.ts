@@ -164,7 +164,8 @@ export const AlertKind = upperCase('AlertKind', 'What an alert is about.', {
   low_stock: 'As few units are available as the account calls low.',
   still_on_sale: 'A channel still sells what is sold out, although it was told.',
   broken_connection: 'A marketplace account cannot be used.',
-  blast_stopped: 'So many numbers would change at once that a person should look first.',
+  blast_stopped:
+    'So many numbers would change at once, or so many listings show 0 without a reason, that a person should look first.',
 });
 
 export const Protection = upperCase('Protection', 'How an item is kept from being oversold.', {

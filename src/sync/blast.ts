@@ -37,7 +37,11 @@ SELECT count(*)::int AS listings FROM (
 ) counted`;
 
 /** Few changes need no count, and more of them no count beyond what allows them: a connection may have a million listings. */
-async function countListings(client: pg.PoolClient, connectionId: string, enough: number): Promise<number> {
+export async function countListings(
+  client: pg.PoolClient,
+  connectionId: string,
+  enough: number,
+): Promise<number> {
   if (enough === 0) return 0;
   const { rows } = await client.query<{ listings: number }>(listingsSql, [connectionId, enough]);
   return rows[0]?.listings ?? 0;
@@ -114,7 +118,7 @@ async function stop(
 ): Promise<void> {
   const message =
     `Of ${listings} listings ${changing} would change and ${zeroing} would go to zero within an hour. ` +
-    'Nothing more is written there by this change until somebody has looked at it (blastApprove); sales still lower their listings.';
+    'Nothing more is written there by this change, and no edit found there is booked, until somebody has looked at it (blastApprove); sales still lower their listings.';
   await client.query({ name: 'blast-stop', text: stopSql, values: [connectionId, changing, message] });
 }
 
@@ -123,7 +127,8 @@ WITH approved AS (
   INSERT INTO blast_counts AS current (connection_id, account_id, approved_until, approved_by)
   SELECT id, account_id, now() + interval '${approvalMinutes} minutes', $3 FROM connections WHERE id = $2 AND account_id = $1
   ON CONFLICT (connection_id) DO UPDATE
-     SET approved_until = excluded.approved_until, approved_by = excluded.approved_by, stopped_at = NULL, since = now(), zeroed = '{}', changed = '{}'
+     SET approved_until = excluded.approved_until, approved_by = excluded.approved_by, stopped_at = NULL, since = now(), zeroed = '{}', changed = '{}',
+         doubted_at = NULL, emptied = '{}'
   RETURNING connection_id
 ), going_on AS (
   UPDATE dirty_listings SET not_before = now() WHERE connection_id = (SELECT connection_id FROM approved) AND guarded

@@ -1,5 +1,6 @@
 /** Carries a decision out: a movement on the present, the conflicts closed, every channel asserted again. One transaction, under the item's lock. */
 import type { PoolClient } from 'pg';
+import { mayChange } from './blast.ts';
 import { readEvidence } from './conflictEvidence.ts';
 import {
   announceConflicts,
@@ -21,6 +22,8 @@ export type Plan = {
   readonly units: number;
   /** The conflict whose edit that is; null when nothing moves. */
   readonly cause: StoredConflict | null;
+  /** On hand afterwards. */
+  readonly left: number;
   /** False when no column could hold the stock afterwards, or the item has none of its own (a bundle). */
   readonly fits: boolean;
 };
@@ -37,7 +40,8 @@ export type Decision = {
 
 /**
  * What the account's policy decides by itself; null when a person has to: the policy says so, an edit is larger than its limit, a person already
- * said that they will decide, or the stock would leave its range. All conflicts of the item are decided together or none.
+ * said that they will decide, the stock would leave its range, or so much was changed on the channel at once that the blast guard stops it. All conflicts
+ * of the item are decided together or none.
  */
 export async function autoDecision(
   client: PoolClient,
@@ -58,7 +62,26 @@ export async function autoDecision(
   );
   if (!within) return null;
   const plan = await planOf(client, itemId, open, resolution);
-  return plan.fits ? { resolution, plan } : null;
+  return plan.fits && (await mayBook(client, open, plan)) ? { resolution, plan } : null;
+}
+
+/** What the policy books of many listings of a connection at once is as much of a change as what a file does. */
+async function mayBook(
+  client: PoolClient,
+  open: readonly StoredConflict[],
+  { units, left }: Plan,
+): Promise<boolean> {
+  if (units === 0) return true;
+  const kind = units > 0 ? 'raise' : left > 0 ? 'lower' : 'zero';
+  const { rows } = await client.query<{ connectionId: string; listingIds: string[] }>(
+    `SELECT connection_id AS "connectionId", array_agg(id) AS "listingIds" FROM listings WHERE id = ANY($1) GROUP BY connection_id ORDER BY connection_id`,
+    [open.map(({ listingId }) => listingId)],
+  );
+  for (const { connectionId, listingIds } of rows) {
+    const changes = listingIds.map((unit) => ({ unit, class: kind, exposure: 0 }) as const);
+    if (!(await mayChange(client, connectionId, changes))) return false;
+  }
+  return true;
 }
 
 /** A movement on the present, whatever happened since the proofs. */
@@ -81,7 +104,7 @@ export async function planOf(
   );
   const { quantity = 0, bundle = false } = rows[0] ?? {};
   const fits = Math.abs(quantity + units) <= quantityLimit && (units === 0 || !bundle);
-  return { units, cause, fits };
+  return { units, cause, left: quantity + units, fits };
 }
 
 type Booked = { readonly seq: number; readonly units: number; readonly listings: readonly string[] };

@@ -4,8 +4,9 @@ import { ChannelError, type ListingAddress, type StockReading } from '../connect
 import { landingMaxMs, widenBound } from './bounds.ts';
 import type { ConnectedChannel } from './connections.ts';
 import { type Lateness, latenessOf } from './core/lateness.ts';
-import { readingArrived, type Verdict } from './core/readings.ts';
-import { type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
+import { isEmptied, readingArrived, type Verdict } from './core/readings.ts';
+import { type Bounds, type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
+import { believesZeroes, showUnits } from './doubts.ts';
 import { type KeptListing } from './keptListing.ts';
 import { type Kept, learned, type ShadowContext, weighAll, withShadows } from './shadows.ts';
 
@@ -26,7 +27,9 @@ export type ReadingOptions = {
 /** Runs in the transaction of the readings, after they were taken. */
 export type AfterReadings = (client: pg.PoolClient, kept: Kept, now: number) => Promise<void>;
 
-const health = { notTracked: 'the channel does not track stock of this listing' } as const;
+const health: Partial<Record<StockReading['kind'], string>> = {
+  notTracked: 'the channel does not track stock of this listing',
+};
 
 export async function takeReadings(
   options: ReadingOptions,
@@ -41,13 +44,16 @@ export async function takeReadings(
     [...byListing.keys()],
     async (client, kept, now) => {
       const verdicts: Verdict[] = [];
+      const doubted = await doubtedZeroes(options.context, client, kept, byListing);
       for (const listing of kept.listings) {
-        const reading = byListing.get(listing.listingId);
-        if (reading === undefined) continue;
+        const given = byListing.get(listing.listingId);
+        if (given === undefined) continue;
+        const reading = doubted.has(listing.listingId) ? { ...given, result: doubtful } : given;
         late.push(...lateBy(listing, reading));
         const verdict = take(options.context, listing, reading, now);
         if (verdict !== null) verdicts.push(verdict);
-        if (reading.result.kind === 'notTracked') await noteUntracked(client, listing);
+        const problem = reading.result === doubtful ? doubtful.reason : health[reading.result.kind];
+        if (problem !== undefined) await note(client, listing, problem);
       }
       const proven = await weighAll(options.context, client, kept, now);
       await after(client, kept, now);
@@ -60,6 +66,32 @@ export async function takeReadings(
   for (const { of, ms } of late) await widen(options.context, of, ms);
   options.onConcerned([...new Set([...wake, ...result.proven])]);
   if (result.unexplained) await options.onUnexplained();
+}
+
+const doubtful = { kind: 'unknown', reason: 'too many listings show 0 at once to be believed' } as const;
+
+/** Of more listings at 0 than can have sold out unheard of none is believed. */
+async function doubtedZeroes(
+  { connectionId }: ShadowContext,
+  client: pg.PoolClient,
+  { listings }: Kept,
+  taken: ReadonlyMap<string, TakenReading>,
+): Promise<ReadonlySet<string>> {
+  const emptied: string[] = [];
+  const shown: string[] = [];
+  for (const { listingId, bounds, shadow } of listings) {
+    const { result, window } = taken.get(listingId) ?? {};
+    if (result?.kind !== 'quantity' || window === undefined) continue;
+    if (result.quantity > 0) shown.push(listingId);
+    else if (shadow !== null && isEmptied(shadow, readAs(bounds, result.quantity, window)))
+      emptied.push(listingId);
+  }
+  await showUnits(client, connectionId, shown);
+  return new Set((await believesZeroes(client, connectionId, emptied)) ? [] : emptied);
+}
+
+function readAs(bounds: Bounds, value: number, window: TakenReading['window']): Reading {
+  return 'from' in window ? { ...window, value } : readingOf(bounds, { ...window, value });
 }
 
 /** Only what was asked for now tells how late the channel is. */
@@ -86,8 +118,7 @@ function take(
   const { bounds, shadow } = listing;
   if (result.kind === 'notTracked') return shadow && readingArrived(shadow, result, now).verdict;
   if (result.kind === 'unknown') return shadow && readingArrived(shadow, result, now).verdict;
-  const value = result.quantity;
-  const reading = 'from' in window ? { ...window, value } : readingOf(bounds, { ...window, value });
+  const reading = readAs(bounds, result.quantity, window);
   if (shadow === null) {
     const first = shadowFromReading(listing.listingId, bounds, reading, 0);
     listing.shadow = listing.sales.reduce((known, sale) => learned(known, sale, now), first);
@@ -106,10 +137,10 @@ function take(
   return verdict;
 }
 
-async function noteUntracked(client: pg.PoolClient, { listingId }: KeptListing): Promise<void> {
+async function note(client: pg.PoolClient, { listingId }: KeptListing, problem: string): Promise<void> {
   await client.query(
     'UPDATE listings SET last_error = $2, updated_at = now() WHERE id = $1 AND last_error IS DISTINCT FROM $2',
-    [listingId, health.notTracked],
+    [listingId, problem],
   );
 }
 

@@ -55,6 +55,11 @@ export function readingArrived(
   return { shadow: next, verdict: notComparable };
 }
 
+/** True when a reading shows nothing although units are left by every sale that is known. */
+export function isEmptied(shadow: Shadow, reading: Reading): boolean {
+  return reading.value === 0 && reading.from >= shadow.knownSince && deficitOf(shadow, reading) > 0;
+}
+
 /**
  * What the readings prove by now. Above the range is proof at once, unless the channel puts cancelled units back by itself: then, as
  * below the range, every order up to the reading must be known first. A cut needs two readings, but one when a later write has overwritten

@@ -59,6 +59,20 @@ function packed<Write extends Sendable>(
 /** A connection where so few listings change is never stopped. */
 export const blastAlwaysAllowed = 10;
 
+/** So few listings at 0 that no known sale explains are always believed: shops do sell out before their orders are heard of. */
+export const zeroesAlwaysBelieved = 5;
+
+/** True when so many listings can be empty for true although no known sale says why: few, or a share of the connection's listings. */
+export function mayBeSoldOut(emptied: number, listings: number, zeroShareMax: number): boolean {
+  return emptied <= zeroesAlwaysBelieved || emptied <= zeroShareMax * listings;
+}
+
+/** So many listings of a connection make so many empty ones believable, whatever more there are; 0 where they are on a connection of any size. */
+export function listingsToBelieve(emptied: number, zeroShareMax: number): number {
+  if (emptied <= zeroesAlwaysBelieved) return 0;
+  return Math.min(listingsFor(emptied, zeroShareMax) + 1, Number.MAX_SAFE_INTEGER);
+}
+
 export type BlastLimits = {
   /** Share of a connection's listings that one run may zero, from 0 to 1. */
   readonly zeroShareMax: number;

@@ -1,6 +1,6 @@
 /** Proves what a reading may do: confirm, hold back, ask for another, or prove an outside edit; and that no answer does nothing. */
 import { describe, expect, test } from 'vitest';
-import { judge, readingArrived } from '../../../src/sync/core/readings.ts';
+import { isEmptied, judge, readingArrived } from '../../../src/sync/core/readings.ts';
 import { rebased, type Shadow, settled, targetSet } from '../../../src/sync/core/shadow.ts';
 import { delta, fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
@@ -10,6 +10,17 @@ describe('a reading', () => {
     expect(read(shadowOf(3), 1, 50 * second).verdict).toMatchObject({ units: 2, urgent: false });
     const emptied = targetSet(shadowOf(3), 0, 1);
     expect(read(emptied, 0, 50 * second).verdict).toMatchObject({ units: 3, urgent: false });
+  });
+
+  test('of nothing is an emptied listing only where units are left by every known sale, and what is older than all we know is none', () => {
+    const reading = { value: 0, from: 50 * second, until: 50 * second };
+    expect(isEmptied(shadowOf(3), reading)).toBe(true);
+    expect(isEmptied(shadowOf(3), { ...reading, value: 1 })).toBe(false);
+    expect(isEmptied(sale(shadowOf(3), 3, 40 * second), reading)).toBe(false);
+    expect(isEmptied(shadowOf(0), reading)).toBe(false);
+    const since = { ...shadowOf(3), knownSince: 50 * second };
+    expect(isEmptied(since, reading)).toBe(true);
+    expect(isEmptied({ ...since, knownSince: 50 * second + 1 }, reading)).toBe(false);
   });
 
   test('that may be older than all we know says nothing, and is asked for again after it cannot be', () => {

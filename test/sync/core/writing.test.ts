@@ -6,8 +6,11 @@ import {
   emptyBlast,
   guardBlast,
   listingsEnough,
+  listingsToBelieve,
+  mayBeSoldOut,
   type Sendable,
   sendingOrder,
+  zeroesAlwaysBelieved,
 } from '../../../src/sync/core/sending.ts';
 import { orderCancelled, settled } from '../../../src/sync/core/shadow.ts';
 import { decided, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
@@ -330,6 +333,25 @@ describe('sending', () => {
         },
       ),
       { numRuns: 2_000 },
+    );
+  });
+
+  test('C4: zeroes of readings are believed of a few listings or of a share of them, and to count no more listings than that takes changes nothing', () => {
+    expect(mayBeSoldOut(zeroesAlwaysBelieved, zeroesAlwaysBelieved, 0)).toBe(true);
+    expect(mayBeSoldOut(zeroesAlwaysBelieved + 1, 1_000, 0)).toBe(false);
+    expect([29, 30].map((listings) => mayBeSoldOut(6, listings, 0.2))).toEqual([false, true]);
+    expect(listingsToBelieve(zeroesAlwaysBelieved, 0.2)).toBe(0);
+    expect(listingsToBelieve(6, 0.2)).toBe(31);
+    expect(listingsToBelieve(6, 0)).toBe(Number.MAX_SAFE_INTEGER);
+    const share = fc.oneof(
+      fc.constantFrom(0, 0.1, 0.2, 0.7, 1),
+      fc.double({ min: 0.001, max: 1, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(fc.nat(100), fc.nat(2_000), share, (emptied, listings, shareMax) => {
+        const counted = Math.min(listings, listingsToBelieve(emptied, shareMax));
+        expect(mayBeSoldOut(emptied, counted, shareMax)).toBe(mayBeSoldOut(emptied, listings, shareMax));
+      }),
     );
   });
 });
