@@ -6,6 +6,7 @@ import type { Correlation, Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { createLanes, type Lanes } from './lanes.ts';
 import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
+import { measureDeliveredLag } from './orderLag.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type InboxOptions = {
@@ -180,6 +181,7 @@ async function carryOut(
     if (effect.changed) {
       measureOrder(options.measures, connectionId, order, effect, options.clock.now());
       options.onApplied(effect);
+      await measureDeliveredLag(options.db, channel, order, effect, options.clock.now());
       logApplied(options.log, effect, { connectionId, eventId: delivery.id, requestId: delivery.requestId });
     }
     return { closed: deliveryId !== null, note: null };

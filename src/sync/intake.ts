@@ -14,6 +14,7 @@ import {
 } from './inbox.ts';
 import { measureOrder } from './measureBuffer.ts';
 import { deliverOrder } from './orderDelivery.ts';
+import { measureDeliveredLag } from './orderLag.ts';
 import type { OrderEffect } from './orders.ts';
 
 export type IntakeOptions = {
@@ -54,10 +55,10 @@ export function createIntake(options: IntakeOptions): Intake {
   /** False when the delivery is not stored: it then takes the longer way. */
   async function applyAtOnce(
     delivery: NewDelivery,
-    { connection }: ConnectedChannel,
+    channel: ConnectedChannel,
     order: Order,
   ): Promise<boolean> {
-    const { accountId, platform } = connection;
+    const { accountId, platform } = channel.connection;
     try {
       const client = await options.connections.connect();
       // The look is sent right behind, and so begins where the commit ends.
@@ -76,6 +77,10 @@ export function createIntake(options: IntakeOptions): Intake {
         requestId: delivery.requestId,
       });
       void looking.then((told) => (told ? undefined : options.onUntold()));
+      void track(measureDeliveredLag(inbox.db, channel, order, effect, inbox.clock.now())).catch(
+        (error: unknown) =>
+          log.error({ requestId: delivery.requestId, error }, 'lateness of an order not measured'),
+      );
       return true;
     } catch (error) {
       // A lock that did not come in time and an order that was overtaken are met by the inbox, which waits and runs again.

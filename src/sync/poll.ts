@@ -3,9 +3,9 @@ import type { Clock } from '../clock.ts';
 import { ChannelError, type ConnectorCapabilities, type Order } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import type { Log } from '../log.ts';
-import { boundColumns, channelBounds, type StoredBounds, widenBound } from './bounds.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { type MeasureBuffer, measureOrder } from './measureBuffer.ts';
+import { measureLag } from './orderLag.ts';
 import { applyOrder, type OrderEffect } from './orders.ts';
 
 export type FetchOptions = {
@@ -203,26 +203,4 @@ async function applyPolled(
     options.onApplied(effect);
   }
   return effect;
-}
-
-/** A fetch that was started so long after the sale did not show it: so late the channel is at least. */
-async function measureLag(
-  db: Queryable,
-  { connection, connector }: ConnectedChannel,
-  { createdAt }: Order,
-  { created, movementIds }: OrderEffect,
-  fetchedAt: Date,
-): Promise<void> {
-  if (!created || movementIds.length === 0) return;
-  const lateMs = fetchedAt.getTime() - createdAt.getTime();
-  if (lateMs <= 0) return;
-  const { rows } = await db.query<StoredBounds>(
-    `SELECT ${boundColumns} FROM connections connection WHERE id = $1`,
-    [connection.id],
-  );
-  const [row] = rows;
-  if (row === undefined) return;
-  const { indexLagMs, clockSkewMaxMs } = channelBounds(row, connector.capabilities);
-  if (lateMs - clockSkewMaxMs > indexLagMs)
-    await widenBound(db, connection.id, 'indexLagMs', lateMs - clockSkewMaxMs);
 }

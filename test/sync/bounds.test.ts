@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { boundInForce, channelBounds, type StoredBounds, widenBound } from '../../src/sync/bounds.ts';
 import type { Connections } from '../../src/sync/connections.ts';
 import { loadExposures } from '../../src/sync/exposures.ts';
+import { storeDelivery, workOffInbox } from '../../src/sync/inbox.ts';
 import { pollConnection } from '../../src/sync/poll.ts';
 import { pushConnection } from '../../src/sync/push.ts';
 import { readConnection } from '../../src/sync/reads.ts';
@@ -144,6 +145,48 @@ describe('how late orders are shown', () => {
     const { index_lag_measured_ms: ms } = (await measured()) ?? {};
     expect(ms).toBeGreaterThanOrEqual(125_000);
     expect(ms).toBeLessThan(130_000);
+  });
+
+  test.each([
+    ['that should have shown an order which is delivered later widens the bound', 100_000, 125_000],
+    ['need not have shown it yet, nothing is measured', 50_000, null],
+  ])('where a finished fetch %s', async (_case, missingMs, least) => {
+    channel.capabilities.indexLagMs = 60_000;
+    const one = await support.insertListed(open.pool, { connection, channel }, 5, 5);
+    const at = new Date(support.clock.now());
+    await pass(missingMs);
+    await poll();
+    await pass(60_001);
+    const order = fixtures.order({
+      createdAt: at,
+      updatedAt: at,
+      lines: [fixtures.orderLine({ address: one })],
+    });
+    const body = support.deliveryBody({ kind: 'order', order });
+    await storeDelivery(
+      open.pool,
+      {
+        accountId: connection.accountId,
+        connectionId: connection.id,
+        deliveryId: '1',
+        topic: 'orders',
+        body,
+      },
+      null,
+    );
+    const { fetching } = support.pushOptions(open.pool, connections);
+    await workOffInbox({
+      ...fetching,
+      connections,
+      batchMax: 1,
+      connectionMax: 1,
+      attemptsMax: 1,
+      backoffMaxMs: 1_000,
+      onShown: async () => undefined,
+    });
+    const { index_lag_measured_ms: ms } = (await measured()) ?? {};
+    if (least === null) expect(ms).toBeNull();
+    else expect(ms).toBeGreaterThanOrEqual(least);
   });
 
   test('is not measured by how seldom we ask', async () => {

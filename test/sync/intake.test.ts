@@ -108,6 +108,27 @@ describe('a delivery that carries an order', () => {
     expect({ effects, untold, woken }).toMatchObject({ effects: [{ changed: true }], untold: 0, woken: 0 });
   });
 
+  test('that finished fetches should have shown proves that the channel is later than was reckoned with', async () => {
+    const fetchedAt = new Date();
+    await open.pool.query('UPDATE connections SET orders_watermark = $2 WHERE id = $1', [
+      connection.id,
+      fetchedAt,
+    ]);
+    const intake = createTestIntake();
+    const createdAt = new Date(fetchedAt.getTime() - 600_000);
+    await intake.receive(
+      saying({ kind: 'order', order: { ...sold(), createdAt, updatedAt: createdAt } }),
+      opened,
+      true,
+    );
+    await intake.idle();
+    const { rows } = await open.pool.query(
+      'SELECT index_lag_measured_ms AS ms FROM connections WHERE id = $1',
+      [connection.id],
+    );
+    expect(rows).toEqual([{ ms: 750_000 }]);
+  });
+
   test('is applied once however often and however concurrently the channel repeats it', async () => {
     const intake = createTestIntake();
     const delivery = saying({ kind: 'order', order: sold() });
