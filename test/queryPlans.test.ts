@@ -307,6 +307,7 @@ beforeAll(async () => {
         price: null,
         stock: { kind: 'notTracked' },
         writable: true,
+        sellsBeyond: false,
       },
     ]);
   channel.orderPages = () => support.pages([order()]);

@@ -127,6 +127,8 @@ export type CatalogueEntry = {
   readonly stock: StockReading;
   /** False when the channel owns the quantity (Amazon FBA): shown, never written. */
   readonly writable: boolean;
+  /** True when it is sold beyond its number: Shopify's `inventoryPolicy` CONTINUE ("Continue selling when out of stock"). Etsy, Amazon and eBay refuse at 0. */
+  readonly sellsBeyond: boolean;
 };
 
 // -------------------------------------------------------------------------------------------------------------- webhooks

@@ -14,6 +14,8 @@ export type Placement = {
   readonly sharedListing: string | null;
   readonly properties: readonly PropertyValue[];
   readonly attributes: Readonly<Record<string, string>>;
+  /** Shopify's `inventoryPolicy: CONTINUE`. Default false. */
+  readonly sellsBeyond?: boolean;
 };
 
 export type CatalogueItem = {
@@ -100,6 +102,14 @@ export function tinyCatalogue(
   );
 }
 
+/** For tests: the same item, which Shopify goes on selling when it is out of stock. */
+export function soldBeyond(item: CatalogueItem): CatalogueItem {
+  const placements = item.placements.map((placement) =>
+    placement.platform === 'shopify' ? { ...placement, sellsBeyond: true } : placement,
+  );
+  return { ...item, placements };
+}
+
 /** Lists everything that the catalogue places on this shop's platform. */
 export function stockShop(shop: Shop, catalogue: readonly CatalogueItem[]): void {
   const groups = new Map<string, { readonly item: CatalogueItem; readonly placement: Placement }[]>();
@@ -123,8 +133,9 @@ function listingOf(
   ];
   const samePrice = new Set(group.map(({ placement }) => placement.price.minor)).size === 1;
   const variants = group.map(({ item, placement }): VariantInput => {
-    const { sku, price, properties, attributes } = placement;
-    const variant = { sku, quantity: item.quantity, price, title: item.title, properties, attributes };
+    const { sku, price, properties, attributes, sellsBeyond = false } = placement;
+    const { quantity, title: name } = item;
+    const variant = { sku, quantity, price, title: name, properties, attributes, sellsBeyond };
     return platform === 'ebay' ? Object.assign(variant, { offerQuantity: item.quantity }) : variant;
   });
   return {

@@ -35,7 +35,7 @@ export type Variant = {
   sku: string;
   title: string;
   price: Money;
-  /** The marketplace's own count. Never below 0 by a sale; a seller's edit may set anything. */
+  /** The marketplace's own count. Never below 0 by a sale unless it `sellsBeyond`; a seller's edit may set anything. */
   quantity: number;
   /** eBay's second number, the offer's `availableQuantity`; null elsewhere. The lower of the two is shown. */
   offerQuantity: number | null;
@@ -43,6 +43,8 @@ export type Variant = {
   committed: number;
   /** False: the marketplace does not count it and sells it always. */
   tracked: boolean;
+  /** Goes on selling where its number is used up: Shopify's `inventoryPolicy: CONTINUE`. */
+  sellsBeyond: boolean;
   enabled: boolean;
   properties: readonly PropertyValue[];
   /** Platform details that no rule here reads, for instance `asin`, `productType`, `fulfillmentChannelCode`. */
@@ -71,6 +73,7 @@ export type VariantInput = {
   readonly title?: string;
   readonly offerQuantity?: number | null;
   readonly tracked?: boolean;
+  readonly sellsBeyond?: boolean;
   readonly enabled?: boolean;
   readonly properties?: readonly PropertyValue[];
   readonly attributes?: Readonly<Record<string, string>>;

@@ -96,7 +96,7 @@ export class OrderBook {
     }
     if (asked.size === 0) throw new RuleError('invalid', 'An order needs at least one line.');
     for (const [variantId, quantity] of asked) {
-      const displayed = this.#shop.displayed(this.#shop.requireVariant(variantId));
+      const displayed = this.#shelf.sellable(this.#shop.requireVariant(variantId));
       if (displayed < quantity) {
         this.counts.refused++;
         this.counts.unitsRefused += quantity;
@@ -154,7 +154,7 @@ export class OrderBook {
       throw new RuleError('invalid', 'The quantity must be whole and cover the units already sent.');
     if (difference > 0) {
       const variant = this.#shop.requireVariant(line.variantId);
-      if (this.#shop.displayed(variant) < difference)
+      if (this.#shelf.sellable(variant) < difference)
         throw new RuleError('conflict', `Only ${this.#shop.displayed(variant)} left of ${line.sku}.`);
       this.#shelf.take(variant, difference, orderId);
       line.ordered += difference;

@@ -3,7 +3,9 @@ import type { OrderLine, Variant } from './goods.ts';
 import type { Shop } from './world.ts';
 
 export type Shelf = {
-  /** A sale: the caller has checked that enough is displayed. */
+  /** Units that buyers can take now: what is displayed, or `Infinity` where the marketplace sells on at 0 or does not count. */
+  sellable(variant: Variant): number;
+  /** A sale: the caller has checked that enough is sellable. */
   take(variant: Variant, quantity: number, orderId: string): void;
   /** Units of an order that are not to be sent any more; on sale again when `restock`. */
   release(line: OrderLine, quantity: number, restock: boolean, orderId: string): void;
@@ -24,6 +26,10 @@ export function createShelf(shop: Shop, counts: { unitsSold: number; unitsRestoc
   }
 
   const shelf: Shelf = {
+    sellable(variant) {
+      const offered = variant.enabled && shop.requireListing(variant.listingId).state === 'active';
+      return offered && variant.sellsBeyond ? Number.POSITIVE_INFINITY : shop.displayed(variant);
+    },
     take(variant, quantity, orderId) {
       counts.unitsSold += quantity;
       variant.committed += quantity;

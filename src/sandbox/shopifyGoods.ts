@@ -126,6 +126,7 @@ export function createGoodsObjects(shop: Shop, view: StockView, pager: Pager): G
       title: 'Default Title',
       displayName: `${variant.title} - Default Title`,
       price: decimalText(variant.price),
+      inventoryPolicy: variant.sellsBeyond ? 'CONTINUE' : 'DENY',
       inventoryQuantity: view.quantity(variant),
       inventoryItem: () => objects.item(variant),
       product: () => objects.product(shop.requireListing(variant.listingId)),

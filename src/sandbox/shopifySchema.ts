@@ -20,6 +20,7 @@ const scalars = /* GraphQL */ `
   enum OrderReturnStatus { NO_RETURN RETURNED }
   enum OrderSortKeys { CREATED_AT ID PROCESSED_AT UPDATED_AT }
   enum ProductStatus { ACTIVE ARCHIVED DRAFT UNLISTED }
+  enum ProductVariantInventoryPolicy { CONTINUE DENY }
   enum ProductVariantSortKeys { ID SKU }
   enum RefundLineItemRestockType { CANCEL LEGACY_RESTOCK NO_RESTOCK RETURN }
   enum WebhookSubscriptionFormat { JSON }
@@ -67,7 +68,7 @@ const goods = /* GraphQL */ `
   type ProductConnection { edges: [ProductEdge!]! nodes: [Product!]! pageInfo: PageInfo! }
   type ProductVariant implements Node {
     id: ID! legacyResourceId: UnsignedInt64! sku: String title: String! displayName: String! price: Money! inventoryItem: InventoryItem!
-    inventoryQuantity: Int product: Product! createdAt: DateTime! updatedAt: DateTime!
+    inventoryPolicy: ProductVariantInventoryPolicy! inventoryQuantity: Int product: Product! createdAt: DateTime! updatedAt: DateTime!
   }
   type ProductVariantEdge { cursor: String! node: ProductVariant! }
   type ProductVariantConnection { edges: [ProductVariantEdge!]! nodes: [ProductVariant!]! pageInfo: PageInfo! }

@@ -109,6 +109,7 @@ export class Shop {
       offerQuantity: input.offerQuantity === undefined ? null : 0,
       committed: 0,
       tracked: input.tracked ?? true,
+      sellsBeyond: input.sellsBeyond ?? false,
       enabled: input.enabled ?? true,
       properties: input.properties ?? [],
       attributes: input.attributes ?? {},
@@ -116,10 +117,8 @@ export class Shop {
       updatedAt: now,
     };
     this.#variants.set(variant.id, variant);
-    const amounts =
-      input.offerQuantity === undefined
-        ? { quantity: input.quantity }
-        : { quantity: input.quantity, offerQuantity: input.offerQuantity };
+    const { quantity, offerQuantity } = input;
+    const amounts = offerQuantity === undefined ? { quantity } : { quantity, offerQuantity };
     this.setQuantity(variant, amounts, { cause: 'opening', reference: null, requestedAt: now });
     return variant;
   }

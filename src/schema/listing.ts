@@ -86,6 +86,10 @@ builder.prismaObjectFields(Listing, (t) => ({
   writable: t.exposeBoolean('writable', {
     description: 'False when the channel owns the number (Amazon FBA): shown, never written.',
   }),
+  sellsBeyond: t.exposeBoolean('sellsBeyond', {
+    description:
+      'True when the channel goes on selling it where its number is used up (Shopify\'s "Continue selling when out of stock"), by the newest import. Its item cannot be under escrow.',
+  }),
   lastError: t.exposeString('lastError', {
     nullable: true,
     description: "The channel's words when it last refused; null when nothing failed since.",

@@ -11,7 +11,7 @@ import { notFound } from './userErrors.ts';
 type Rights = EscrowUnit & { readonly listingId: string };
 
 const violations = {
-  A1: 'the channel sold beyond the number it was given',
+  A1: 'the channel sold, or would sell, beyond the number it was given',
   A2: 'a write took effect after it was settled',
   A3: 'an order became known later than it should',
   A4: 'somebody else raised the number',
@@ -95,7 +95,7 @@ builder.mutationField('inventoryItemProtectionSet', (t) =>
   t.field({
     type: ProtectionSetPayload,
     description:
-      'Sets how an item is kept from being oversold. Escrow needs every listing of the item to be written by this server. Repeating it changes nothing. Errors: NOT_FOUND, INVALID_INPUT.',
+      'Sets how an item is kept from being oversold. Escrow needs every listing of the item to be written by this server and to refuse what is beyond its number. Repeating it changes nothing. Errors: NOT_FOUND, INVALID_INPUT.',
     extensions: { scope: 'stock:write' },
     args: {
       input: t.arg({ type: ProtectionSetInput, required: true, description: 'The item and its protection.' }),
@@ -128,7 +128,7 @@ builder.mutationField('escrowResume', (t) =>
   t.field({
     type: EscrowResumePayload,
     description:
-      'Lets a listing that was paused at zero take part again; what it may show now counts as granted. Repeating it changes nothing. Errors: NOT_FOUND.',
+      'Lets a listing that was paused at zero take part again; what it may show now counts as granted. Not while it sells beyond its number. Repeating it changes nothing. Errors: NOT_FOUND, INVALID_INPUT.',
     extensions: { scope: 'stock:write' },
     args: { input: t.arg({ type: EscrowResumeInput, required: true, description: 'The listing.' }) },
     resolve: async (_root, { input }, context) => {

@@ -14,13 +14,13 @@ export type CatalogueImport = { readonly listings: number; readonly unmatched: n
 const importSql = `
 WITH entry AS (
   SELECT * FROM jsonb_to_recordset($3::jsonb) AS entry (unit_id text, variant_id text, sku text, title text, url text, price_minor bigint,
-    currency text, quantity int, writable boolean)
+    currency text, quantity int, writable boolean, sells_beyond boolean)
 ), imported AS (
   INSERT INTO listings AS current (account_id, connection_id, item_id, platform, unit_id, variant_id, sku, title, listing_url, quantity, quantity_at,
-                                   price_minor, currency, writable, sync_enabled)
+                                   price_minor, currency, writable, sells_beyond, sync_enabled)
   SELECT $1, $2, coalesce((SELECT id FROM inventory_items WHERE account_id = $1 AND sku = entry.sku),
                           (SELECT item_id FROM sku_aliases WHERE account_id = $1 AND sku = entry.sku)),
-         $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable,
+         $4::platform, unit_id, variant_id, sku, title, url, quantity, now(), price_minor, currency, writable, sells_beyond,
          -- Before its first plan a connection is only looked at.
          NOT (SELECT awaiting_plan FROM connections WHERE id = $2)
     FROM entry
@@ -31,17 +31,20 @@ WITH entry AS (
          quantity_at = CASE WHEN current.target IS NULL THEN now() ELSE current.quantity_at END,
          price_minor = CASE WHEN current.currency = excluded.currency AND ${isEcho('current.id', 'excluded.price_minor')}
                             THEN current.price_minor ELSE excluded.price_minor END,
-         currency = excluded.currency, price_looked_at = now(), writable = excluded.writable, updated_at = now(),
+         currency = excluded.currency, price_looked_at = now(), writable = excluded.writable, sells_beyond = excluded.sells_beyond, updated_at = now(),
          item_id = coalesce(current.item_id, excluded.item_id)
-  RETURNING id, account_id, connection_id, item_id
+  RETURNING id, account_id, connection_id, item_id, sells_beyond
 ), unread AS (
-  -- What a protected item's other listings may show depends on what this one shows.
-  INSERT INTO dirty_listings (listing_id, account_id, connection_id, reread, guarded)
+  -- What a protected item's other listings may show depends on what this one shows, and on whether it refuses to sell more.
+  INSERT INTO dirty_listings AS waiting (listing_id, account_id, connection_id, reread, guarded)
   SELECT imported.id, imported.account_id, imported.connection_id, true, false
     FROM imported JOIN inventory_items item ON item.id = imported.item_id AND item.protection <> 'shared'
    WHERE NOT EXISTS (SELECT FROM shadows WHERE listing_id = imported.id AND item_id = imported.item_id)
+      -- Read from the statement's snapshot: as it was before.
+      OR EXISTS (SELECT FROM listings before WHERE before.id = imported.id AND before.sells_beyond <> imported.sells_beyond)
    ORDER BY imported.id
-  ON CONFLICT (listing_id) DO NOTHING
+  -- A push under way may have decided without knowing.
+  ON CONFLICT (listing_id) DO UPDATE SET version = waiting.version + 1, reread = true, not_before = now()
 )
 SELECT count(*)::int AS listings, (count(*) FILTER (WHERE item_id IS NULL))::int AS unmatched,
        array_agg(DISTINCT item_id) FILTER (WHERE item_id IS NOT NULL) AS item_ids FROM imported`;
@@ -84,6 +87,7 @@ function toRow(entry: CatalogueEntry): Record<string, unknown> {
     currency: entry.price?.currency ?? null,
     quantity: entry.stock.kind === 'quantity' ? entry.stock.quantity : null,
     writable: entry.writable && entry.stock.kind !== 'notTracked',
+    sells_beyond: entry.sellsBeyond,
   };
 }
 

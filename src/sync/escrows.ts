@@ -57,7 +57,13 @@ export async function openEscrows(
   for (const row of rows) {
     const listings = guarded.filter(({ itemId }) => itemId === row.item_id);
     const escrow = escrowOf(row, listings, now);
-    if (escrow !== null) opened.push({ itemId: row.item_id, listings, escrow, seq: Number(row.seq) });
+    if (escrow !== null)
+      opened.push({
+        itemId: row.item_id,
+        listings,
+        escrow: pausedBeyond(escrow, listings),
+        seq: Number(row.seq),
+      });
     else if (row.state !== null) await client.query('DELETE FROM escrows WHERE item_id = $1', [row.item_id]);
   }
   return opened;
@@ -85,6 +91,12 @@ function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): 
   return shadows.reduce((escrow, shadow) => learnedRights(escrow, shadow, now), current);
 }
 
+/** A number limits nothing where the channel sells beyond it: nothing is granted there until that is over and a person has looked. */
+function pausedBeyond(escrow: Escrow, listings: readonly KeptListing[]): Escrow {
+  const beyond = listings.filter(({ stored, listingId }) => stored.sellsBeyond && listingId in escrow.units);
+  return beyond.reduce((known, { listingId }) => violated(known, listingId, 'A1'), escrow);
+}
+
 /** A listing that sells nothing of ours any more gives its rights back. */
 function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
   const leaving = Object.keys(escrow.units).filter((unit) => !staying.includes(unit));
@@ -95,6 +107,8 @@ function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
 }
 
 function wantsShared(row: ItemRow, listings: readonly KeptListing[]): boolean {
+  // Escrow could not keep its promise.
+  if (listings.some(({ stored }) => stored.sellsBeyond)) return true;
   const rates = ratesOf(demandsOf(listings), demandLimits);
   const paces = listings.map((listing, index) => ({
     ratePerMs: rates[index] ?? 0,

@@ -19,6 +19,8 @@ export type ExplanationRows = {
     readonly platform: Platform;
     readonly syncEnabled: boolean;
     readonly writable: boolean;
+    /** Whether the channel goes on selling it where its number is used up. */
+    readonly sellsBeyond: boolean;
     /** What we believe is shown, where there is no shadow yet; null when unknown. */
     readonly quantity: number | null;
     readonly waitingSince: Date | null;
@@ -157,7 +159,7 @@ export function explanationOf(rows: ExplanationRows, now: number): Explanation {
         : { cur: unit.cur, old: unit.old, new: unit.new, free: escrow.free },
     waitingSince: listing.waitingSince,
   };
-  return { ...explained, summary: summaryOf(explained, listing.platform) };
+  return { ...explained, summary: summaryOf(explained, listing) };
 }
 
 function explainedStep(
@@ -226,7 +228,7 @@ const statusWords: Readonly<Record<Exclude<ConnectionStatus, 'active'>, string>>
 };
 
 const assumptions = {
-  A1: 'the channel has sold beyond its number (A1)',
+  A1: 'the channel has sold, or would sell, beyond its number (A1)',
   A2: 'a write took effect later than the channel promises (A2)',
   A3: 'an order became visible later than the channel promises (A3)',
   A4: 'somebody else has raised the number (A4)',

@@ -1,7 +1,8 @@
 /** The words of an explanation: one clause per step, and a summary that a seller can read. Pure. */
 import type { Platform } from '../connectors/connector.ts';
 import type { RuleLevel, TargetStep } from './core/targets.ts';
-import type { Explanation, Hold, OpenConflict } from './explanation.ts';
+import type { Explanation, ExplanationRows, Hold, OpenConflict } from './explanation.ts';
+import { beyondRemedy } from './sellsBeyond.ts';
 
 export const platformNames: Readonly<Record<Platform, string>> = {
   etsy: 'Etsy',
@@ -59,7 +60,10 @@ const ruleNames: Readonly<Record<RuleLevel, string>> = {
 
 type Unsummed = Omit<Explanation, 'summary'>;
 
-export function summaryOf(explained: Unsummed, platform: Platform): string {
+export function summaryOf(
+  explained: Unsummed,
+  { platform, sellsBeyond }: Pick<ExplanationRows['listing'], 'platform' | 'sellsBeyond'>,
+): string {
   const name = platformNames[platform];
   const { mode, modeReason, rights, target } = explained;
   const sentences: string[] = [];
@@ -70,6 +74,7 @@ export function summaryOf(explained: Unsummed, platform: Platform): string {
   }
   if (modeReason !== null)
     sentences.push(mode === 'observe_only' ? `Nothing is written to it: ${modeReason}` : modeReason);
+  if (sellsBeyond) sentences.push(`${name} goes on selling it beyond its number. ${beyondRemedy}`);
   if (rights !== null)
     sentences.push(
       `Under escrow it holds ${rights.cur + rights.old + rights.new} rights to sell; ${rights.free} are free.`,

@@ -31,6 +31,7 @@ type Row = {
   connection_sync: boolean;
   sync_enabled: boolean;
   writable: boolean;
+  sells_beyond: boolean;
   quantity: number | null;
   waiting_since: Date | null;
   item_id: string | null;
@@ -65,7 +66,7 @@ const connectionsSql = `SELECT id, connection_id FROM listings WHERE id = ANY($2
 /** Lines that became known since the push are found by their time-ordered ids; of these the ones that the channel sold since then count. */
 const rowsSql = `
 SELECT listing.id, listing.platform, listing.connection_id, connection.name AS connection_name, connection.status AS connection_status,
-       connection.sync_enabled AS connection_sync, listing.sync_enabled, listing.writable, listing.quantity, dirty.since AS waiting_since,
+       connection.sync_enabled AS connection_sync, listing.sync_enabled, listing.writable, listing.sells_beyond, listing.quantity, dirty.since AS waiting_since,
        item.id AS item_id, item.quantity AS on_hand, item.reserved,
        account.rule AS account_rule, connection.rule AS connection_rule, listing.rule AS listing_rule,
        shadow.state->'shadow' AS shadow, escrow.state AS escrow,
@@ -144,6 +145,7 @@ function explain(row: Row, target: ListingTarget | null, now: number): Explanati
         platform: row.platform,
         syncEnabled: row.sync_enabled,
         writable: row.writable,
+        sellsBeyond: row.sells_beyond,
         quantity: row.quantity,
         waitingSince: row.waiting_since,
       },

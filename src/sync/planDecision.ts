@@ -2,6 +2,7 @@
 import type { StockReading } from '../connectors/connector.ts';
 import { blastAlwaysAllowed } from './core/sending.ts';
 import { type RuleLevel, type Target, type TargetInput, type TargetStep, targetOf } from './core/targets.ts';
+import { beyondRemedy } from './sellsBeyond.ts';
 
 export type PlanWinner = 'ledger' | 'channel' | 'skip';
 export type PlanAction = 'raise' | 'lower' | 'zero' | 'unchanged' | 'left_out';
@@ -21,6 +22,8 @@ export type PlanListing = {
   readonly hasItem: boolean;
   readonly sku: string | null;
   readonly writable: boolean;
+  /** Whether the channel goes on selling it where its number is used up. */
+  readonly sellsBeyond: boolean;
   /** Other listings of the same connection that sell the same item. */
   readonly siblings: number;
 };
@@ -42,10 +45,13 @@ export function assess(listing: PlanListing, reading: StockReading, target: Targ
   const shown = reading.quantity;
   const shared =
     listing.siblings === 0 ? '' : ` The item is on ${listing.siblings + 1} listings of this connection.`;
+  const beyond = listing.sellsBeyond
+    ? ` The marketplace goes on selling it beyond that number. ${beyondRemedy}`
+    : '';
   return {
     action: actionOf(shown, target.target),
     reason: reasonOf(shown, target),
-    why: `It shows ${shown}. ${targetInWords(target)}${shared}`,
+    why: `It shows ${shown}. ${targetInWords(target)}${shared}${beyond}`,
   };
 }
 

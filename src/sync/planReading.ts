@@ -14,6 +14,7 @@ type ListingRow = {
   variant_id: string;
   sku: string | null;
   writable: boolean;
+  sellsBeyond: boolean;
   siblings: number;
 };
 
@@ -53,7 +54,7 @@ async function nextListings(
   limit: number,
 ): Promise<readonly ListingRow[]> {
   const { rows } = await db.query<ListingRow>(
-    `SELECT id, item_id, unit_id, variant_id, sku, writable,
+    `SELECT id, item_id, unit_id, variant_id, sku, writable, sells_beyond AS "sellsBeyond",
             (SELECT count(*)::int FROM listings other
               WHERE other.item_id = listing.item_id AND other.connection_id = listing.connection_id AND other.id <> listing.id) AS siblings
        FROM listings listing

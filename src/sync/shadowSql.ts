@@ -29,6 +29,8 @@ export type KeptRow = StoredBounds & {
   /** When the newest finished fetch of the connection's orders was started, in milliseconds. */
   readonly ordersFetchedAt: number | null;
   readonly protection: 'shared' | 'escrow' | 'automatic';
+  /** True when the channel sells it beyond its number: assumption A1 does not hold. */
+  readonly sellsBeyond: boolean;
   /** True when its item is protected and another listing of it is not under lock. */
   readonly apart: boolean;
   /** Nine of ten sales are in force everywhere within this time, in milliseconds. */
@@ -101,7 +103,7 @@ SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.con
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
        ${boundColumns},
-       coalesce(item.protection, 'shared') AS protection,
+       coalesce(item.protection, 'shared') AS protection, listing.sells_beyond AS "sellsBeyond",
        coalesce(item.protection <> 'shared', false) AND EXISTS (SELECT FROM listings sibling WHERE sibling.item_id = item.id AND sibling.id <> ALL($1)) AS apart,
        ${reactionColumn} AS "reactionMs",
        coalesce(sold.sales, '[]') AS sales

@@ -134,6 +134,7 @@ describeBySpecification('the examples of the official models', () => {
           price: { minor: 10_000, currency: 'USD' },
           stock,
           writable: true,
+          sellsBeyond: false,
         },
       ]);
     },

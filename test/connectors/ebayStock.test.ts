@@ -285,6 +285,7 @@ test('the catalogue holds every SKU with price, link and what buyers see', async
       price: { minor: 2450, currency: 'USD' },
       stock: { kind: 'quantity', quantity: 5 },
       writable: true,
+      sellsBeyond: false,
     },
     expect.objectContaining({
       sku: 'DRAFT',

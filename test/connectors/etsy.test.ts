@@ -160,6 +160,7 @@ test('the catalogue holds every variant of active, sold-out and inactive listing
     price: { minor: 2450, currency: 'USD' },
     stock: { kind: 'quantity', quantity: 5 },
     writable: true,
+    sellsBeyond: false,
   });
   expect(entries.map((entry) => entry.stock)).toMatchObject([
     { quantity: 5 },

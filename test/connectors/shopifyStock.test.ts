@@ -25,6 +25,7 @@ function variant(id: number) {
     title: 'Default Title',
     displayName: `Mug ${id}`,
     price: '2450',
+    inventoryPolicy: id === 2 ? 'CONTINUE' : 'DENY',
     product: { title: 'Mug', onlineStoreUrl: null },
     inventoryItem: item(id, id),
   };
@@ -96,8 +97,9 @@ describe('the catalogue', () => {
         price: { minor: 2450, currency: 'JPY' },
         stock: { kind: 'quantity', quantity: 1 },
         writable: true,
+        sellsBeyond: false,
       },
-      expect.objectContaining({ address: address(2), sku: null }),
+      expect.objectContaining({ address: address(2), sku: null, sellsBeyond: true }),
     ]);
   });
 });

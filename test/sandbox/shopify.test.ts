@@ -1,7 +1,7 @@
 /** Shopify in the sandbox, over HTTP: tokens, stock with compare-and-set and idempotency, orders, fulfilment, paging, cost. */
 import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { tinyCatalogue } from '../../src/sandbox/demoShop.ts';
+import { soldBeyond, tinyCatalogue } from '../../src/sandbox/demoShop.ts';
 import { answerOf } from './channelBench.ts';
 import { at, buy, openSandbox, type SandboxBench, shopifyClient, variantId } from './sandboxBench.ts';
 
@@ -248,6 +248,19 @@ test('A sale moves units from available to committed, and on hand stays', async 
       { name: 'on_hand', quantity: 5 },
     ],
   });
+});
+
+test('A variant that continues selling when out of stock says so, and is sold below 0; any other denies', async () => {
+  const catalogue = [...tinyCatalogue({ A: 1 }).map(soldBeyond), ...tinyCatalogue({ B: 1 })];
+  await using bench = await openSandbox({ catalogue });
+  buy(bench.sandbox, 'shopify', 'A', 3);
+  expect(() => buy(bench.sandbox, 'shopify', 'B', 2)).toThrow('shows only 1');
+  const query = '{ productVariants(first: 2) { nodes { sku inventoryPolicy inventoryQuantity } } }';
+  const { body } = await shopifyClient(bench.sandbox)(query);
+  expect(at(body, 'data.productVariants.nodes')).toEqual([
+    { sku: 'A', inventoryPolicy: 'CONTINUE', inventoryQuantity: -2 },
+    { sku: 'B', inventoryPolicy: 'DENY', inventoryQuantity: 1 },
+  ]);
 });
 
 test('nodes answers null for an unknown id, keeps the order, and takes 250 ids at most', async () => {

@@ -171,12 +171,19 @@ export function reserve({ pool, caller, item }: EscrowShop, quantity: number): P
 }
 
 /** The channel that did not sell the item does, showing so many, and its catalogue is imported. */
-export async function bringIn(
-  { pool, amazon, connections, item }: EscrowShop,
-  shown: number,
-): Promise<Offer> {
+export async function bringIn(shop: EscrowShop, shown: number, sellsBeyond = false): Promise<Offer> {
   const address = { unitId: fixtures.unique('unit'), variantId: '' };
-  support.show(amazon.channel, address, shown);
+  support.show(shop.amazon.channel, address, shown);
+  return importOffer(shop, { ...shop.amazon, address }, sellsBeyond);
+}
+
+/** The catalogue of its channel is imported, and says of this one whether it sells beyond its number. */
+export async function importOffer(
+  { pool, connections, item }: EscrowShop,
+  { connection, channel, address }: Omit<Offer, 'listingId'>,
+  sellsBeyond: boolean,
+): Promise<Offer> {
+  const shown = support.shownOn(channel, address) ?? 0;
   const entry: CatalogueEntry = {
     address,
     sku: item.sku,
@@ -185,13 +192,14 @@ export async function bringIn(
     price: null,
     stock: { kind: 'quantity', quantity: shown },
     writable: true,
+    sellsBeyond,
   };
-  amazon.channel.cataloguePages = () => support.pages([entry]);
-  const connected = await connections.open(amazon.connection.id);
+  channel.cataloguePages = () => support.pages([entry]);
+  const connected = await connections.open(connection.id);
   if (connected === null) throw new Error('the connection is not open');
   await importCatalogue(pool, connected);
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM listings WHERE unit_id = $1', [
     address.unitId,
   ]);
-  return { ...amazon, address, listingId: rows[0]?.id ?? '' };
+  return { connection, channel, address, listingId: rows[0]?.id ?? '' };
 }

@@ -19,6 +19,7 @@ export type Offer = {
   readonly unitId: string;
   readonly stock?: StockReading;
   readonly writable?: boolean;
+  readonly sellsBeyond?: boolean;
 };
 
 export type PlanShop = {
@@ -216,6 +217,7 @@ function catalogueEntry(channel: support.ScriptedChannel, offer: Offer): Catalog
     price: null,
     stock: offer.stock ?? { kind: 'quantity', quantity },
     writable: offer.writable ?? true,
+    sellsBeyond: offer.sellsBeyond ?? false,
   };
 }
 

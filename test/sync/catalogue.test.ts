@@ -28,6 +28,7 @@ const entry = (fields: Partial<CatalogueEntry> = {}): CatalogueEntry => ({
   price: fixtures.euros(1_999),
   stock: { kind: 'quantity', quantity: 4 },
   writable: true,
+  sellsBeyond: false,
   ...fields,
 });
 
@@ -40,7 +41,7 @@ async function bringIn(...pages: readonly (readonly CatalogueEntry[])[]): Promis
 
 async function listings(): Promise<Record<string, unknown>[]> {
   const { rows } = await open.pool.query(
-    'SELECT id, item_id, sku, title, quantity, price_minor::int AS price, writable, sync_enabled FROM listings WHERE connection_id = $1 ORDER BY unit_id, variant_id',
+    'SELECT id, item_id, sku, title, quantity, price_minor::int AS price, writable, sells_beyond, sync_enabled FROM listings WHERE connection_id = $1 ORDER BY unit_id, variant_id',
     [connection.id],
   );
   return rows;
@@ -116,6 +117,16 @@ describe('importing', () => {
       [null, true],
       [4, false],
     ]);
+  });
+
+  test('keeps whether the channel sells a listing beyond its number, by the newest word', async () => {
+    const address = { unitId: 'u', variantId: '' };
+    const imported: unknown[] = [];
+    for (const sellsBeyond of [false, true, false]) {
+      await bringIn([entry({ address, sellsBeyond })]);
+      imported.push((await listings())[0]?.['sells_beyond']);
+    }
+    expect(imported).toEqual([false, true, false]);
   });
 
   test('tells the variants of one unit apart', async () => {

@@ -1,7 +1,7 @@
 /** Proves by value that an explanation names every row that decides a number, and says it in words that a seller can read. */
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../src/sync/core/answers.ts';
-import { newEscrow } from '../../src/sync/core/escrow.ts';
+import { newEscrow, violated } from '../../src/sync/core/escrow.ts';
 import { newShadow, readingTaken, type Shadow, writeSent } from '../../src/sync/core/shadow.ts';
 import { type ExplanationRows, explanationOf } from '../../src/sync/explanation.ts';
 
@@ -28,6 +28,7 @@ function rows(
       platform: 'etsy',
       syncEnabled: true,
       writable: true,
+      sellsBeyond: false,
       quantity: null,
       waitingSince: null,
     },
@@ -235,6 +236,19 @@ describe('the mode', () => {
     expect(explained.summary).toBe(
       'Etsy shows 2: 5 available. Under escrow it holds 2 rights to sell; 2 are free.',
     );
+  });
+
+  test('is paused where the channel would sell beyond its number, and says what to do; a shared pool says it too', () => {
+    const beyond = { ...listing, platform: 'shopify', sellsBeyond: true } as const;
+    const remedy =
+      'Shopify goes on selling it beyond its number. Switch off "Continue selling when out of stock" in Shopify, then import the catalogue again.';
+    const escrow = violated(newEscrow(5, { 'listing-1': 0 }), 'listing-1', 'A1');
+    const paused = explanationOf(rows({ listing: beyond, escrow, shadow: shadowOf(0) }), noon);
+    const reason = 'It is kept at zero: the channel has sold, or would sell, beyond its number (A1).';
+    expect([paused.mode, paused.modeReason]).toEqual(['paused', reason]);
+    expect(paused.summary).toContain(`${reason} ${remedy}`);
+    const { summary } = explanationOf(rows({ listing: beyond }), noon);
+    expect(summary).toBe(`Shopify shows 5: 5 available. ${remedy}`);
   });
 
   test('is paused, with the assumption that did not hold', () => {

@@ -38,7 +38,7 @@ describe('a plan', () => {
     await shop.item('FBA', 4);
     const units = {
       more: shop.offer('MORE', 3),
-      fewer: shop.offer('FEWER', 5),
+      fewer: shop.offer('FEWER', 5, { sellsBeyond: true }),
       none: shop.offer('NONE', 5),
       same: shop.offer('SAME', 4),
       fba: shop.offer('FBA', 7, { writable: false }),
@@ -63,7 +63,7 @@ describe('a plan', () => {
     expect(said(units.fewer)).toEqual([
       'lower',
       'ledger_differs',
-      'It shows 5. Of 2 available it should show 2.',
+      'It shows 5. Of 2 available it should show 2. The marketplace goes on selling it beyond that number. Switch off "Continue selling when out of stock" in Shopify, then import the catalogue again.',
     ]);
     expect(said(units.none)).toEqual([
       'zero',

@@ -170,6 +170,7 @@ describe('an echo of our own price', () => {
           price: fixtures.euros(1_000),
           stock: { kind: 'quantity', quantity: 5 },
           writable: true,
+          sellsBeyond: false,
         },
       ]);
     const connected = await support.connectTo(open.pool, { shopify: shop.channel }).open(shop.connection.id);

@@ -63,6 +63,7 @@ async function show(shop: 0 | 1, price: Money | null): Promise<void> {
         price,
         stock: { kind: 'quantity', quantity: 5 },
         writable: true,
+        sellsBeyond: false,
       },
     ]);
   const connected = await support.connectTo(open.pool, { shopify: channel }).open(shops[shop]?.id ?? '');

@@ -191,6 +191,7 @@ function entryOf(listing: AmazonListing, marketplaceId: string): CatalogueEntry 
     price: listPrice(listing, marketplaceId),
     stock: readingOf(listing),
     writable: isWritable(listing),
+    sellsBeyond: false,
   };
 }
 

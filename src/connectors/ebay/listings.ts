@@ -79,5 +79,6 @@ async function entryOf(
     price: moneyOrNull(price?.value, price?.currency),
     stock: shownQuantity(item, offers),
     writable: true,
+    sellsBeyond: false,
   };
 }

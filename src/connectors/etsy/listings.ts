@@ -107,5 +107,6 @@ function entryOf(listing: Listing, inventory: Inventory, product: Product, state
     price: recordedPrice(product),
     stock: shownQuantity(inventory, state, variantId),
     writable: true,
+    sellsBeyond: false,
   };
 }

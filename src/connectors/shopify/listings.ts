@@ -21,6 +21,7 @@ const variantSchema = z.looseObject({
   title: z.string(),
   displayName: z.string().nullish(),
   price: z.string().nullish(),
+  inventoryPolicy: z.string(),
   product: z.looseObject({ title: z.string(), onlineStoreUrl: z.string().nullish() }).nullish(),
   inventoryItem: inventoryItemSchema,
 });
@@ -79,5 +80,7 @@ function entryOf(
     price: moneyOrNull(variant.price, currency),
     stock: stockReading(variant.inventoryItem),
     writable: true,
+    // Only a word that it refuses is one.
+    sellsBeyond: variant.inventoryPolicy !== 'DENY',
   };
 }

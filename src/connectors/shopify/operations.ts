@@ -77,7 +77,7 @@ export const shopifyOperations = {
   catalogue: `query Catalogue($first: Int!, $after: String, $query: String, $locationId: ID!) {
   productVariants(first: $first, after: $after, query: $query, sortKey: ID) {
     pageInfo { hasNextPage endCursor }
-    nodes { id sku title displayName price
+    nodes { id sku title displayName price inventoryPolicy
       product { title onlineStoreUrl }
       inventoryItem { ${stockFields} }
     }
