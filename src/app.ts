@@ -1,5 +1,5 @@
 /** The only place that wires: from a configuration to a running product, and back down in an order that loses nothing. */
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { Redis } from 'ioredis';
 import { type ApiKeys, openApiKeys } from './apiKeys.ts';
@@ -122,7 +122,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
     wakeUps,
     connections,
     clock,
-    newId: randomUUID,
+    newId: randomUUIDv7,
     log,
     limits: syncLimits(config),
   });

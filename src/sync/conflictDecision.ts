@@ -24,8 +24,8 @@ export type Plan = {
   readonly cause: StoredConflict | null;
   /** On hand afterwards. */
   readonly left: number;
-  /** False when no column could hold the stock afterwards, or the item has none of its own (a bundle). */
-  readonly fits: boolean;
+  /** Why it cannot be booked, for people: no column could hold the stock afterwards, or the item has none of its own (a bundle). Null when it can. */
+  readonly obstacle: string | null;
 };
 
 export type Decision = {
@@ -62,7 +62,7 @@ export async function autoDecision(
   );
   if (!within) return null;
   const plan = await planOf(client, itemId, open, resolution);
-  return plan.fits && (await mayBook(client, open, plan)) ? { resolution, plan } : null;
+  return plan.obstacle === null && (await mayBook(client, open, plan)) ? { resolution, plan } : null;
 }
 
 /** What the policy books of many listings of a connection at once is as much of a change as what a file does. */
@@ -103,8 +103,13 @@ export async function planOf(
     [itemId],
   );
   const { quantity = 0, bundle = false } = rows[0] ?? {};
-  const fits = Math.abs(quantity + units) <= quantityLimit && (units === 0 || !bundle);
-  return { units, cause, left: quantity + units, fits };
+  return { units, cause, left: quantity + units, obstacle: obstacleTo(quantity, units, bundle) };
+}
+
+function obstacleTo(quantity: number, units: number, bundle: boolean): string | null {
+  if (units !== 0 && bundle)
+    return 'A bundle has no stock of its own: correct the stock of its components, and resolve this with KEEP_OURS.';
+  return Math.abs(quantity + units) <= quantityLimit ? null : 'The stock would leave its range.';
 }
 
 type Booked = { readonly seq: number; readonly units: number; readonly listings: readonly string[] };

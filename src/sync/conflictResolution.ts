@@ -170,7 +170,7 @@ async function carryOut(
     return done({ ...noEffect, connectionIds });
   }
   const plan = await planOf(client, itemId, chosen, resolution);
-  if (!plan.fits) return refused(invalid('The stock would leave its range.'));
+  if (plan.obstacle !== null) return refused(invalid(plan.obstacle));
   return done(await decide(client, { accountId, itemId, open: chosen, resolution, plan, actor }));
 }
 

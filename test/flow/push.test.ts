@@ -1,5 +1,6 @@
 /** Channels end at the newest number, the dangerous ones first, whatever happens to a write on its way. */
 import { expect, test } from 'vitest';
+import { graphql } from '../../.generated/gql/gql.ts';
 import { type Platform, platforms } from '../../src/connectors/connector.ts';
 import { openPool } from '../support/fixtures.ts';
 import { ledgerBreaches } from '../support/ledgerState.ts';
@@ -312,3 +313,23 @@ test('a marketplace that does not answer holds up no other one', async () => {
   }
   expect(names.map((name) => product.sandbox.displayed('amazon')[name])).toEqual(names.map(() => 5));
 }, 60_000);
+
+const explainedPushes = graphql(`
+  query ExplainedPushes($sku: String!) {
+    inventoryItemBySku(sku: $sku) {
+      listings(first: 10) { nodes { target explanation { push { quantity } } } }
+    }
+  }
+`);
+
+test('what explains a listing names the newest of its writes', async () => {
+  await using product = await startProduct();
+  for (let step = 0; step < 4; step += 1) {
+    await adjust(product, 'MUG', -1);
+    await product.inStep();
+  }
+  const { inventoryItemBySku: item } = await product.graphql(explainedPushes, { sku: 'MUG' });
+  const nodes = item?.listings.nodes ?? [];
+  expect(nodes.map(({ target }) => target)).toEqual([6, 6, 6, 6]);
+  expect(nodes.map(({ explanation }) => explanation?.push?.quantity)).toEqual([6, 6, 6, 6]);
+});

@@ -1,5 +1,5 @@
 /** The API over the real sync engine; no channel is ever called. */
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import { systemClock } from '../../src/clock.ts';
 import type { Database } from '../../src/db.ts';
 import { silentLog } from '../../src/log.ts';
@@ -46,7 +46,7 @@ function createEngine({ pool, intake }: Database): SyncEngine {
     },
     connections: { create: unused, open: unused } as never,
     clock: systemClock,
-    newId: randomUUID,
+    newId: randomUUIDv7,
     log: silentLog(),
     limits: {
       pollIntervalMs: null,

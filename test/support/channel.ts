@@ -1,5 +1,5 @@
 /** Connects the product to scripted channels, and reads and sets the tables that its pushes, polls and looks work on. */
-import { randomUUID } from 'node:crypto';
+import { randomUUIDv7 } from 'node:crypto';
 import type pg from 'pg';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import type { ConnectorContext, ListingAddress, Platform } from '../../src/connectors/connector.ts';
@@ -97,7 +97,7 @@ export function pushOptions(
     db: pool,
     connections,
     clock,
-    newId: randomUUID,
+    newId: randomUUIDv7,
     log,
     batchMax: 50,
     leaseMs: 60_000,

@@ -3,11 +3,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Platform } from '../../src/connectors/connector.ts';
 import { sweepAlerts } from '../../src/sync/alerts.ts';
 import { explainListings } from '../../src/sync/explanations.ts';
-import { insertBundle, setRecipe } from '../support/bundles.ts';
+import { callerOf, insertBundle, setRecipe } from '../support/bundles.ts';
 import * as support from '../support/channel.ts';
+import { asSeen, decider } from '../support/editedItem.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { readMovements, readStock } from '../support/ledgerState.ts';
-import { provenEdit, setPolicy, storeEdit } from '../support/provenEdits.ts';
+import { conflictsOf, provenEdit, setPolicy, storeEdit } from '../support/provenEdits.ts';
 import { Race } from '../support/race.ts';
 
 let open: fixtures.TestPool;
@@ -261,4 +262,30 @@ test('what is withheld of a bundle is sold out in the eyes of the alerts of ever
     [race.item.accountId],
   );
   expect(rows).toEqual([{ platform: 'ebay' }]);
+});
+
+test('a cut of a bundle is not booked, as a bundle has no stock, and who tries to is told what to do', async () => {
+  const { race, ab } = await shelfOf(5);
+  const { accountId } = race.item;
+  await setPolicy(open.pool, accountId, 'use_lowest');
+  const { rows } = await open.pool.query<{ id: string }>('SELECT id FROM listings WHERE item_id = $1', [
+    ab.id,
+  ]);
+  const listingId = rows[0]?.id ?? '';
+  await storeEdit(open.pool, { accountId, itemId: ab.id, listingId }, provenEdit(listingId, -2));
+  const decide = decider(open.pool, callerOf(accountId), () => undefined);
+  const found = await conflictsOf(open.pool, ab.id);
+  expect(found).toMatchObject([{ status: 'open', delta: -2 }]);
+  expect(await decide(asSeen(found), 'use_lowest')).toMatchObject({
+    ok: false,
+    problems: [
+      {
+        code: 'INVALID_INPUT',
+        message:
+          'A bundle has no stock of its own: correct the stock of its components, and resolve this with KEEP_OURS.',
+      },
+    ],
+  });
+  expect(await decide(asSeen(found), 'keep_ours')).toMatchObject({ ok: true });
+  expect(await conflictsOf(open.pool, ab.id)).toMatchObject([{ status: 'resolved' }]);
 });
