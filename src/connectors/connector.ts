@@ -81,6 +81,8 @@ export type StockWrite = {
   readonly quantity: number;
   /** The number we believe is shown. Where the channel can compare, the write fails as `stale` if it is another; null skips that. */
   readonly expected: number | null;
+  /** What a reading may show, in units, if nothing is unknown to us: over another number a channel that reads first (Etsy) raises nothing, but answers `stale`. */
+  readonly believed?: { readonly least: number; readonly most: number };
   /** A UUID. */
   readonly key: string;
   /**

@@ -4,6 +4,7 @@ import type { WriteAnswer } from '../sync/core/answers.ts';
 import type { Demand } from '../sync/core/demand.ts';
 import type { Violation } from '../sync/core/escrow.ts';
 import type { Shadow } from '../sync/core/shadow.ts';
+import type { Believed } from '../sync/core/shown.ts';
 import type { LineChange } from './ledger.ts';
 import { type ChannelParameters } from './parameters.ts';
 import type { Stage } from './policy.ts';
@@ -60,7 +61,14 @@ export type Keeper = {
   demands(item: number): readonly Demand[];
   send(
     kept: KeptUnit,
-    write: { key: string | null; value: number; expected: number | null; raise: boolean },
+    write: {
+      key: string | null;
+      value: number;
+      expected: number | null;
+      /** Left out: whatever is there is written over. */
+      believed?: Believed | null;
+      raise: boolean;
+    },
   ): string;
   fence(kept: KeptUnit): void;
   read(kept: KeptUnit): void;

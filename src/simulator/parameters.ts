@@ -10,6 +10,8 @@ export type ChannelParameters = {
   /** Share of all buyers. */
   readonly share: number;
   readonly compareAndSet: boolean;
+  /** True when a raise is not written over another number than what may be read just before it. */
+  readonly looksFirst: boolean;
   /** From a request until the channel carries it out, and again until its answer arrives. */
   readonly request: Span;
   /** From carrying out a write until it takes effect. */
@@ -143,6 +145,7 @@ const fast: ChannelParameters = {
   name: '',
   share: 0.305,
   compareAndSet: false,
+  looksFirst: false,
   request: [100, 600],
   effect: [0, 0],
   effectSkew: 1,
@@ -172,7 +175,7 @@ export const pageWorld: Parameters = {
   restockAt: [20 * minute, 40 * minute],
   channels: [
     { ...fast, name: 'shopify', compareAndSet: true, eventLoss: 0.03 },
-    { ...fast, name: 'etsy', eventLoss: 0.1 },
+    { ...fast, name: 'etsy', looksFirst: true, eventLoss: 0.1 },
     { ...fast, name: 'ebay', eventLoss: 0.05 },
     {
       ...fast,

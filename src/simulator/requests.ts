@@ -47,7 +47,7 @@ export function createRequests(parts: RequestsParts): Requests {
     keys += 1;
     const key = write.key ?? `w${keys}`;
     const targetSeq = Math.max(ledger.seq(kept.unit.item), kept.shadow.sentSeq);
-    const { value, expected } = write;
+    const { value, expected, believed = null } = write;
     kept.shadow = writeSent(kept.shadow, { key, value, expected, targetSeq }, queue.now());
     kept.lastSentAt = queue.now();
     if (findings.edited?.unit === kept.unit) findings.edited.coveredAt ??= queue.now();
@@ -56,7 +56,7 @@ export function createRequests(parts: RequestsParts): Requests {
       () =>
         `write ${kept.name} = ${value}${expected === null ? '' : ` if it shows ${expected}`}${write.key === null ? '' : ' again'}`,
     );
-    world.write(kept.unit, { key, value, expected }, (answer) => takeAnswer(kept, key, answer));
+    world.write(kept.unit, { key, value, expected, believed }, (answer) => takeAnswer(kept, key, answer));
     return key;
   }
 

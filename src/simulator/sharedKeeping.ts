@@ -56,8 +56,8 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
         keeper.fence(kept);
         return;
       case 'write': {
-        const { value, expected, repeats, direction } = decision;
-        keeper.send(kept, { key: repeats, value, expected, raise: direction === 'raise' });
+        const { value, expected, believed, repeats, direction } = decision;
+        keeper.send(kept, { key: repeats, value, expected, believed, raise: direction === 'raise' });
       }
     }
   }

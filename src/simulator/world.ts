@@ -1,4 +1,5 @@
 /** Marketplaces as non-cooperating counters: each sells while its own number is above zero, tells late, and lets writes take effect later. */
+import type { Believed } from '../sync/core/shown.ts';
 import type { EventQueue } from './eventQueue.ts';
 import type { ChannelParameters, Parameters } from './parameters.ts';
 import { createRandom, type Random, type Span, streams } from './random.ts';
@@ -26,6 +27,7 @@ export type WriteRequest = {
   readonly key: string;
   readonly value: number;
   readonly expected: number | null;
+  readonly believed?: Believed | null;
   /** What a policy that cannot exist knows (the floor): applied to the counter as it is when the write lands. */
   readonly apply?: (shown: number) => number;
 };
@@ -33,7 +35,7 @@ export type WriteRequest = {
 export type Answer =
   | { readonly kind: 'effective' }
   | { readonly kind: 'accepted' }
-  | { readonly kind: 'stale'; readonly actual: number }
+  | { readonly kind: 'stale'; readonly actual: number; readonly read?: true }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'deferred'; readonly retryAfter: number };
 
@@ -230,7 +232,7 @@ function landingTime({ channel, world }: Transport, effect: number): number {
 /** A repeated key is answered as it was the first time, where the channel compares; elsewhere it is the same absolute write again. */
 function carriedOut(transport: Transport, unit: Unit, request: WriteRequest, effect: number): Answer {
   const { world, channel } = transport;
-  const { key, value, expected, apply } = request;
+  const { key, value, expected, believed, apply } = request;
   if (channel.compareAndSet) {
     const known = unit.keys.get(key);
     if (known !== undefined) return known;
@@ -242,6 +244,9 @@ function carriedOut(transport: Transport, unit: Unit, request: WriteRequest, eff
     if (answer.kind === 'effective') land(world, unit, apply?.(unit.shown) ?? value);
     return answer;
   }
+  const looked = channel.looksFirst && believed ? agedNumber(transport, unit) : value;
+  if (believed && looked < value && (looked < believed.least || looked > believed.most))
+    return { kind: 'stale', actual: looked, read: true };
   if (effect === 0) land(world, unit, apply?.(unit.shown) ?? value);
   else world.queue.at(landingTime(transport, effect), () => land(world, unit, apply?.(unit.shown) ?? value));
   return { kind: channel.answerProves ? 'effective' : 'accepted' };
@@ -255,6 +260,11 @@ function land(world: World, unit: Unit, value: number): void {
 export function nameOf({ parameters }: World, unit: Unit): string {
   const { name } = channelOf(parameters, unit.channel);
   return parameters.items > 1 ? `${name}#${unit.item}` : name;
+}
+
+/** What a look just before a write says: as old as any reading. */
+function agedNumber({ world, random }: Transport, unit: Unit): number {
+  return shownAt(unit, world.queue.now() - random.span(world.parameters.staleness));
 }
 
 function read(transport: Transport, unit: Unit, answered: (value: number | null) => void): void {

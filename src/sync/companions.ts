@@ -1,6 +1,7 @@
 /** Variants that another one's write sets too (Etsy): it is told the most each may show, and each shadow learns what was put there. */
 import type {
   Companion,
+  ConnectorCapabilities,
   ListingAddress,
   PriceWriteResult,
   StockWrite,
@@ -9,7 +10,7 @@ import type {
 import type { Queryable } from '../db.ts';
 import { writtenAlong } from './core/along.ts';
 import type { CandidateState } from './core/shadow.ts';
-import { rangeNow } from './core/shown.ts';
+import { type Believed, rangeNow } from './core/shown.ts';
 import type { KeptListing } from './keptListing.ts';
 import { type ShadowContext, withShadows } from './shadows.ts';
 
@@ -67,14 +68,23 @@ export async function othersOf(
   return { others: ({ unitId }) => ({ others: byUnit.get(unitId) ?? [] }), wake };
 }
 
+/** What a write may find where it writes: one number where the channel compares, else what a reading before the write may show. */
+export function writtenOver(
+  { compareAndSet }: Pick<ConnectorCapabilities, 'compareAndSet'>,
+  { expected, believed }: { readonly expected: number | null; readonly believed: Believed | null },
+): Pick<StockWrite, 'expected' | 'believed'> {
+  if (compareAndSet) return { expected };
+  return believed === null ? { expected: null } : { expected: null, believed };
+}
+
 const keyOf = ({ unitId, variantId }: Companion['address']): string => JSON.stringify([unitId, variantId]);
 
-/** Of the listings that have a shadow; those in `answered` were written for themselves. */
+/** Of the listings that have a shadow; those in `written` were written for themselves. */
 export async function companionsOf(
   db: Queryable,
   connectionId: string,
   answers: readonly Answer[],
-  answered: ReadonlySet<string>,
+  written: ReadonlySet<string>,
 ): Promise<readonly CompanionWrite[]> {
   const byAddress = new Map<string, Omit<CompanionWrite, 'listingId'>>();
   for (const { result, sentAt } of answers) {
@@ -91,7 +101,7 @@ export async function companionsOf(
   });
   return rows.flatMap(({ id: listingId, ...address }) => {
     const write = byAddress.get(keyOf(address));
-    return write === undefined || answered.has(listingId) ? [] : [{ ...write, listingId }];
+    return write === undefined || written.has(listingId) ? [] : [{ ...write, listingId }];
   });
 }
 

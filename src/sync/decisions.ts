@@ -6,6 +6,7 @@ import { raiseInTime } from './core/exposure.ts';
 import { preemptMaxOf } from './core/limits.ts';
 import { stopsRaises } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
+import { type Believed } from './core/shown.ts';
 import {
   type Direction,
   decideWrite,
@@ -26,6 +27,7 @@ export type PlannedWrite = {
   readonly key: string;
   readonly quantity: number;
   readonly expected: number | null;
+  readonly believed: Believed | null;
   readonly targetSeq: number;
   readonly direction: Direction;
   /** In milliseconds: what this was decided from was true then. */
@@ -202,9 +204,9 @@ function meaningOf(
     case 'fence':
       return { kind: 'look', orders: true };
     case 'write': {
-      const { value: quantity, expected, targetSeq, direction, repeats } = decision;
+      const { value: quantity, expected, believed, targetSeq, direction, repeats } = decision;
       const key = repeats ?? options.newId();
-      const write = { listing, key, quantity, expected, targetSeq, direction, decidedAt: now };
+      const write = { listing, key, quantity, expected, believed, targetSeq, direction, decidedAt: now };
       return { kind: 'write', write };
     }
   }

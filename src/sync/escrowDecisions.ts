@@ -75,6 +75,8 @@ function planned(
     key,
     quantity: value,
     expected,
+    // Whatever is sold meanwhile is paid by the rights that it replaces: they stay charged until every order is known.
+    believed: null,
     targetSeq: seq,
     direction: directionOf(shadow, value, now),
     decidedAt: now,

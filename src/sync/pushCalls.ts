@@ -1,11 +1,12 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
 import type pg from 'pg';
 import type { StockWriteResult, Turn } from '../connectors/connector.ts';
-import { companionsOf, othersOf, takeCompanion } from './companions.ts';
+import { companionsOf, othersOf, takeCompanion, writtenOver } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
 import { rateOf } from './core/demand.ts';
 import { excessPerMs } from './core/exposure.ts';
 import { demandLimits } from './core/limits.ts';
+import { stopsRaises } from './core/range.ts';
 import { calls, type Sendable } from './core/sending.ts';
 import { readingTaken, type Shadow } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
@@ -72,10 +73,10 @@ async function sendCall(
     );
   }
   const results = await connector.setStock(
-    call.map(({ write: { listing, quantity, expected, key } }) => ({
+    call.map(({ write: { listing, quantity, expected, believed, key } }) => ({
       address: { unitId: listing.unitId, variantId: listing.variantId },
       quantity,
-      expected: connector.capabilities.compareAndSet ? expected : null,
+      ...writtenOver(connector.capabilities, { expected, believed }),
       key,
       ...others(listing),
     })),
@@ -117,35 +118,37 @@ function logAnswer(
 async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<readonly Pending[]> {
   const byListing = new Map(answers.map((answer) => [answer.claim.listingId, answer]));
   const { db, newId } = run.options;
-  const answered = new Set(byListing.keys());
-  const along = await companionsOf(db, run.channel.connection.id, answers.filter(hasLeft), answered);
-  const alongIds = new Set(along.map(({ listingId }) => listingId));
+  // One that was refused beside others of its unit is put back by their write.
+  const refused = answers.filter(({ result }) => refusals.has(result.kind));
+  const written = answers.filter((answer) => !refused.includes(answer)).map(({ claim }) => claim.listingId);
+  const along = await companionsOf(db, run.channel.connection.id, answers.filter(hasLeft), new Set(written));
+  const alongIds = along.map(({ listingId }) => listingId);
   let unexplained = false;
   const { result, wake } = await withShadows(
     run.context,
-    [...answered, ...alongIds],
+    [...new Set([...byListing.keys(), ...alongIds])],
     async (client, kept, now) => {
-      for (const write of along) {
-        const listing = kept.listings.find(({ listingId }) => listingId === write.listingId);
-        if (listing !== undefined && takeCompanion(listing, write, newId(), now)) unexplained = true;
-      }
       for (const listing of kept.listings) {
         const answer = byListing.get(listing.listingId);
         if (answer === undefined || listing.shadow === null) continue;
-        const { hold } = listing.shadow;
-        listing.shadow = evidence(listing.shadow, answer, now);
-        if (listing.shadow.hold > hold) unexplained = true;
-        if (refusals.has(answer.result.kind)) grantRefused(kept.escrows, listing, answer.write.key);
+        const before = listing.shadow;
+        listing.shadow = evidence(before, answer, now);
+        if (isUnexplained(before, listing.shadow)) unexplained = true;
+        if (refused.includes(answer)) grantRefused(kept.escrows, listing, answer.write.key);
+      }
+      for (const write of along) {
+        const listing = kept.listings.find(({ listingId }) => listingId === write.listingId);
+        if (listing !== undefined && takeCompanion(listing, write, newId(), now)) unexplained = true;
       }
       await recordAnswers(
         client,
         answers.filter(hasLeft).map((answer) => toRow(answer, kept.listings)),
       );
-      if (alongIds.size > 0) await markWrong(run, client, kept, alongIds, now);
-      const undone = answers.filter(({ result: answer }) => refusals.has(answer.kind));
+      const others = alongIds.filter((id) => !byListing.has(id));
+      if (others.length > 0) await markWrong(run, client, kept, new Set(others), now);
       await markUndone(
         client,
-        undone.map(({ claim }) => claim),
+        refused.map(({ claim }) => claim),
       );
       const outcomes = answers.flatMap((answer) => followUp(run, answer));
       await settleClaims(client, run.owner, outcomes);
@@ -176,6 +179,11 @@ async function markWrong(
   const wrong = await outOfStep(client, run.decisions, kept, now);
   const ids = wrong.map(({ listingId }) => listingId).filter((listingId) => among.has(listingId));
   await markOutOfStep(client, ids);
+}
+
+/** The answer has told of units that were sold, or put there, by somebody that we do not know of. */
+function isUnexplained(before: Shadow, after: Shadow): boolean {
+  return after.hold > before.hold || (stopsRaises(after) && !stopsRaises(before));
 }
 
 function evidence(shadow: Shadow, { write, result, sentAt }: Answered, now: number): Shadow {
@@ -238,8 +246,12 @@ function followUp(run: Run, { claim, result }: Answered): readonly ClaimOutcome[
     case 'accepted':
     case 'late':
       return [];
-    case 'stale':
-      return attempts < staleMax ? [] : [postponed(run, claim, null)];
+    case 'stale': {
+      const looks = (run.stale.get(listingId) ?? 0) + (result.read ? 1 : 0);
+      run.stale.set(listingId, looks);
+      // A raise that could not leave any more in this run would be waited for until it can no longer land.
+      return attempts < staleMax && looks < staleMax ? [] : [postponed(run, claim, null)];
+    }
     case 'rejected':
       return [{ listingId, version, done: true, retryInMs: 0, reread: false }];
     case 'unknown':

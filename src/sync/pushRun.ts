@@ -56,6 +56,8 @@ export type Run = {
   /** By listing id, what was read in this batch: null when it could be, else why not. */
   readonly looks: Map<string, string | null>;
   readonly items: Set<string>;
+  /** By listing id, how often a look before its write has stopped it. */
+  readonly stale: Map<string, number>;
   /** True when the channel has answered anything. */
   heard: boolean;
 };
@@ -88,6 +90,7 @@ export function beginRun(options: PushOptions, channel: ConnectedChannel, owner:
     errors: [],
     looks: new Map(),
     items: new Set(),
+    stale: new Map(),
     heard: false,
   };
 }

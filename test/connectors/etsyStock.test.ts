@@ -174,19 +174,6 @@ test('a number that is shown already is not written again, and proves no more th
   expect(sent()).toEqual(['GET 11/inventory']);
 });
 
-test('a raise over a sale that the read shows is stale, and a lowering write goes through', async () => {
-  const shop = createShop({ 11: twoVariants() });
-  const { connector } = await connect(shop);
-  expect(await connector.setStock([write(11, 'X', 9, 6)])).toEqual([
-    { kind: 'stale', actual: 5, read: true },
-  ]);
-  expect(quantitiesOf(shop, 11)).toEqual([5, 7]);
-  expect(await connector.setStock([write(11, 'X', 0, 6)])).toMatchObject([
-    { kind: 'effective', quantity: 0 },
-  ]);
-  expect(connector.capabilities.compareAndSet).toBe(false);
-});
-
 test('a lost answer to an update is unknown and is never sent a second time', async () => {
   const shop = createShop({ 11: twoVariants(), 12: twoVariants() }, (call) =>
     call.method === 'PUT' && call.path.includes('/11/') ? 'lost' : null,

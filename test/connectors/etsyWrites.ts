@@ -13,11 +13,12 @@ export const write = (
   unitId: number,
   variantId: string,
   quantity: number,
-  expected: number | null = null,
+  believed?: StockWrite['believed'],
 ): StockWrite => ({
   address: { unitId: String(unitId), variantId },
   quantity,
-  expected,
+  expected: null,
+  ...(believed === undefined ? {} : { believed }),
   key: '00000000-0000-4000-8000-000000000001',
 });
 export const quantitiesOf = (shop: TestShop, id: number) =>

@@ -4,6 +4,7 @@ import type { Companion, StockWrite, StockWriteResult } from '../../src/connecto
 import { loadConnectionHealth } from '../../src/sync/health.ts';
 import { applyOrder } from '../../src/sync/orders.ts';
 import { pushConnection } from '../../src/sync/push.ts';
+import type { ReadingOptions } from '../../src/sync/readings.ts';
 import { readConnection } from '../../src/sync/reads.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -36,11 +37,19 @@ describe('T10 Two Etsy variants', () => {
     const unexplained: true[] = [];
     const connections = support.connectTo(open.pool, { etsy: channel });
     const onUnexplained = async (): Promise<void> => void unexplained.push(true);
-    const readings: NonNullable<Parameters<typeof support.pushOptions>[2]>['readings'] = (opened) =>
-      support.readingOptions(open.pool, opened, { onUnexplained });
+    const proven: number[] = [];
+    const onProven: ReadingOptions['context']['onProven'] = async (_client, { proof }) => {
+      proven.push(proof.delta);
+      return [];
+    };
+    const readings: NonNullable<Parameters<typeof support.pushOptions>[2]>['readings'] = (opened) => {
+      const options = support.readingOptions(open.pool, opened, { onUnexplained });
+      return { ...options, context: { ...options.context, onProven } };
+    };
     const shop = {
       channel,
       unexplained,
+      proven,
       listed,
       /** Units sold that a write's reading does not show yet. */
       stale: 0,
@@ -180,6 +189,39 @@ describe('T10 Two Etsy variants', () => {
     expect([shop.written('X'), shop.written('Y')]).toEqual([[4], []]);
     expect([shop.shows('X'), shop.shows('Y')]).toEqual([4, 6]);
     expect(await shop.shadow('Y')).toMatchObject({ hold: 0, shown_max: 6, resurrected_units: 0 });
+  });
+
+  test('a refused raise of X beside a write for Y: that X was put back is known, with a sale that was overwritten there', async () => {
+    const shop = await variants();
+    const { unitId } = shop.listed.X;
+    await shop.pass(10);
+    const first = shop.buy('X');
+    let second: (() => Promise<unknown>) | undefined;
+    shop.channel.onWrite = async (write) => {
+      if (write.address.variantId === x) return { kind: 'stale', actual: 4, read: true };
+      const readAt = support.clock.now();
+      await shop.pass(10);
+      second = shop.buy('X');
+      await support.moveStock(open.pool, shop.listed.X.item, -2);
+      await shop.pass(10);
+      support.takeEffect(shop.channel, write);
+      support.show(shop.channel, shop.listed.X, 4);
+      const companions = [{ address: { unitId, variantId: x }, quantity: 4, shown: 4, readAt }];
+      return { kind: 'effective', quantity: write.quantity, companions };
+    };
+    await support.moveStock(open.pool, shop.listed.X.item, 2);
+    await support.moveStock(open.pool, shop.listed.Y.item, 2);
+    await shop.push();
+    expect([shop.written('X'), shop.written('Y'), shop.shows('X')]).toEqual([[6], [9], 4]);
+    shop.channel.onWrite = (write) => support.takeEffect(shop.channel, write);
+    await shop.pass(10_001);
+    await shop.read();
+    await first();
+    await second?.();
+    await shop.push();
+    expect([shop.written('X'), shop.shows('X'), shop.shows('Y')]).toEqual([[6, 3], 3, 9]);
+    expect(await shop.shadow('X')).toMatchObject({ hold: 0, resurrected_units: 1 });
+    expect(shop.proven).toEqual([]);
   });
 
   test('a variant that sync leaves alone keeps what the seller has set there', async () => {

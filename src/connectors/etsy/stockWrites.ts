@@ -43,11 +43,11 @@ async function writeListing(
     assertInTime(api.turn, api.now());
     const listing = isListingId(listingId) ? await precedingCall(readListing(api, listingId)) : null;
     const readAt = api.now();
-    const open = group.filter(({ write, index }) => {
-      const refused =
-        listing === null ? rejected('not_found', 'Etsy does not know this listing') : refuse(listing, write);
-      if (refused !== null) results[index] = refused;
-      return refused === null;
+    const refused = refusalsOf(listing, group);
+    const open = group.filter(({ index }, position) => {
+      const answer = refused[position] ?? null;
+      if (answer !== null) results[index] = answer;
+      return answer === null;
     });
     if (listing === null || open.length === 0) return;
     const wanted = open.map((slot) => slot.write);
@@ -119,9 +119,17 @@ function namedProducts(inventory: Inventory, writes: readonly StockWrite[]): Rea
   return new Set(products.map((product) => product.product_id));
 }
 
-/** What can be said before anything is sent; null when the write may go on. */
+/** In the order of the group, what can be said before anything is sent; null where the write may go on. */
+function refusalsOf(listing: Listing | null, group: readonly Slot[]): readonly (StockWriteResult | null)[] {
+  if (listing === null) return group.map(() => rejected('not_found', 'Etsy does not know this listing'));
+  const refused = group.map(({ write }) => refuse(listing, write) ?? refuseSurprise(listing, write));
+  if (!isShared(listing.inventory) || refused.every((answer) => answer?.kind !== 'stale')) return refused;
+  // One number for all: without the one that is decided again the others could not be raised, and would be given up.
+  return group.map(({ write }, index) => refused[index] ?? staleRaise(listing, write));
+}
+
 function refuse(listing: Listing, write: StockWrite): StockWriteResult | null {
-  const { quantity, expected, address } = write;
+  const { quantity, address } = write;
   const products = productsAt(listing.inventory, address.variantId);
   if (products.length === 0) return rejected('unknown_variant', 'The listing has no variant with this SKU');
   if (quantity > quantityMax) return rejected('quantity_too_high', `Etsy shows at most ${quantityMax}`);
@@ -136,13 +144,22 @@ function refuse(listing: Listing, write: StockWrite): StockWriteResult | null {
       `The listing is ${listing.state ?? 'in an unknown state'} on Etsy`,
     );
   }
-  const reading = shownQuantity(listing.inventory, listing.state, address.variantId);
-  const actual = reading.kind === 'quantity' ? reading.quantity : null;
-  // Not an atomic comparison, but the read is a moment old: overwriting a sale it shows would sell that unit twice. A lowering write goes on.
-  if (expected !== null && actual !== null && actual !== expected && quantity > actual) {
-    return { kind: 'stale', actual, read: true };
-  }
   return null;
+}
+
+/** Not an atomic comparison, but the read is a moment old: overwriting a sale it shows would sell that unit twice. A lowering write goes on. */
+function refuseSurprise(listing: Listing, write: StockWrite): StockWriteResult | null {
+  const stale = staleRaise(listing, write);
+  const { believed } = write;
+  if (stale === null || believed === undefined) return null;
+  return stale.actual < believed.least || stale.actual > believed.most ? stale : null;
+}
+
+/** What a raise is answered that is not to be written over the number just read; null when that number is no lower. */
+function staleRaise({ inventory, state }: Listing, { address, quantity }: StockWrite) {
+  const reading = shownQuantity(inventory, state, address.variantId);
+  if (reading.kind !== 'quantity' || reading.quantity >= quantity) return null;
+  return { kind: 'stale', actual: reading.quantity, read: true } as const;
 }
 
 /**

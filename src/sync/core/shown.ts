@@ -1,5 +1,5 @@
 /** What a unit shows now, soon, and at most: what its writes allow, narrowed by what readings have shown since. Pure. */
-import { knownLeast, lowOf, mostMissing } from './missing.ts';
+import { holdOf, knownLeast, lowOf, mostMissing } from './missing.ts';
 import {
   asCandidate,
   candidateRange,
@@ -104,4 +104,19 @@ export function sellableMax(shadow: Shadow, now: number): number {
 export function raisedFrom(shadow: Shadow, now: number): number {
   const { low, high } = rangeNow(shadow, now);
   return Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
+}
+
+/** In units: what a look at the channel can show and still tell nothing that is not known. */
+export type Believed = { readonly least: number; readonly most: number };
+
+/**
+ * What a look at the channel from now on can show if nothing happened that we do not know of, however old its answer: below the least, units would be missing
+ * beyond those that are withheld; above the most, somebody else has put some there. So a look outside of it always withholds units or stops the raises, and
+ * one that was taken in is believed the next time. Null while an answer may be from before all that is known.
+ */
+export function believedShown(shadow: Shadow, now: number): Believed | null {
+  const window = { from: now - shadow.bounds.staleMax, until: now };
+  if (window.from < shadow.knownSince) return null;
+  const sellsNothing = { ...shadow, readings: [...shadow.readings, { ...window, value: 0 }] };
+  return { least: holdOf(sellsNothing) - shadow.hold, most: reachableRange(shadow, window).high };
 }

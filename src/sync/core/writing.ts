@@ -1,7 +1,7 @@
 /** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
 import { candidateRange, latestEffect } from './range.ts';
 import type { Candidate, Shadow } from './shadow.ts';
-import { eventualRange, raisedFrom, rangeNow } from './shown.ts';
+import { type Believed, believedShown, eventualRange, raisedFrom, rangeNow } from './shown.ts';
 
 export type Want = {
   readonly target: number;
@@ -44,6 +44,11 @@ export type WriteDecision =
       readonly targetSeq: number;
       /** What the channel must still show; null for an absolute write. */
       readonly expected: number | null;
+      /**
+       * What a channel that reads before it writes may find there; null where it writes over whatever it finds: a lowering, a comparison, or when nothing
+       * that is known can tell.
+       */
+      readonly believed: Believed | null;
       /** The key of the same write sent before without an answer. */
       readonly repeats: string | null;
     };
@@ -116,7 +121,15 @@ function zeroAgain(shadow: Shadow, newest: Candidate, limits: WritingLimits, now
   const { targetSeq } = newest;
   return isOpen(newest)
     ? repeat(newest, 'zero')
-    : { kind: 'write', direction: 'zero', value: 0, targetSeq, expected: null, repeats: null };
+    : {
+        kind: 'write',
+        direction: 'zero',
+        value: 0,
+        targetSeq,
+        expected: null,
+        believed: null,
+        repeats: null,
+      };
 }
 
 function isLowering({ candidates }: Shadow, newest: Candidate): boolean {
@@ -160,7 +173,8 @@ function write(
   )
     return repeat(newest, direction);
   const expected = limits.compareAndSet ? comparedWith(shadow, direction, now) : null;
-  return { kind: 'write', direction, value, targetSeq, expected, repeats: null };
+  const believed = direction === 'raise' && !limits.compareAndSet ? believedShown(shadow, now) : null;
+  return { kind: 'write', direction, value, targetSeq, expected, believed, repeats: null };
 }
 
 /** Where the number is not exact, a stale answer says what is shown, and nothing was changed. */
@@ -170,5 +184,6 @@ function comparedWith(shadow: Shadow, direction: Direction, now: number): number
 
 function repeat(candidate: Candidate, direction: Direction): WriteDecision {
   const { key, value, targetSeq, expected } = candidate;
-  return { kind: 'write', direction, value, targetSeq, expected, repeats: key };
+  // No raise of a channel that does not compare is repeated: it waits until the first one has landed or never will.
+  return { kind: 'write', direction, value, targetSeq, expected, believed: null, repeats: key };
 }
