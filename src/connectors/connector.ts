@@ -68,7 +68,7 @@ export type Shipment = {
 
 // ----------------------------------------------------------------------------------------------------------------- stock
 
-/** Absent is not zero: a read answers a number, that the channel does not count this listing, or that it cannot say. */
+/** Absent is not zero: a read answers the units that buyers see (never below 0), that the channel does not count this listing, or that it cannot say. */
 export type StockReading =
   | { readonly kind: 'quantity'; readonly quantity: number }
   | { readonly kind: 'notTracked' }

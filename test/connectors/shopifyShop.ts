@@ -49,6 +49,7 @@ export function connectShop(
   channel: LocalChannel,
   settings: Readonly<Record<string, unknown>> = {},
   credentials: Readonly<Record<string, string>> = {},
+  options: { readonly now?: () => number } = {},
 ) {
   const context = createTestContext(
     {
@@ -59,7 +60,7 @@ export function connectShop(
       ...settings,
     },
     { accessToken: 'shpat_demo', clientId: 'client', clientSecret: 'shpss_demo_secret', ...credentials },
-    { retriesMax: 2, attemptTimeoutMs: 500 },
+    { retriesMax: 2, attemptTimeoutMs: 500, ...options },
   );
   return { connector: createShopifyConnector(context), context };
 }

@@ -44,7 +44,7 @@ describe('reading stock', () => {
       { unitId: 'MUG', variantId: '' },
     ]);
     expect(readings).toMatchObject([
-      { kind: 'quantity', quantity: -2 },
+      { kind: 'quantity', quantity: 0 },
       { kind: 'quantity', quantity: 0 },
       { kind: 'unknown' },
       { kind: 'unknown' },

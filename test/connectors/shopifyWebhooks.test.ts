@@ -113,6 +113,11 @@ describe('meaning', () => {
     ]);
   });
 
+  test('a level below 0 says what buyers see: nothing', () => {
+    const level = { inventory_item_id: 1, location_id: 65000001, available: -2 };
+    expect(meaning('inventory_levels/update', level)).toMatchObject([{ kind: 'stockChanged', quantity: 0 }]);
+  });
+
   test('a level of another location, or without a number, is ignored', () => {
     const level = { inventory_item_id: 1, location_id: 2, available: 3 };
     expect(meaning('inventory_levels/update', level)).toMatchObject([{ kind: 'ignored' }]);

@@ -1,6 +1,7 @@
 /** When two buyers take the last unit on two marketplaces, everybody who should know does, whoever is listening and whoever sleeps. */
 import { expect, test } from 'vitest';
-import { type Product, startProduct } from '../support/product.ts';
+import { soldBeyond } from '../../src/sandbox/demoShop.ts';
+import { type Product, startProduct, tinyCatalogue } from '../support/product.ts';
 import { waitFor } from '../support/waiting.ts';
 import { adjustStock, alertStream, itemBySku, openAlerts, stockStream } from './operations.ts';
 
@@ -90,4 +91,34 @@ test('while more is sold than there is, no marketplace offers the item', async (
   const { alerts } = await product.graphql(openAlerts, {});
   expect(alerts.nodes).toMatchObject([{ units: 3 }]);
   expect(alerts.nodes[0]?.orders).toHaveLength(3);
+});
+
+test('a unit that Shopify sells beyond its stock is its order’s and nobody’s edit, and what arrives is shown there again', async () => {
+  const catalogue = tinyCatalogue({ LAST: 1 }).map(soldBeyond);
+  // Read all the time, so that what a reading could prove would be proved.
+  const environment = { RECONCILE_INTERVAL_MS: '100', POLL_INTERVAL_MS: '200' };
+  await using product = await startProduct({ sandbox: { catalogue }, environment });
+  const counted = () => product.sandbox.shops.shopify.variantBySku('LAST')?.quantity;
+  const reads = () =>
+    product.sandbox.requests('shopify').filter(({ operation }) => operation === 'nodes').length;
+  product.buy('shopify', 'LAST');
+  product.buy('shopify', 'LAST');
+  await waitFor(async () => (await product.stock('LAST')).available === -1);
+  await product.inStep();
+  expect(counted()).toBe(-1);
+  const before = reads();
+  await waitFor(() => reads() > before + 8, {
+    timeoutMs: 15_000,
+    what: 'Shopify to be read again and again',
+  });
+  const { rows } = await product.db.query(
+    `SELECT (SELECT array_agg(kind::text ORDER BY seq) FROM stock_movements) AS movements, (SELECT count(*)::int FROM sync_conflicts) AS conflicts`,
+  );
+  expect(rows).toEqual([{ movements: ['opening', 'order', 'order'], conflicts: 0 }]);
+  expect(await product.stock('LAST')).toMatchObject({ quantity: 1, reserved: 2, available: -1 });
+
+  await receive(product, 'LAST', 5);
+  await product.inStep();
+  expect(counted()).toBe(4);
+  expect(await product.stock('LAST')).toMatchObject({ quantity: 6, reserved: 2, available: 4 });
 });

@@ -23,6 +23,8 @@ export type ShopifyRequest<Schema extends z.ZodType> = {
 };
 
 export interface ShopifyApi {
+  readonly turn: Turn;
+  now(): number;
   run<Schema extends z.ZodType>(request: ShopifyRequest<Schema>): Promise<z.output<Schema>>;
   /** The same, taking another turn. */
   inTurn(turn: Turn): ShopifyApi;
@@ -75,6 +77,8 @@ export function createShopifyApi(context: ConnectorContext, settings: ShopifySet
   });
 
   const inTurn = (turn: Turn): ShopifyApi => ({
+    turn,
+    now: context.now,
     inTurn,
     async run({ operation, variables, schema, retry }) {
       const name = `shopify.${operation}`;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { chunks, mapBounded } from '../concurrency.ts';
 import type { ListingAddress, StockReading, StockWrite, StockWriteResult } from '../connector.ts';
-import { stockWriteFailure } from '../wire.ts';
+import { assertInTime, precedingCall, stockWriteFailure } from '../wire.ts';
 import { isTooExpensive, type ShopifyApi } from './graphql.ts';
 import { plainId, stockIds } from './ids.ts';
 
@@ -24,8 +24,26 @@ export const inventoryItemSchema = z.looseObject({
 
 const stockSchema = z.object({ nodes: z.array(inventoryItemSchema.nullable()) });
 
-/** What an inventory item says at the location that was asked for. `available` can be below 0: oversold at Shopify. */
-export function stockReading(item: z.output<typeof inventoryItemSchema>): StockReading {
+const unknownItem = { kind: 'unknown', reason: 'Shopify does not know this inventory item' } as const;
+
+type InventoryItem = z.output<typeof inventoryItemSchema>;
+
+/**
+ * The units that buyers can see where Shopify counts so many. `available` falls below 0 where selling goes on without stock, at the point of sale and by draft
+ * orders. How far, the orders tell: as a number that is shown it would pass for units that somebody has taken out.
+ */
+export function unitsShown(available: number): number {
+  return Math.max(0, available);
+}
+
+/** What an inventory item says at the location that was asked for, as buyers see it. */
+export function stockReading(item: InventoryItem): StockReading {
+  const counted = countedStock(item);
+  return counted.kind === 'quantity' ? { ...counted, quantity: unitsShown(counted.quantity) } : counted;
+}
+
+/** The same as Shopify counts it: below 0, too. */
+function countedStock(item: InventoryItem): StockReading {
   if (!item.tracked) return { kind: 'notTracked' };
   if (item.inventoryLevel === null || item.inventoryLevel === undefined) {
     return { kind: 'unknown', reason: 'the item is not stocked at the location' };
@@ -53,8 +71,7 @@ export async function readShopifyStock(
   const pages = await mapBounded(calls, readsInFlight, (call) => readPage(api, call.ids, call.locationId));
   const readings = new Map(pages.flat());
   return addresses.map((address) => {
-    const reading = readings.get(address.unitId);
-    return reading ?? { kind: 'unknown', reason: 'Shopify does not know this inventory item' };
+    return readings.get(address.unitId) ?? unknownItem;
   });
 }
 
@@ -64,21 +81,25 @@ async function readPage(
   locationId: string,
 ): Promise<[unitId: string, reading: StockReading][]> {
   try {
-    const { nodes } = await api.run({
-      operation: 'stock',
-      variables: { ids, locationId },
-      schema: stockSchema,
-      retry: 'safe',
-    });
-    return nodes
-      .filter((node) => node !== null)
-      .map((node) => [`${plainId(node.id)}/${plainId(locationId)}`, stockReading(node)]);
+    const items = await readItems(api, ids, locationId);
+    return items.map((item) => [`${plainId(item.id)}/${plainId(locationId)}`, stockReading(item)]);
   } catch (error) {
     if (!isTooExpensive(error) || ids.length === 1) throw error;
     const halves = chunks(ids, Math.ceil(ids.length / 2));
     const pages = await mapBounded(halves, 1, (half) => readPage(api, half, locationId));
     return pages.flat();
   }
+}
+
+/** Those that Shopify knows. */
+async function readItems(
+  api: ShopifyApi,
+  ids: readonly string[],
+  locationId: string,
+): Promise<readonly InventoryItem[]> {
+  const variables = { ids, locationId };
+  const { nodes } = await api.run({ operation: 'stock', variables, schema: stockSchema, retry: 'safe' });
+  return nodes.filter((node) => node !== null);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- writing
@@ -102,26 +123,55 @@ const setSchema = z.object({
 export function setShopifyStock(api: ShopifyApi, writes: readonly StockWrite[]): Promise<StockWriteResult[]> {
   return mapBounded(writes, writesInFlight, async (write) => {
     try {
-      const result = await setAvailable(api, write, write.key);
-      // "Retry with a new key" (schema, IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED). Derived, so that a later retry finds the same one.
-      return result === 'previousAttemptFailed' ? await secondKey(api, write) : result;
+      return await bringAbout(api, write);
     } catch (error) {
       return stockWriteFailure(error);
     }
   });
 }
 
-async function secondKey(api: ShopifyApi, write: StockWrite): Promise<StockWriteResult> {
-  const result = await setAvailable(api, write, derivedKey(write.key));
+async function bringAbout(api: ShopifyApi, write: StockWrite): Promise<StockWriteResult> {
+  const { key, expected, quantity } = write;
+  let result = await setAvailable(api, write, { key, from: expected });
+  // "Retry with a new key" (schema, IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED). Derived, so that a later retry finds the same one.
+  if (result === 'previousAttemptFailed') {
+    result = await setAvailable(api, write, { key: derivedKey(key, 'second'), from: expected });
+  }
+  if (result !== 'previousAttemptFailed' && result.kind !== 'stale') return result;
+  if (expected === 0 && quantity > 0) return setFromBelowZero(api, write);
   if (result !== 'previousAttemptFailed') return result;
   const code = 'IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED';
   return { kind: 'rejected', code, message: 'two attempts with different keys failed', raw: null };
 }
 
+/**
+ * Whoever expects 0 expects that buyers see nothing, and below 0 they see nothing, too: then the write is compared with the very number there. Asked only
+ * after Shopify has refused the comparison with 0, so that a raise from 0 is one call. Each such number has a key of its own: under one key the parameters
+ * must never differ (IDEMPOTENCY_KEY_PARAMETER_MISMATCH), and a retry may find another number than the attempt whose answer was lost.
+ */
+async function setFromBelowZero(api: ShopifyApi, write: StockWrite): Promise<StockWriteResult> {
+  assertInTime(api.turn, api.now());
+  const counted = await precedingCall(countedAt(api, write.address));
+  const from = counted.kind === 'quantity' ? counted.quantity : 0;
+  if (from < 0) {
+    const key = derivedKey(write.key, `from ${from}`);
+    const result = await setAvailable(api, write, { key, from });
+    if (result !== 'previousAttemptFailed' && result.kind !== 'stale') return result;
+  }
+  // As only read: an attempt before this one, compared with another number, may have been applied without an answer.
+  return { kind: 'stale', actual: null, read: true };
+}
+
+async function countedAt(api: ShopifyApi, address: ListingAddress): Promise<StockReading> {
+  const ids = stockIds(address);
+  const [item] = ids === null ? [] : await readItems(api, [ids.inventoryItemId], ids.locationId);
+  return item === undefined ? unknownItem : countedStock(item);
+}
+
 async function setAvailable(
   api: ShopifyApi,
   write: StockWrite,
-  key: string,
+  { key, from }: { readonly key: string; readonly from: number | null },
 ): Promise<StockWriteResult | 'previousAttemptFailed'> {
   const ids = stockIds(write.address);
   if (ids === null) {
@@ -136,7 +186,7 @@ async function setAvailable(
         name: 'available',
         reason: 'correction',
         referenceDocumentUri: `gid://listgenius-sync/StockWrite/${write.key}`,
-        quantities: [{ ...ids, quantity: write.quantity, changeFromQuantity: write.expected }],
+        quantities: [{ ...ids, quantity: write.quantity, changeFromQuantity: from }],
       },
     },
     schema: setSchema,
@@ -165,8 +215,8 @@ async function setAvailable(
   }
 }
 
-/** A UUID-shaped key that depends on the first key alone, never on the quantity. */
-export function derivedKey(key: string): string {
-  const hex = createHash('sha256').update(`${key}/second`).digest('hex');
+/** A UUID-shaped key that depends on the first key and on what the new one is for, never on the quantity. */
+export function derivedKey(key: string, use: string): string {
+  const hex = createHash('sha256').update(`${key}/${use}`).digest('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

@@ -13,6 +13,7 @@ import {
 import { identifierSchema, instantSchema, parseBody, withRaw } from '../wire.ts';
 import { stockAddress } from './ids.ts';
 import { orderFromRest } from './restOrder.ts';
+import { unitsShown } from './stock.ts';
 
 /** Throws `ChannelError` (`misconfigured`) when the connection has no client secret. */
 export function receiveShopifyWebhook(
@@ -127,7 +128,7 @@ function stockMessage(level: z.output<typeof levelSchema>, locationId: string, n
     kind: 'stockChanged',
     // From the item's own id: `admin_graphql_api_id` is the level's, with the item hidden in a query string.
     address: stockAddress(level.inventory_item_id, level.location_id),
-    quantity: level.available,
+    quantity: unitsShown(level.available),
     at: level.updated_at ?? new Date(now),
   };
 }

@@ -1,7 +1,7 @@
 /** What a reading may do: it confirms, it holds units back, or it proves an outside edit. It never moves stock. */
 import { deficitOf, knownLeast } from './missing.ts';
 import { excessOf, isComparable, ordersCover, type Range, reachableRange, stopsRaises } from './range.ts';
-import { type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
+import { asSeen, type Reading, readingTaken, rebased, type Shadow } from './shadow.ts';
 
 /** Absent is not zero: a read answers a number, that the channel does not count, or that it cannot say. */
 export type ReadResult =
@@ -38,7 +38,7 @@ export function readingArrived(
   if (result.kind === 'notTracked')
     return { shadow, verdict: { kind: 'unreadable', reason: 'the channel does not track this stock' } };
   if (result.kind === 'unknown') return { shadow, verdict: { kind: 'unreadable', reason: result.reason } };
-  const { reading } = result;
+  const reading = asSeen(result.reading);
   const notComparable = { kind: 'notComparable', readAgainAt: now + shadow.bounds.staleMax } as const;
   if (reading.from < shadow.knownSince)
     return { shadow: readingTaken(shadow, reading, now), verdict: notComparable };
@@ -56,7 +56,8 @@ export function readingArrived(
 }
 
 /** True when a reading shows nothing although units are left by every sale that is known. */
-export function isEmptied(shadow: Shadow, reading: Reading): boolean {
+export function isEmptied(shadow: Shadow, taken: Reading): boolean {
+  const reading = asSeen(taken);
   return reading.value === 0 && reading.from >= shadow.knownSince && deficitOf(shadow, reading) > 0;
 }
 

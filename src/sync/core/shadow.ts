@@ -139,10 +139,11 @@ export function shadowFromReading(
   targetSeq: number,
   mode: Mode = 'shared',
 ): Shadow {
-  const { value, until } = reading;
+  const seen = asSeen(reading);
+  const { value, until } = seen;
   return {
     ...newShadow(unit, bounds, { value, at: until, targetSeq, mode }),
-    candidates: [{ ...asCandidate(reading), targetSeq }],
+    candidates: [{ ...asCandidate(seen), targetSeq }],
     ordersWatermark: Number.NEGATIVE_INFINITY,
     readAt: until,
     spokenAt: until,
@@ -247,8 +248,14 @@ export function readingOf(
   return { value: read.value, from: read.requestedAt - bounds.staleMax, until: read.respondedAt };
 }
 
+/** No buyer sees less than nothing: a channel that counts below 0 shows 0. */
+export function asSeen(reading: Reading): Reading {
+  return reading.value < 0 ? { ...reading, value: 0 } : reading;
+}
+
 /** Remembers a reading. What it means is asked of `judge`; here it only ends candidates that it refutes. */
-export function readingTaken(shadow: Shadow, reading: Reading, now: number): Shadow {
+export function readingTaken(shadow: Shadow, taken: Reading, now: number): Shadow {
+  const reading = asSeen(taken);
   const speaks = reading.from >= shadow.knownSince;
   const all = speaks ? [...shadow.readings, reading] : shadow.readings;
   const readings = thinnedReadings({ ...shadow, readings: all }, readingsMax);
@@ -260,14 +267,14 @@ export function readingTaken(shadow: Shadow, reading: Reading, now: number): Sha
 
 /**
  * Starts again from a reading: what an outside edit has made wrong is forgotten. Writes that may still land are not, nor what was read later: units that it
- * found missing may be sales.
+ * found missing may be sales. The reading itself goes in any case, so that no proof is ever drawn from it again.
  */
 export function rebased(shadow: Shadow, reading: Reading, now: number): Shadow {
   const open = shadow.candidates.filter(
     (candidate) => latestEffect(candidate, shadow.bounds) > reading.from && candidate.state !== 'REJECTED',
   );
   const candidates = [asCandidate(reading), ...open.map(notEnded)];
-  const readings = shadow.readings.filter(({ from }) => from >= reading.until);
+  const readings = shadow.readings.filter((other) => other !== reading && other.from >= reading.until);
   const spokenAt = readings.reduce((at, { until }) => Math.max(at, until), reading.until);
   return settled({ ...shadow, candidates, knownSince: reading.until, readings, spokenAt }, now);
 }

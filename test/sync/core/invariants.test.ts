@@ -35,7 +35,7 @@ type Answer = 'effective' | 'accepted' | 'lost' | 'never';
 type Way = 'over anything' | 'after a look' | 'compared';
 type Write = Extract<WriteDecision, { kind: 'write' }>;
 const step = fc.record({
-  kind: fc.constantFrom('wait', 'wait', 'sell', 'elsewhere', 'deliver', 'learn', 'poll', 'read'),
+  kind: fc.constantFrom('wait', 'wait', 'sell', 'beyond', 'elsewhere', 'deliver', 'learn', 'poll', 'read'),
   time: fc.integer({ min: 1, max: 30 }),
   lands: fc.nat(15),
   answer: fc.constantFrom<Answer>('effective', 'accepted', 'lost', 'never'),
@@ -61,9 +61,19 @@ class Hub {
     this.way = way;
   }
 
+  /** By buyers: the channel sells beyond its stock, too, and counts below 0 then. */
+  get seen(): number {
+    return Math.max(0, this.shown);
+  }
+
   change(shown: number): void {
     this.shown = shown;
     this.history.push({ at: this.now, shown });
+  }
+
+  sell(): void {
+    this.change(this.shown - 1);
+    this.news.push({ at: this.now, known: false });
   }
 
   move(quantity: number): void {
@@ -82,12 +92,6 @@ class Hub {
     }
     this.now = until;
     this.shadow = settled(this.shadow, this.now);
-  }
-
-  sell(): void {
-    if (this.shown === 0) return;
-    this.change(this.shown - 1);
-    this.news.push({ at: this.now, known: false });
   }
 
   learn(news: Hub['news'][number]): void {
@@ -146,7 +150,7 @@ class Hub {
     const key = write.repeats ?? `w${this.sent.length}`;
     this.shadow = writeSent(this.shadow, { key, value, targetSeq, expected }, this.now);
     if (expected !== null) {
-      const fits = expected === this.shown;
+      const fits = expected === this.seen;
       const told = fits ? ({ kind: 'effective' } as const) : ({ kind: 'stale', actual: this.shown } as const);
       if (fits) this.change(value);
       this.shadow = writeAnswered(this.shadow, key, told, this.now);
@@ -154,8 +158,8 @@ class Hub {
     }
     if (this.way === 'after a look') {
       // Somebody may buy between the decision and the look.
-      if (lands > 9) this.sell();
-      if (this.isRefused(write, key, this.shownBefore((lands * 7) % 21))) return;
+      if (lands > 9 && this.seen > 0) this.sell();
+      if (this.isRefused(write, key, Math.max(0, this.shownBefore((lands * 7) % 21)))) return;
     }
     if (answer !== 'never') this.due.push({ at: this.now + lands, run: () => this.change(value) });
     const tell = (kind: 'effective' | 'accepted' | 'unknown', at: number) =>
@@ -186,7 +190,12 @@ class Hub {
       case 'wait':
         return this.wait(one.time);
       case 'sell':
-        return this.sell();
+        if (this.seen > 0) this.sell();
+        return;
+      case 'beyond':
+        // All of the last few, and one more.
+        if (this.shown <= 4) for (let left = this.seen + 1; left > 0; left -= 1) this.sell();
+        return;
       case 'elsewhere':
         return this.move(-1);
       case 'deliver':
@@ -235,7 +244,7 @@ describe.each([
         hub.live(all);
         hub.rest(12);
         expect(hub.broken).toEqual([]);
-        expect(hub.shown).toBe(Math.max(0, hub.available));
+        expect(hub.seen).toBe(Math.max(0, hub.available));
         const before = { sent: hub.sent.length, available: hub.available };
         hub.rest(6);
         expect({ sent: hub.sent.length, available: hub.available }).toEqual(before);
@@ -267,11 +276,11 @@ describe.each([
         const hub = new Hub(way);
         hub.live(all);
         hub.rest(12);
-        const edit = Math.max(-hub.shown, wish);
+        const edit = Math.max(-hub.seen, wish);
         // A sale in the moment of a write may be in its number or not: an edit of as many units looks like it.
         const { low, high } = reachableRange(hub.shadow, { from: hub.now, until: hub.now });
         fc.pre(edit !== 0 && low === high);
-        hub.change(hub.shown + edit);
+        hub.change(hub.seen + edit);
         for (let look = 0; look < 2; look += 1) {
           hub.wait(bounds.staleMax + 1);
           hub.read();

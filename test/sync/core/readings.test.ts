@@ -1,7 +1,15 @@
 /** Proves what a reading may do: confirm, hold back, ask for another, or prove an outside edit; and that no answer does nothing. */
 import { describe, expect, test } from 'vitest';
+import { writeAnswered } from '../../../src/sync/core/answers.ts';
 import { isEmptied, judge, readingArrived } from '../../../src/sync/core/readings.ts';
-import { rebased, type Shadow, settled, targetSet } from '../../../src/sync/core/shadow.ts';
+import {
+  rebased,
+  type Shadow,
+  settled,
+  shadowFromReading,
+  targetSet,
+  writeSent,
+} from '../../../src/sync/core/shadow.ts';
 import { delta, fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 describe('a reading', () => {
@@ -18,9 +26,24 @@ describe('a reading', () => {
     expect(isEmptied(shadowOf(3), { ...reading, value: 1 })).toBe(false);
     expect(isEmptied(sale(shadowOf(3), 3, 40 * second), reading)).toBe(false);
     expect(isEmptied(shadowOf(0), reading)).toBe(false);
+    expect(isEmptied(shadowOf(0), { ...reading, value: -1 })).toBe(false);
+    expect(isEmptied(shadowOf(3), { ...reading, value: -1 })).toBe(true);
     const since = { ...shadowOf(3), knownSince: 50 * second };
     expect(isEmptied(since, reading)).toBe(true);
     expect(isEmptied({ ...since, knownSince: 50 * second + 1 }, reading)).toBe(false);
+  });
+
+  test('below 0 is one of 0, whoever tells it: no unit is missing where none can be seen', () => {
+    const below = read(shadowOf(0), -2, 50 * second, 50 * second);
+    expect(below.verdict).toEqual({ kind: 'inRange' });
+    expect(below.shadow).toMatchObject({ readings: [{ value: 0 }], hold: 0 });
+    expect(read(shadowOf(1), -2, 50 * second).verdict).toEqual({ kind: 'belowLow', units: 1, urgent: true });
+
+    const sent = writeSent(shadowOf(0), { key: 'raise', value: 9, targetSeq: 1, expected: 0 }, 50 * second);
+    const refused = writeAnswered(sent, 'raise', { kind: 'stale', actual: -2 }, 51 * second);
+    expect(refused).toMatchObject({ readings: [{ value: 0 }], hold: 0 });
+    const first = shadowFromReading('unit', fresh, { value: -2, from: 0, until: second }, 0);
+    expect(first).toMatchObject({ target: 0, candidates: [{ value: 0 }] });
   });
 
   test('that may be older than all we know says nothing, and is asked for again after it cannot be', () => {
@@ -129,6 +152,20 @@ describe('a proof', () => {
     expect(shadow).toMatchObject({ readings: [], knownSince: 20 * second, hold: 0 });
     expect(judge(shadow, 21 * second).proof).toBeNull();
   });
+});
+
+test('a proof uses its reading up, also one that took no time and that its own number does not explain', () => {
+  const at = 50 * second;
+  // As kept by who took numbers below 0 for what they are.
+  const below = { value: -1, from: at, until: at };
+  let shadow = ordersKnown({ ...shadowOf(0), readings: [below, { ...below }] }, at);
+  const deltas: (number | undefined)[] = [];
+  for (let proofs = 0; proofs < 3; proofs += 1) {
+    const judged = judge(shadow, at);
+    shadow = judged.shadow;
+    deltas.push(judged.proof?.delta);
+  }
+  expect(deltas).toEqual([-1, undefined, undefined]);
 });
 
 /** What the channel says at 900 s about a time before. */
