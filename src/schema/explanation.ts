@@ -1,16 +1,17 @@
 /** `explain` for any number: why a listing shows what it shows, as data and in plain words. */
 import type {
   ExplainedCandidate,
+  ExplainedPart,
   ExplainedStep,
   Explanation as ExplanationShape,
   Hold,
   OpenConflict,
   Push,
-  Rights,
 } from '../sync/explanation.ts';
 import { batched } from './batches.ts';
 import { builder } from './builder.ts';
 import { ConflictType, Platform, WriteState } from './enums.ts';
+import { EscrowRights } from './escrowRights.ts';
 import { CandidateState, ListingMode, TargetStepKind } from './explanationEnums.ts';
 import { encodeId, requireId } from './globalId.ts';
 import { Listing } from './listing.ts';
@@ -30,6 +31,28 @@ const ExplainedLedger = builder
       seq: t.exposeInt('seq', { description: 'The number of the change that these are from.' }),
     }),
   });
+
+const ExplainedComponent = builder.objectRef<ExplainedPart>('ExplainedComponent').implement({
+  description: 'A component of a bundle, and for how many bundles it is enough.',
+  extensions: scoped,
+  fields: (t) => ({
+    itemId: t.id({
+      description: 'The component.',
+      resolve: ({ itemId }) => encodeId('InventoryItem', itemId),
+    }),
+    sku: t.exposeString('sku', { description: 'Its SKU.' }),
+    quantity: t.exposeInt('quantity', { description: 'Units of it in one bundle, 1 or more.' }),
+    available: t.exposeInt('available', {
+      description: 'Units of it that can be sold; below 0 when oversold.',
+    }),
+    makes: t.exposeInt('makes', {
+      description: 'Bundles that these are enough for; below 0 when oversold.',
+    }),
+    limits: t.exposeBoolean('limits', {
+      description: 'True when no other component is enough for fewer: restocking it makes more bundles.',
+    }),
+  }),
+});
 
 const ExplainedHold = builder.objectRef<Hold>('ExplainedHold').implement({
   description:
@@ -153,19 +176,6 @@ const OrdersSince = builder.objectRef<NonNullable<ExplanationShape['ordersSince'
   }),
 });
 
-const EscrowRights = builder.objectRef<Rights>('EscrowRights').implement({
-  description: 'Rights to sell under escrow: no unit is granted to two channels.',
-  extensions: scoped,
-  fields: (t) => ({
-    inForce: t.exposeInt('cur', { description: 'Units that the channel may sell now, 0 or more.' }),
-    replaced: t.exposeInt('old', {
-      description: 'Units of rights replaced whose sales may be unseen, 0 or more.',
-    }),
-    unconfirmed: t.exposeInt('new', { description: 'Units in a write that is not confirmed, 0 or more.' }),
-    free: t.exposeInt('free', { description: 'Units of the item that no channel holds, 0 or more.' }),
-  }),
-});
-
 export const Explanation = builder.objectRef<ExplanationShape>('Explanation').implement({
   description: 'Why a listing shows the number it shows, all from one moment.',
   extensions: scoped,
@@ -180,6 +190,10 @@ export const Explanation = builder.objectRef<ExplanationShape>('Explanation').im
       type: ExplainedLedger,
       nullable: true,
       description: 'What the ledger says; null while nobody has said which item it sells.',
+    }),
+    components: t.expose('parts', {
+      type: [ExplainedComponent],
+      description: 'What the item is made of, by SKU; empty where it is no bundle.',
     }),
     holds: t.expose('holds', {
       type: [ExplainedHold],

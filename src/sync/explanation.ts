@@ -47,6 +47,19 @@ export type ExplanationRows = {
   readonly push: Push | null;
   readonly ordersSince: { readonly orders: number; readonly units: number } | null;
   readonly escrow: Escrow | null;
+  /** The other listings of the item. */
+  readonly others: readonly {
+    readonly listingId: string;
+    readonly platform: Platform;
+    readonly connectionName: string;
+  }[];
+  /** What the item is made of, where it is a bundle. */
+  readonly parts: readonly {
+    readonly itemId: string;
+    readonly sku: string;
+    readonly quantity: number;
+    readonly available: number;
+  }[];
 };
 
 export type OpenConflict = {
@@ -93,6 +106,16 @@ export type Rights = {
   readonly old: number;
   readonly new: number;
   readonly free: number;
+  /** What the other listings of the item hold of it, all kinds of rights together. */
+  readonly elsewhere: readonly RightsElsewhere[];
+};
+
+export type RightsElsewhere = ExplanationRows['others'][number] & { readonly units: number };
+
+/** A part of a bundle: `available` units of it are enough for `makes` bundles. Those that are enough for the fewest limit it. */
+export type ExplainedPart = ExplanationRows['parts'][number] & {
+  readonly makes: number;
+  readonly limits: boolean;
 };
 
 export type Explanation = {
@@ -106,6 +129,8 @@ export type Explanation = {
     readonly available: number;
     readonly seq: number;
   } | null;
+  /** None where the item is no bundle. */
+  readonly parts: readonly ExplainedPart[];
   readonly holds: readonly Hold[];
   readonly conflicts: readonly OpenConflict[];
   readonly conflictDelta: number;
@@ -123,10 +148,9 @@ export type Explanation = {
 
 /** `now` in milliseconds. */
 export function explanationOf(rows: ExplanationRows, now: number): Explanation {
-  const { listing, item, shadow, target, escrow } = rows;
+  const { listing, item, shadow, target } = rows;
   const computed: Target | null = target === null ? null : targetOf(target.input);
   const { mode, reason } = modeOf(rows);
-  const unit = escrow?.units[listing.id];
   const holds = rows.holding.map(holdOf);
   const explained = {
     listingId: listing.id,
@@ -141,6 +165,7 @@ export function explanationOf(rows: ExplanationRows, now: number): Explanation {
             available: target.input.available,
             seq: target.targetSeq,
           },
+    parts: partsOf(rows),
     holds,
     conflicts: rows.conflicts,
     conflictDelta: target?.input.conflictDelta ?? 0,
@@ -153,13 +178,29 @@ export function explanationOf(rows: ExplanationRows, now: number): Explanation {
       .map(candidateOf),
     push: rows.push,
     ordersSince: rows.ordersSince,
-    rights:
-      escrow === null || unit === undefined
-        ? null
-        : { cur: unit.cur, old: unit.old, new: unit.new, free: escrow.free },
+    rights: rightsOf(rows),
     waitingSince: listing.waitingSince,
   };
   return { ...explained, summary: summaryOf(explained, listing) };
+}
+
+function partsOf({ parts }: ExplanationRows): readonly ExplainedPart[] {
+  const makesOf = ({ available, quantity }: (typeof parts)[number]) => Math.floor(available / quantity);
+  const fewest = Math.min(...parts.map(makesOf));
+  return parts.map((part) => {
+    const makes = makesOf(part);
+    return Object.assign({}, part, { makes, limits: makes === fewest });
+  });
+}
+
+function rightsOf({ escrow, listing, others }: ExplanationRows): Rights | null {
+  const unit = escrow?.units[listing.id];
+  if (escrow === null || unit === undefined) return null;
+  const elsewhere = others.flatMap((other) => {
+    const its = escrow.units[other.listingId];
+    return its === undefined ? [] : [{ ...other, units: its.cur + its.old + its.new }];
+  });
+  return { cur: unit.cur, old: unit.old, new: unit.new, free: escrow.free, elsewhere };
 }
 
 function explainedStep(

@@ -72,17 +72,36 @@ export function summaryOf(
     const steps = explained.steps.map(({ text }) => text).join(', ');
     sentences.push(`${shownWords(explained, name)}: ${steps}.`);
   }
+  sentences.push(...partWords(explained));
   if (modeReason !== null)
     sentences.push(mode === 'observe_only' ? `Nothing is written to it: ${modeReason}` : modeReason);
   if (sellsBeyond) sentences.push(`${name} goes on selling it beyond its number. ${beyondRemedy}`);
   if (rights !== null)
     sentences.push(
-      `Under escrow it holds ${rights.cur + rights.old + rights.new} rights to sell; ${rights.free} are free.`,
+      `Under escrow it holds ${rights.cur + rights.old + rights.new} rights to sell${elsewhereWords(rights)}; ${rights.free} are free.`,
     );
   if (explained.raisesStopped)
     sentences.push('Nothing is raised until a number that is too high somewhere is explained.');
   sentences.push(...pushWords(explained));
   return sentences.join(' ');
+}
+
+function partWords({ parts }: Unsummed): readonly string[] {
+  if (parts.length === 0) return [];
+  const made = parts.map(
+    ({ sku, quantity, available, makes }) =>
+      `${quantity} of ${sku} (${available} available, enough for ${Math.max(0, makes)})`,
+  );
+  const limiting = parts.filter(({ limits }) => limits).map(({ sku }) => sku);
+  return [
+    `It is made of ${listed(made)}: ${listed(limiting)} ${limiting.length === 1 ? 'limits' : 'limit'} it.`,
+  ];
+}
+
+function elsewhereWords({ elsewhere }: NonNullable<Unsummed['rights']>): string {
+  return elsewhere
+    .map(({ platform, connectionName, units }) => `, ${platformNames[platform]} (${connectionName}) ${units}`)
+    .join('');
 }
 
 function shownWords({ shown, target, mode }: Unsummed, name: string): string {

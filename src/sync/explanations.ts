@@ -50,6 +50,8 @@ type Row = {
     shadow: unknown;
   }[];
   conflicts: (Omit<OpenConflict, 'since'> & { since: string })[];
+  others: { listingId: string; platform: Platform; connectionName: string }[];
+  parts: { itemId: string; sku: string; quantity: number; available: number }[];
   write_key: string | null;
   write_quantity: number;
   write_state: WriteState;
@@ -79,6 +81,12 @@ SELECT listing.id, listing.platform, listing.connection_id, connection.name AS c
                                                    'type', conflict.conflict_type, 'delta', conflict.delta, 'since', conflict.created_at) ORDER BY conflict.id), '[]')
           FROM sync_conflicts conflict LEFT JOIN listings other ON other.id = conflict.listing_id
          WHERE conflict.item_id IN (SELECT item_kin(listing.item_id)) AND conflict.status = 'open' AND conflict.conflict_type <> 'price_mismatch') AS conflicts,
+       (SELECT coalesce(json_agg(json_build_object('listingId', other.id, 'platform', other.platform, 'connectionName', place.name) ORDER BY other.platform, other.id), '[]')
+          FROM listings other JOIN connections place ON place.id = other.connection_id
+         WHERE other.item_id = listing.item_id AND other.id <> listing.id AND escrow.item_id IS NOT NULL) AS others,
+       (SELECT coalesce(json_agg(json_build_object('itemId', part.id, 'sku', part.sku, 'quantity', recipe.quantity, 'available', part.available) ORDER BY part.sku), '[]')
+          FROM bundle_components recipe JOIN inventory_items part ON part.id = recipe.component_id
+         WHERE recipe.bundle_id = listing.item_id AND item.role = 'bundle') AS parts,
        write.id AS write_key, write.quantity AS write_quantity, write.state AS write_state, write.target_seq AS write_seq, write.error AS write_error,
        write.sent_at, write.settled_at, sold.orders AS orders_since, sold.units AS units_since
   FROM listings listing
@@ -180,6 +188,8 @@ function explain(row: Row, target: ListingTarget | null, now: number): Explanati
         : null,
       ordersSince: pushed ? { orders: row.orders_since, units: row.units_since } : null,
       escrow: row.escrow,
+      others: row.others,
+      parts: row.parts,
     },
     now,
   );

@@ -50,6 +50,8 @@ function rows(
     push: null,
     ordersSince: null,
     escrow: null,
+    others: [],
+    parts: [],
     ...more,
   };
 }
@@ -73,6 +75,25 @@ describe('the numbers', () => {
       modeReason: null,
       summary: 'Etsy shows 3: 5 available, buffer 1 (connection rule), 75 % of it (account rule).',
     });
+  });
+
+  test('of a bundle name what it is made of, and which component limits it', () => {
+    const box = { itemId: 'box', sku: 'BOX', quantity: 2, available: 7 };
+    const lid = { itemId: 'lid', sku: 'LID', quantity: 1, available: 9 };
+    const explained = explanationOf(rows({ parts: [box, lid], shadow: shadowOf(3) }, { available: 3 }), noon);
+    expect(explained.parts).toEqual([
+      { ...box, makes: 3, limits: true },
+      { ...lid, makes: 9, limits: false },
+    ]);
+    expect(explained.summary).toBe(
+      'Etsy shows 3: 3 available. It is made of 2 of BOX (7 available, enough for 3) and 1 of LID (9 available, enough for 9): BOX limits it.',
+    );
+    const both = explanationOf(
+      rows({ parts: [box, { ...lid, available: -3 }, { ...lid, sku: 'TAG', available: -3 }] }),
+      noon,
+    );
+    expect(both.summary).toContain('1 of LID (-3 available, enough for 0)');
+    expect(both.summary).toContain(': LID and TAG limit it.');
   });
 
   test('name the listing that withholds units, and since which reading', () => {
@@ -229,12 +250,17 @@ describe('the mode', () => {
     expect(explained.summary).toContain(`Nothing is written to it: ${reason}`);
   });
 
-  test('under escrow comes with the rights', () => {
+  test('under escrow comes with the rights, and where the others are', () => {
     const escrow = newEscrow(5, { 'listing-1': 2, 'listing-2': 1 });
-    const explained = explanationOf(rows({ escrow, shadow: shadowOf(2) }), noon);
-    expect([explained.mode, explained.rights]).toEqual(['escrow', { cur: 2, old: 0, new: 0, free: 2 }]);
+    const other = { listingId: 'listing-2', platform: 'ebay', connectionName: 'My eBay' } as const;
+    const stranger = { ...other, listingId: 'listing-3' };
+    const explained = explanationOf(rows({ escrow, shadow: shadowOf(2), others: [other, stranger] }), noon);
+    expect([explained.mode, explained.rights]).toEqual([
+      'escrow',
+      { cur: 2, old: 0, new: 0, free: 2, elsewhere: [{ ...other, units: 1 }] },
+    ]);
     expect(explained.summary).toBe(
-      'Etsy shows 2: 5 available. Under escrow it holds 2 rights to sell; 2 are free.',
+      'Etsy shows 2: 5 available. Under escrow it holds 2 rights to sell, eBay (My eBay) 1; 2 are free.',
     );
   });
 

@@ -1,5 +1,5 @@
 /** What a reading tells of how late a channel is: it still shows a higher number that a lowering write of ours had replaced. Pure. */
-import { candidateRange } from './range.ts';
+import { candidateRange, inForce } from './range.ts';
 import type { Candidate, Reading, Shadow } from './shadow.ts';
 
 /** At least so many milliseconds old was what a read showed, or so late a write that only time had settled has landed. */
@@ -15,6 +15,8 @@ export function latenessOf(shadow: Shadow, reading: Reading): Lateness | null {
   const written = candidates[index];
   if (written === undefined || written.settledAt === null) return null;
   if (reading.value <= candidateRange(shadow, written, reading).high) return null;
+  // So may a newer write, of which nobody knows yet whether it is in force.
+  if (candidates.slice(index + 1).some((newer) => mayShow(shadow, newer, reading))) return null;
   const replaced = candidates.slice(0, index).some((older) => explains(shadow, older, reading));
   if (!replaced) return null;
   const byTimeAlone = written.settledAt >= written.lastSentAt + bounds.settleMax;
@@ -24,6 +26,10 @@ export function latenessOf(shadow: Shadow, reading: Reading): Lateness | null {
   return ms > bounds[byTimeAlone ? 'settleMax' : 'staleMax']
     ? { of: byTimeAlone ? 'settleMax' : 'staleMax', ms }
     : null;
+}
+
+function mayShow(shadow: Shadow, candidate: Candidate, reading: Reading): boolean {
+  return inForce(candidate, reading) && reading.value <= candidateRange(shadow, candidate, reading).high;
 }
 
 function explains(shadow: Shadow, candidate: Candidate, reading: Reading): boolean {
