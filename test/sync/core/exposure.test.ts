@@ -9,6 +9,7 @@ import {
   ratesPerMs,
 } from '../../../src/sync/core/demand.ts';
 import {
+  excessPerMs,
   exposedUnit,
   exposureOf,
   needsWatch,
@@ -46,6 +47,15 @@ describe('the exposure of an item', () => {
     expect(exposureOf(1, [unit(1, 1), unit(1, 1)]).expected).toBeCloseTo(q * q, 9);
   });
 
+  test('of two channels that show plenty is that of one that sells at the pace of both', () => {
+    const apart = exposureOf(3, [unit(60, 1), unit(60, 2)]);
+    const together = exposureOf(3, [unit(120, 3)]);
+
+    expect(apart.probability).toBeCloseTo(together.probability, 9);
+    expect(apart.expected).toBeCloseTo(together.expected, 9);
+    expect(together.probability).toBeCloseTo(1 - 13 * Math.exp(-3), 9);
+  });
+
   test('weighs each unit oversold, and a channel that sells far more than it shows sells all of it', () => {
     expect(exposureOf(0, [unit(3, 100)]).expected).toBeCloseTo(3, 9);
     expect(exposureOf(1, [unit(3, 100)])).toMatchObject({ left: 1, worst: 2 });
@@ -76,6 +86,16 @@ describe('the exposure of an item', () => {
 
     expect(exposedUnit(late, 2 * second, { ratePerMs: 0, reaction: 0 }).shownMax).toBe(5);
   });
+
+  test('by one channel grows at its pace with each unit that it may show beyond what it is to show, and below that not at all', () => {
+    const late = written(shadowOf(5, slow), ['zero', 0], second, 'accepted');
+    const rate = 1 / 4_096;
+
+    expect(excessPerMs(late, 0, rate, 2 * second)).toBe(5 * rate);
+    expect(excessPerMs(late, 3, rate, 2 * second)).toBe(2 * rate);
+    expect(excessPerMs(late, 5, rate, 2 * second)).toBe(0);
+    expect(excessPerMs(late, 9, rate, 2 * second)).toBe(0);
+  });
 });
 
 describe('what follows', () => {
@@ -87,6 +107,28 @@ describe('what follows', () => {
     expect(protectionOf(50, [pace], 'escrow', limits)).toBe('shared');
     expect(protectionOf(6, [pace], 'shared', limits)).toBe('shared');
     expect(protectionOf(6, [pace], 'escrow', limits)).toBe('escrow');
+  });
+
+  test('escrow begins at the stock that sells meanwhile with the accepted chance, and ends above twice that', () => {
+    // P[Poisson(1) > 4] is 0.4 %, P[Poisson(1) > 3] is 1.9 %.
+    expect(protectionOf(4, [pace], 'shared', limits)).toBe('escrow');
+    expect(protectionOf(5, [pace], 'shared', limits)).toBe('shared');
+    expect(protectionOf(8, [pace], 'escrow', limits)).toBe('escrow');
+    expect(protectionOf(9, [pace], 'escrow', limits)).toBe('shared');
+  });
+
+  test('escrow is for the surge at which all channels sell, until the slowest of them is under escrow', () => {
+    // P[Poisson(3) > 8] is 0.4 %, P[Poisson(3) > 7] is 1.2 %.
+    const third = { ratePerMs: pace.ratePerMs / 3, reaction: 60_000 };
+    for (const [units, surge] of [
+      [[pace], 3],
+      [[pace, { ...pace, reaction: 0 }, pace], 1],
+      [[third], 9],
+      [[{ ...pace, reaction: 180_000 }], 1],
+    ] as const) {
+      expect(protectionOf(8, units, 'shared', { ...limits, surge })).toBe('escrow');
+      expect(protectionOf(9, units, 'shared', { ...limits, surge })).toBe('shared');
+    }
   });
 
   test('orders are to be watched while a lost event could cost an oversell', () => {

@@ -6,7 +6,7 @@ import { booked, newEscrow, unitOf } from '../../../src/sync/core/escrow.ts';
 import { learnedRights, used } from '../../../src/sync/core/escrowUnit.ts';
 import { oversoldBecause, raisedBecause } from '../../../src/sync/core/lateWrites.ts';
 import { judge, type Proof } from '../../../src/sync/core/readings.ts';
-import { orderCancelled, type Shadow } from '../../../src/sync/core/shadow.ts';
+import { orderCancelled, type Reading, type Shadow } from '../../../src/sync/core/shadow.ts';
 import { fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 function raised(shadow: Shadow, value: number, at: number): 'A2' | 'A4' {
@@ -18,6 +18,17 @@ function raised(shadow: Shadow, value: number, at: number): 'A2' | 'A4' {
 
 function unshown({ unshown: writes = [] }: Shadow): readonly string[] {
   return writes.map(({ key }) => key);
+}
+
+function withZero(shadow: Shadow, at: number): Shadow {
+  return written(shadow, ['zero', 0], at, 'effective');
+}
+
+/** Whether a write of 1 s still counts as never shown when one was sold where nothing was shown before it, and the next one leaves. */
+function isRemembered(soldAt: number, clockSkewMax: number): boolean {
+  const first = written(shadowOf(0, { ...fresh, clockSkewMax }), ['first', 2], 1 * second, 'effective');
+  const next = written(sale(first, 1, soldAt, 15 * second), ['next', 2], 20 * second, 'effective');
+  return unshown(next).includes('first');
 }
 
 describe('a number above everything that can be', () => {
@@ -50,6 +61,29 @@ describe('a number above everything that can be', () => {
     expect(raised(lowered, 4, 120 * second)).toBe('A4');
   });
 
+  test('is somebody else’s where we never wrote', () => {
+    expect(raised(shadowOf(3), 5, 60 * second)).toBe('A4');
+  });
+
+  test('is what a late write carried less what became known since it left, not less what it was computed from', () => {
+    // It replaced 2: one of the 3 was known to be sold.
+    const soldBefore = withZero(sale(shadowOf(3), 1, 4 * second, 5 * second), 10 * second);
+    expect(raised(soldBefore, 2, 15 * second)).toBe('A2');
+    expect(raised(soldBefore, 1, 15 * second)).toBe('A4');
+
+    const soldMeanwhile = withZero(sale(shadowOf(3), 1, 10 * second), 10 * second);
+    expect(raised(soldMeanwhile, 2, 15 * second)).toBe('A2');
+    expect(raised(soldMeanwhile, 1, 15 * second)).toBe('A4');
+  });
+
+  test('may be less a sale of which nobody noted when it became known', () => {
+    const sold = { orderId: 'order', quantity: 1, from: 30 * second, until: 30 * second };
+    const zeroed = written(shadowOf(3), ['zero', 0], 1 * second, 'effective');
+
+    expect(raised({ ...zeroed, sales: [sold] }, 2, 60 * second)).toBe('A2');
+    expect(raised({ ...zeroed, sales: [sold] }, 1, 60 * second)).toBe('A4');
+  });
+
   test('may be our own and put back by the channel besides', () => {
     const bounds = { ...fresh, restocksOnCancel: true };
     const zeroed = written(shadowOf(3, bounds), ['zero', 0], 1 * second, 'effective');
@@ -66,10 +100,13 @@ describe('a number above everything that can be', () => {
 
   test('is never blamed on a write that left after it', () => {
     const before = read(shadowOf(1), 4, 60 * second).shadow;
-    const later = written(before, ['later', 4], 61 * second, 'effective');
-    const [reading] = before.readings;
+    const [reading] = before.readings as [Reading];
+    const leaving = (at: number) => raisedBecause(written(before, ['later', 4], at, 'effective'), reading);
 
-    expect(reading && raisedBecause(later, reading)).toBe('A4');
+    expect(leaving(61 * second)).toBe('A4');
+    // The number was answered in the millisecond in which the write left.
+    expect(leaving(60 * second)).toBe('A4');
+    expect(leaving(60 * second - 1)).toBe('A2');
   });
 });
 
@@ -98,6 +135,32 @@ describe('a write is remembered', () => {
 
     expect(unshown(written(first, ['next', 2], 20 * second, 'effective'))).toEqual(['next']);
     expect(unshown(written(doubtful, ['next', 2], 20 * second, 'effective'))).toEqual(['first', 'next']);
+  });
+
+  test('also when so much was sold, but perhaps from the number of a newer one', () => {
+    const first = written(shadowOf(0), ['first', 2], 1 * second, 'effective');
+    const newer = sale(written(first, ['newer', 2], 5 * second, 'effective'), 1, 10 * second);
+
+    expect(unshown(written(newer, ['next', 2], 20 * second, 'effective'))).toEqual([
+      'first',
+      'newer',
+      'next',
+    ]);
+  });
+
+  test('until such a sale was certainly after it left, whatever the channel’s clock says', () => {
+    expect(isRemembered(1 * second, 0)).toBe(true);
+    expect(isRemembered(1 * second + 1, 0)).toBe(false);
+    expect(isRemembered(6 * second, 5 * second)).toBe(true);
+    expect(isRemembered(6 * second + 1, 5 * second)).toBe(false);
+  });
+
+  test('while a reading of its number may be of another write of the same number', () => {
+    const older = written(shadowOf(9, slow), ['older', 4], 1 * second, 'accepted');
+    const both = written(older, ['newer', 4], 10 * second, 'accepted');
+
+    expect(unshown(read(older, 4, 60 * second).shadow)).toEqual([]);
+    expect(unshown(read(both, 4, 60 * second).shadow)).toEqual(['older', 'newer']);
   });
 
   test('and only the newest few are, however many leave', () => {
@@ -130,6 +193,19 @@ describe('more sold than there were rights for', () => {
     const replaced = read(written(raisedOnce, ['newer', 0], 10 * second, 'effective'), 0, 50 * second).shadow;
     expect(unshown(replaced)).toEqual(['older']);
     expect(oversoldBecause(replaced, soldAt)).toBe('A2');
+  });
+
+  test('is never blamed on a write that left when the unit was sold already', () => {
+    expect(oversoldBecause(withZero(shadowOf(3), soldAt), soldAt)).toBe('A1');
+    expect(oversoldBecause(withZero(shadowOf(3), soldAt - 1), soldAt)).toBe('A2');
+  });
+
+  test('is never blamed on a write that could offer nothing, be it of the number before it or a zero that lands late', () => {
+    expect(oversoldBecause(written(shadowOf(2), ['same', 2], 1 * second, 'effective'), soldAt)).toBe('A1');
+    const older = written(shadowOf(0), ['older', 0], 1 * second, 'accepted');
+    const both = written(older, ['newer', 0], 10 * second, 'accepted');
+    expect(unshown(both)).toEqual(['older', 'newer']);
+    expect(oversoldBecause(both, soldAt)).toBe('A1');
   });
 
   test('pauses the unit with that reason, at once or when no cancellation can explain it any more', () => {

@@ -1,7 +1,7 @@
 /** Proves what a reading may do: confirm, hold back, ask for another, or prove an outside edit; and that no answer does nothing. */
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
-import { isEmptied, judge, readingArrived } from '../../../src/sync/core/readings.ts';
+import { isEmptied, judge, readDueAt, readingArrived } from '../../../src/sync/core/readings.ts';
 import {
   rebased,
   type Shadow,
@@ -117,6 +117,17 @@ describe('a proof', () => {
     expect(delta(ordersKnown(sale(seen, 2, 40 * second, 65 * second), 70 * second), 70 * second)).toBeNull();
   });
 
+  test('of a cut from more than its write alone allows names a range that is none the wrong way round', () => {
+    const low = read(shadowOf(5), 3, 50 * second).shadow;
+    const sent = writeSent(low, { key: 'two', value: 2, targetSeq: 1, expected: 3 }, 60 * second);
+    const compared = writeAnswered(sent, 'two', { kind: 'effective' }, 62 * second);
+    // Nobody can tell whether it came before the write: so the number before that counts, of which two were missing.
+    const sold = sale(compared, 1, 61 * second, 63 * second);
+    const seen = ordersKnown(read(read(sold, 0, 90 * second).shadow, 0, 95 * second).shadow, 96 * second);
+
+    expect(judge(seen, 96 * second).proof).toMatchObject({ delta: -3, range: { low: 3, high: 3 } });
+  });
+
   test('of an increase waits for the orders only where the channel puts units back', () => {
     const restocking = { ...fresh, restocksOnCancel: true };
 
@@ -166,6 +177,78 @@ test('a proof uses its reading up, also one that took no time and that its own n
     deltas.push(judged.proof?.delta);
   }
   expect(deltas).toEqual([-1, undefined, undefined]);
+});
+
+describe('a cut while a newer reading of unknown orders may speak of the same time', () => {
+  // Two readings of 3 where 5 should be, of whose orders nothing is missing.
+  const seen = read(
+    read(shadowOf(5), 3, 50 * second, 50 * second).shadow,
+    3,
+    60 * second,
+    60 * second,
+  ).shadow;
+  const known = ordersKnown(seen, 60 * second);
+
+  test('is not proved while that one misses more: its sales would be forgotten with it', () => {
+    expect(delta(known, 65 * second)).toBe(-2);
+    expect(delta(read(known, 1, 65 * second, 60 * second - 1).shadow, 65 * second)).toBeNull();
+  });
+
+  test('is proved where that one misses as much or less', () => {
+    expect(delta(read(known, 3, 65 * second, 55 * second).shadow, 65 * second)).toBe(-2);
+    expect(delta(read(known, 4, 65 * second, 55 * second).shadow, 65 * second)).toBe(-2);
+  });
+
+  test('is proved where that one began when the cut was read, and what it misses stays withheld', () => {
+    const later = read(known, 1, 65 * second, 60 * second).shadow;
+    const { shadow, proof } = judge(later, 65 * second);
+
+    expect(later.hold).toBe(4);
+    expect(proof?.delta).toBe(-2);
+    expect(shadow.readings.map(({ value }) => value)).toEqual([1]);
+    expect(shadow.hold).toBe(2);
+  });
+});
+
+describe('a unit is read again', () => {
+  const pace = { verifyIntervalMs: 30 * second, reconcileIntervalMs: 600 * second };
+  const inStep = read(shadowOf(5, slow), 5, 50 * second).shadow;
+
+  test('now and then while it is in step, counted from its last reading, or from now where there was none', () => {
+    expect(readDueAt(inStep, pace, 70 * second)).toBe(650 * second);
+    expect(readDueAt(inStep, pace, 900 * second)).toBe(650 * second);
+    expect(readDueAt(shadowOf(5), pace, 70 * second)).toBe(670 * second);
+  });
+
+  test('soon while a write is not settled, and at once where that time has passed', () => {
+    const writing = written(inStep, ['four', 4], 60 * second, 'accepted');
+
+    expect(readDueAt(writing, pace, 70 * second)).toBe(80 * second);
+    expect(readDueAt(writing, pace, 80 * second)).toBe(80 * second);
+    expect(readDueAt(writing, pace, 200 * second)).toBe(200 * second);
+  });
+
+  test('soon after a write for as long as a reading may still show what that replaced, to the millisecond', () => {
+    // Replaced at 101 s; a read may be 60 s old and take 10 s.
+    const shown = read(shadowOf(5, quick), 5, 90 * second).shadow;
+    const replaced = written(shown, ['four', 4], 100 * second, 'effective');
+
+    expect(readDueAt(replaced, pace, 171 * second)).toBe(171 * second);
+    expect(readDueAt(replaced, pace, 171 * second + 1)).toBe(690 * second);
+  });
+
+  test('soon while a repeated write that was seen once may land once more', () => {
+    const lost = written(shadowOf(9, slow), ['four', 4], 10 * second, 'unknown');
+    const again = written(lost, ['four', 4], 60 * second, 'unknown');
+    const seen = read(ordersKnown(again, 100 * second), 4, 100 * second).shadow;
+
+    expect(readDueAt(seen, pace, 115 * second)).toBe(130 * second);
+  });
+
+  test('soon while a reading is not explained, be it too low or too high', () => {
+    expect(readDueAt(read(inStep, 3, 60 * second).shadow, pace, 70 * second)).toBe(90 * second);
+    expect(readDueAt(read(inStep, 7, 60 * second).shadow, pace, 70 * second)).toBe(90 * second);
+  });
 });
 
 /** What the channel says at 900 s about a time before. */
