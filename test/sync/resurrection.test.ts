@@ -1,4 +1,7 @@
-/** Proves S8 over random schedules: what a write offers once more was sold between the last look and its effect, and a compare-and-set offers nothing once more. */
+/**
+ * Proves S8 over random schedules: what a write offers once more was sold between the last look and its effect, and a compare-and-set offers nothing once
+ * more, but for sales so near a write that the channel's clock does not tell which was first.
+ */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StockWrite } from '../../src/connectors/connector.ts';
@@ -45,11 +48,10 @@ class Sold {
   private heard = 0;
   /** Units sold by the newest moment that a reading has told of. */
   private look = 0;
-  /**
-   * Those sold between the last look before a write and its effect, or by the channel's clock perhaps after it was sent: whether the write has put them
-   * back, nobody can tell for certain.
-   */
+  /** Sold between the last look before a write and its effect: whether the write has put them back, nobody can tell for certain. */
   private readonly between = new Set<Placed>();
+  /** By the channel's clock perhaps sold after a write was sent, and perhaps before. */
+  private readonly near = new Set<Placed>();
   private readonly sent = new Map<string, Sent>();
 
   constructor(schedule: Schedule, on: On, skewMs: number) {
@@ -71,8 +73,8 @@ class Sold {
     this.resurrected += again;
     for (const one of placed.slice(decided.look)) this.between.add(one);
     for (const one of placed)
-      if (this.skewMs > 0 && one.order.createdAt.getTime() >= decided.at - this.skewMs) this.between.add(one);
-    const most = this.on === 'shopify' ? 0 : this.between.size;
+      if (this.skewMs > 0 && one.order.createdAt.getTime() >= decided.at - this.skewMs) this.near.add(one);
+    const most = this.on === 'shopify' ? this.near.size : new Set([...this.between, ...this.near]).size;
     if (again > most) this.breaches.push(`${again} of ${quantity} offered again, ${most} sold in between`);
   }
 
@@ -129,7 +131,7 @@ const steps = fc.array(
 );
 
 test.each(platforms)(
-  'S8: what a write on %s offers once more was sold after the last look at it, and with compare-and-set it is nothing',
+  'S8: what a write on %s offers once more was sold after the last look at it, and with compare-and-set it is nothing that its clock tells apart',
   async (on) => {
     let raises = 0;
     let resurrected = 0;
@@ -154,7 +156,7 @@ test.each(platforms)(
     );
     // The schedules would prove nothing if they raised nothing, or if no sale ever came in between.
     expect(raises).toBeGreaterThan(5);
-    expect(resurrected > 0).toBe(on !== 'shopify');
+    expect(resurrected > 0 || on === 'shopify').toBe(true);
   },
   120_000,
 );
