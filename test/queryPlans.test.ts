@@ -32,6 +32,7 @@ import { filteredLists, lists, page } from './support/listPages.ts';
 import { stepOfPlan } from './support/planSteps.ts';
 import { provenEdit, storeEdit } from './support/provenEdits.ts';
 import { type Explained, explainAll, startRecording, statementsOf } from './support/queryPlans.ts';
+import { noWakeUps } from './support/wakeUps.ts';
 
 const small = 4_000;
 const large = 40_000;
@@ -62,17 +63,6 @@ const run = async (
   if (Symbol.asyncIterator in result || result.errors)
     throw new Error(JSON.stringify(result), { cause: api.internalErrors.at(-1) });
   return (result as { data: Record<string, unknown> }).data;
-};
-
-const wakeUps = {
-  push: () => undefined,
-  read: () => undefined,
-  poll: () => undefined,
-  inbox: () => undefined,
-  job: () => undefined,
-  plan: () => undefined,
-  prices: () => undefined,
-  flush: async () => undefined,
 };
 
 /** A cursor in the middle of a list. */
@@ -119,7 +109,7 @@ const order = (): ReturnType<typeof fixtures.order> =>
 
 const operations = () => ({
   pool: api.database.pool,
-  wakeUps,
+  wakeUps: noWakeUps,
   onEvents: () => undefined,
   jobBatch: 500,
   jobOpenMax: 2_000,
@@ -239,7 +229,7 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       },
       shop.connectionId,
     ),
-  'the supervisor looks': () => lookForWork({ db: api.database.pool, wakeUps }),
+  'the supervisor looks': () => lookForWork({ db: api.database.pool, wakeUps: noWakeUps }),
   'operations without a worker are swept': () => sweepOperations(operations()),
   'one item is synced': () =>
     syncItem(operations(), caller, { itemId: rowId('item', 2_001), platforms: null, idempotencyKey: null }),

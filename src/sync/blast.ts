@@ -100,9 +100,9 @@ export async function mayChange(
 }
 
 /** Raised again only when more would change: a part that is tried anew alone says nothing about the whole. */
-const stopSql = `
+export const stopSql = (column: 'stopped_at' | 'doubted_at'): string => `
 WITH stopped AS (
-  UPDATE blast_counts SET stopped_at = coalesce(stopped_at, now()) WHERE connection_id = $1 RETURNING connection_id, account_id
+  UPDATE blast_counts SET ${column} = coalesce(${column}, now()) WHERE connection_id = $1 RETURNING connection_id, account_id
 )
 SELECT raise_alert(account_id, 'blast_stopped', NULL, connection_id, $2, $3) FROM stopped
  WHERE NOT EXISTS (SELECT FROM alerts WHERE id = current_alert('blast_stopped', NULL, stopped.connection_id) AND units >= $2)`;
@@ -119,7 +119,11 @@ async function stop(
   const message =
     `Of ${listings} listings ${changing} would change and ${zeroing} would go to zero within an hour. ` +
     'Nothing more is written there by this change, and no edit found there is booked, until somebody has looked at it (blastApprove); sales still lower their listings.';
-  await client.query({ name: 'blast-stop', text: stopSql, values: [connectionId, changing, message] });
+  await client.query({
+    name: 'blast-stop',
+    text: stopSql('stopped_at'),
+    values: [connectionId, changing, message],
+  });
 }
 
 const approveSql = `

@@ -1,6 +1,6 @@
 /** Zeroes that a channel shows of more listings than can have sold out unheard of: a fault of the channel, or a shop that was taken down. Not believed until somebody has looked. */
 import type pg from 'pg';
-import { countListings } from './blast.ts';
+import { countListings, stopSql } from './blast.ts';
 import { listingsToBelieve, mayBeSoldOut } from './core/sending.ts';
 
 /** Listings found empty count together while they are not further apart than this. */
@@ -26,13 +26,6 @@ ON CONFLICT (connection_id) DO UPDATE
                             THEN current.emptied_since ELSE now() END
 RETURNING ${columns}`;
 
-const doubtSql = `
-WITH doubted AS (
-  UPDATE blast_counts SET doubted_at = coalesce(doubted_at, now()) WHERE connection_id = $1 RETURNING connection_id, account_id
-)
-SELECT raise_alert(account_id, 'blast_stopped', NULL, connection_id, $2, $3) FROM doubted
- WHERE NOT EXISTS (SELECT FROM alerts WHERE id = current_alert('blast_stopped', NULL, doubted.connection_id) AND units >= $2)`;
-
 /**
  * Of a connection, listings that a reading found at 0 although units are left and no known sale says why. True when that is believed: few at once, or
  * somebody has approved. In the transaction of the readings; raises the alert, which `blastApprove` answers.
@@ -51,7 +44,11 @@ export async function believesZeroes(
   const message =
     `${units} listings show 0 although units are left and no order says why. That is more than sell out at once: a fault of the channel, or a shop that was taken down. ` +
     'These zeroes are not believed until they are gone or somebody has looked at them (blastApprove); orders still count.';
-  await client.query({ name: 'doubts-raise', text: doubtSql, values: [connectionId, units, message] });
+  await client.query({
+    name: 'doubts-raise',
+    text: stopSql('doubted_at'),
+    values: [connectionId, units, message],
+  });
   return false;
 }
 

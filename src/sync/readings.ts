@@ -27,9 +27,7 @@ export type ReadingOptions = {
 /** Runs in the transaction of the readings, after they were taken. */
 export type AfterReadings = (client: pg.PoolClient, kept: Kept, now: number) => Promise<void>;
 
-const health: Partial<Record<StockReading['kind'], string>> = {
-  notTracked: 'the channel does not track stock of this listing',
-};
+const untracked = 'the channel does not track stock of this listing';
 
 export async function takeReadings(
   options: ReadingOptions,
@@ -52,9 +50,9 @@ export async function takeReadings(
         late.push(...lateBy(listing, reading));
         const verdict = take(options.context, listing, reading, now);
         if (verdict !== null) verdicts.push(verdict);
-        const problem = reading.result === doubtful ? doubtful.reason : health[reading.result.kind];
-        if (problem !== undefined) await note(client, listing, problem);
       }
+      await note(client, [...doubted], doubtful.reason);
+      await note(client, idsOf(taken, 'notTracked'), untracked);
       const proven = await weighAll(options.context, client, kept, now);
       await after(client, kept, now);
       return {
@@ -137,10 +135,15 @@ function take(
   return verdict;
 }
 
-async function note(client: pg.PoolClient, { listingId }: KeptListing, problem: string): Promise<void> {
+const idsOf = (taken: readonly TakenReading[], kind: StockReading['kind']): readonly string[] =>
+  taken.filter(({ result }) => result.kind === kind).map(({ listingId }) => listingId);
+
+/** All of them are locked by then. */
+async function note(client: pg.PoolClient, listingIds: readonly string[], problem: string): Promise<void> {
+  if (listingIds.length === 0) return;
   await client.query(
-    'UPDATE listings SET last_error = $2, updated_at = now() WHERE id = $1 AND last_error IS DISTINCT FROM $2',
-    [listingId, problem],
+    'UPDATE listings SET last_error = $2, updated_at = now() WHERE id = ANY($1) AND last_error IS DISTINCT FROM $2',
+    [listingIds, problem],
   );
 }
 

@@ -2,12 +2,11 @@
 import { systemClock } from '../../src/clock.ts';
 import { createInsights } from '../../src/sync/insights.ts';
 import * as support from '../support/channel.ts';
+import { noWakeUps } from '../support/wakeUps.ts';
 import { type Api, openApi } from './apiFixture.ts';
 import { createFakeSync } from './fakeSync.ts';
 
 export type InsightApi = Api & { readonly woken: string[] };
-
-const nothing = () => undefined;
 
 export async function openInsights(): Promise<InsightApi> {
   const woken: string[] = [];
@@ -18,16 +17,7 @@ export async function openInsights(): Promise<InsightApi> {
       ...createFakeSync(),
       ...createInsights({
         pool,
-        wakeUps: {
-          push: (ids) => void woken.push(...ids),
-          read: nothing,
-          poll: nothing,
-          inbox: nothing,
-          job: nothing,
-          plan: nothing,
-          prices: nothing,
-          flush: async () => undefined,
-        },
+        wakeUps: { ...noWakeUps, push: (ids) => void woken.push(...ids) },
         clock: systemClock,
         connections: support.connectTo(pool, { etsy }),
       }),

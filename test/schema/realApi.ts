@@ -5,6 +5,7 @@ import type { Database } from '../../src/db.ts';
 import { silentLog } from '../../src/log.ts';
 import { createLocalBus } from '../../src/sync/bus.ts';
 import { createSyncEngine, type SyncEngine } from '../../src/sync/engine.ts';
+import { noWakeUps } from '../support/wakeUps.ts';
 import { openApi } from './apiFixture.ts';
 
 export async function openReal() {
@@ -26,7 +27,6 @@ export async function openReal() {
   };
 }
 
-const nothing = () => undefined;
 const unused = () => Promise.reject(new Error('no channel is called here'));
 
 function createEngine({ pool, intake }: Database): SyncEngine {
@@ -34,16 +34,7 @@ function createEngine({ pool, intake }: Database): SyncEngine {
     pool,
     intake,
     bus: createLocalBus(),
-    wakeUps: {
-      push: nothing,
-      read: nothing,
-      poll: nothing,
-      inbox: nothing,
-      job: nothing,
-      plan: nothing,
-      prices: nothing,
-      flush: async () => undefined,
-    },
+    wakeUps: noWakeUps,
     connections: { create: unused, open: unused } as never,
     clock: systemClock,
     newId: randomUUIDv7,

@@ -13,6 +13,7 @@ import { pollConnection } from '../../src/sync/poll.ts';
 import { type PushOptions, pushConnection } from '../../src/sync/push.ts';
 import * as support from './channel.ts';
 import * as fixtures from './fixtures.ts';
+import { noWakeUps } from './wakeUps.ts';
 
 export type Offer = {
   readonly sku: string | null;
@@ -79,16 +80,7 @@ export async function openPlanShop(pool: pg.Pool): Promise<PlanShop> {
     clock,
     newId: randomUUID,
     log: silentLog(),
-    wakeUps: {
-      push: nothing,
-      read: nothing,
-      poll: nothing,
-      inbox: nothing,
-      job: nothing,
-      plan: nothing,
-      prices: nothing,
-      flush: async () => undefined,
-    },
+    wakeUps: noWakeUps,
     onEvents: nothing,
     batchMax: 3,
     leaseMs: 60_000,

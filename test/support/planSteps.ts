@@ -9,6 +9,7 @@ import { workOnPlan } from '../../src/sync/planWork.ts';
 import { readingOptions } from './channel.ts';
 import { planId } from './largeShop.ts';
 import type { ScriptedChannel } from './scriptedChannel.ts';
+import { noWakeUps } from './wakeUps.ts';
 
 export type PlanStep = {
   readonly pool: pg.Pool;
@@ -35,16 +36,7 @@ export async function stepOfPlan(
     `UPDATE sync_plans SET status = '${status}', not_before = now() - interval '1 s', leased_until = NULL${change} WHERE id = $1`,
     [planId],
   );
-  const wakeUps = {
-    push: () => stop.abort(),
-    read: nothing,
-    poll: nothing,
-    inbox: nothing,
-    job: nothing,
-    plan: nothing,
-    prices: nothing,
-    flush: async () => undefined,
-  };
+  const wakeUps = { ...noWakeUps, push: () => stop.abort() };
   const limits = { batchMax: 20, leaseMs: 60_000, backoffMaxMs: 60_000, attemptsMax: 5 };
   await workOnPlan(
     {

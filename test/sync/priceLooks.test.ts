@@ -6,6 +6,7 @@ import { lookForWork } from '../../src/sync/supervisor.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { openPricedShop, type PricedShop } from '../support/pricedShop.ts';
+import { noWakeUps } from '../support/wakeUps.ts';
 
 const hour = 3_600_000;
 const paceMs = 60_000;
@@ -44,26 +45,10 @@ const pass = (ms: number): Promise<void> => support.letTimePass(open.pool, shop.
 
 const readAt = (): string[][] => shop.channel.priceReads.map((call) => call.map(({ unitId }) => unitId));
 
-const nothing = (): void => undefined;
-
 async function isDue(): Promise<boolean> {
   const woken: string[] = [];
-  const wakeUps = {
-    push: nothing,
-    read: nothing,
-    poll: nothing,
-    inbox: nothing,
-    job: nothing,
-    plan: nothing,
-  };
-  await lookForWork({
-    db: open.pool,
-    wakeUps: {
-      ...wakeUps,
-      prices: (ids: readonly string[]) => void woken.push(...ids),
-      flush: async () => undefined,
-    },
-  });
+  const wakeUps = { ...noWakeUps, prices: (ids: readonly string[]) => void woken.push(...ids) };
+  await lookForWork({ db: open.pool, wakeUps });
   return woken.includes(shop.connection.id);
 }
 

@@ -8,6 +8,7 @@ import * as support from '../support/channel.ts';
 import { asSeen, decider } from '../support/editedItem.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { openPricedShop, type PricedShop } from '../support/pricedShop.ts';
+import { noWakeUps } from '../support/wakeUps.ts';
 
 let open: fixtures.TestPool;
 let shop: PricedShop;
@@ -260,16 +261,8 @@ describe('nothing is written', () => {
     await shop.push();
     expect(shop.sent()).toEqual([]);
     const woken: string[] = [];
-    const wakeUps = { push: (ids: readonly string[]) => woken.push(...ids) };
-    const others = {
-      read: () => 0,
-      prices: () => 0,
-      poll: () => 0,
-      inbox: () => 0,
-      job: () => 0,
-      plan: () => 0,
-    };
-    await lookForWork({ db: open.pool, wakeUps: { ...others, ...wakeUps } as never });
+    const wakeUps = { ...noWakeUps, push: (ids: readonly string[]) => void woken.push(...ids) };
+    await lookForWork({ db: open.pool, wakeUps });
     expect(woken).not.toContain(shop.connection.id);
   });
 
@@ -288,16 +281,8 @@ test('a price that waits wakes the push of its connection', async () => {
   const one = await shop.listed();
   await shop.mean(one, fixtures.euros(1_100));
   const woken: string[] = [];
-  const wakeUps = { push: (ids: readonly string[]) => woken.push(...ids) };
-  const others = {
-    read: () => 0,
-    prices: () => 0,
-    poll: () => 0,
-    inbox: () => 0,
-    job: () => 0,
-    plan: () => 0,
-  };
-  await lookForWork({ db: open.pool, wakeUps: { ...others, ...wakeUps } as never });
+  const wakeUps = { ...noWakeUps, push: (ids: readonly string[]) => void woken.push(...ids) };
+  await lookForWork({ db: open.pool, wakeUps });
   expect(woken).toContain(shop.connection.id);
 });
 

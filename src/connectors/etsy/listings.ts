@@ -18,6 +18,7 @@ import {
 const states = ['active', 'sold_out', 'inactive'] as const;
 const pageSize = 100;
 const restartsMax = 5;
+
 const listingSchema = z.object({
   listing_id: z.int(),
   title: z.string().nullish(),
