@@ -8,9 +8,10 @@ import { WebSocket } from 'ws';
 import { answerCalls } from './processes.ts';
 import { sku } from './shopData.ts';
 import { newOrderNumber, shopifyOrderBody } from './shopifyOrders.ts';
-import { orderHeader } from './webhookFloor.ts';
+import { orderHeader, statementPath } from './webhookFloor.ts';
 
-export type Side = 'product' | 'floor';
+/** `statement`: the floor's server with the product's statement. */
+export type Side = 'product' | 'floor' | 'statement';
 export type WebhookTargets = {
   readonly product: { readonly url: string; readonly webhookPath: string; readonly apiKey: string };
   readonly floor: { readonly url: string };
@@ -84,8 +85,12 @@ async function send(to: WebhookTargets, side: Side): Promise<boolean> {
   const number = newOrderNumber();
   const orderId = String(number);
   const body = JSON.stringify(shopifyOrderBody(number, sku(Math.floor(Math.random() * to.items))));
-  const url = side === 'product' ? to.product.url + to.product.webhookPath : to.floor.url;
-  const call = request(url, {
+  const urls = {
+    product: to.product.url + to.product.webhookPath,
+    floor: to.floor.url,
+    statement: to.floor.url + statementPath,
+  };
+  const call = request(urls[side], {
     method: 'POST',
     agent,
     headers: {

@@ -105,7 +105,7 @@ export function orderEffect(row: AnswerRow | undefined): OrderEffect {
 
 export function orderValues(source: OrderSource, order: Order): unknown[] {
   const customerName = order.customerName === null ? null : storableText(order.customerName);
-  const lines = JSON.stringify(
+  const lines = storableJson(
     order.lines.map((line, position) => ({
       id: line.lineId,
       position,
@@ -118,7 +118,6 @@ export function orderValues(source: OrderSource, order: Order): unknown[] {
       shipped: line.shipped,
       ...money('unit_price_minor', line.unitPrice),
     })),
-    storable,
   );
   const content = JSON.stringify([order.status, customerName, order.total, order.updatedAt, lines]);
   return [
@@ -131,7 +130,7 @@ export function orderValues(source: OrderSource, order: Order): unknown[] {
     order.total?.minor ?? null,
     order.total?.currency ?? null,
     lines,
-    JSON.stringify(order.raw ?? null, storable),
+    storableJson(order.raw ?? null),
     order.createdAt,
     order.updatedAt,
     source.observedAt,
@@ -147,6 +146,14 @@ function money(field: string, amount: Money | null): Record<string, unknown> {
 /** PostgreSQL stores neither NUL nor half a surrogate pair, and no stray byte in a buyer's name may cost an order. */
 function storableText(text: string): string {
   return text.replaceAll('\0', '').toWellFormed();
+}
+
+/** How JSON spells what PostgreSQL does not store; also a text about it, which then costs the longer way. */
+const notStorable = /\\u(?:0000|d[89a-f])/;
+
+function storableJson(value: unknown): string {
+  const json = JSON.stringify(value);
+  return notStorable.test(json) ? JSON.stringify(value, storable) : json;
 }
 
 /** For `JSON.stringify`: every text in the value, the names of fields included. */
