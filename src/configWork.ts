@@ -78,6 +78,13 @@ export const workLimits = {
     [100, 7 * 24 * hour],
     'Pause between two looks at the price of a listing, at most 100 listings of a connection a minute; what an outside change of a price can go unnoticed.',
   ),
+  observeIntervalMs: integer(
+    'OBSERVE_INTERVAL_MS',
+    'ms',
+    15 * minute,
+    [100, 7 * 24 * hour],
+    'Pause between two looks at the number of a listing that nothing is written to, at most 100 listings of a connection a minute; how old a comparison with another tool can be.',
+  ),
   fenceMaxMs: integer(
     'FENCE_MAX_MS',
     'ms',

@@ -11,6 +11,7 @@ import { positionAt } from '../src/sync/eventCursor.ts';
 import { logState, readLog } from '../src/sync/eventLog.ts';
 import { storeDelivery, workOffInbox } from '../src/sync/inbox.ts';
 import { applyWaiting, mapListing, mapSku } from '../src/sync/mapping.ts';
+import { observeConnection } from '../src/sync/observations.ts';
 import { advanceJob, settleOperations, sweepOperations, syncItem } from '../src/sync/operations.ts';
 import { updateOrderStatus } from '../src/sync/orderStatus.ts';
 import { applyOrder } from '../src/sync/orders.ts';
@@ -174,6 +175,15 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   'listings that are due are read': () =>
     readConnection(support.readOptions(api.database.pool, connections), shop.connectionId),
+  'what nothing is written to is observed': async () => {
+    await api.database.pool.query('UPDATE listings SET sync_enabled = false WHERE id = ANY($1)', [
+      [2_300, 2_301].map((n) => rowId('listing', n)),
+    ]);
+    await observeConnection(
+      { db: api.database.pool, clock: support.clock, connections, batchMax: 50, intervalMs: 1, paceMs: 1 },
+      shop.connectionId,
+    );
+  },
   'prices are looked at': () =>
     lookAtPrices(
       {

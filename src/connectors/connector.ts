@@ -181,8 +181,8 @@ export interface Connector {
   ordersModifiedSince(since: Date): AsyncIterable<readonly Order[]>;
   /** One order, or null when the channel does not know it. */
   order(orderId: string): Promise<Order | null>;
-  /** One reading per address, in the order asked; any number of addresses. A missing row is `unknown`, never 0. */
-  readStock(addresses: readonly ListingAddress[]): Promise<readonly StockReading[]>;
+  /** One reading per address, in the order asked; any number of addresses. A missing row is `unknown`, never 0. Without a turn it is one of a reading. */
+  readStock(addresses: readonly ListingAddress[], turn?: Turn): Promise<readonly StockReading[]>;
   /**
    * One result per write, in the order given. At most one write per address. Never throws for the channel's failures. Without a turn it is one of a
    * raise that may wait.

@@ -215,7 +215,8 @@ export const Explanation = builder.objectRef<ExplanationShape>('Explanation').im
     }),
     target: t.exposeInt('target', {
       nullable: true,
-      description: 'What it should show, 0 or more units; null while nobody has said which item it sells.',
+      description:
+        'What it should show, or would if it were written to, 0 or more units; null while nobody has said which item it sells.',
     }),
     shown: t.expose('shown', {
       type: ShownRange,

@@ -13,6 +13,7 @@ import './events.ts';
 import './itemPrice.ts';
 import './listingPrice.ts';
 import './mapping.ts';
+import './observation.ts';
 import './orderReturn.ts';
 import './orderStatusUpdate.ts';
 import './protection.ts';

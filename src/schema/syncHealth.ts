@@ -78,7 +78,7 @@ const ChannelBound = builder.objectRef<BoundInForce>('ChannelBound').implement({
   }),
 });
 
-const ConnectionHealth = builder.objectRef<ConnectionHealthShape>('ConnectionHealth').implement({
+export const ConnectionHealth = builder.objectRef<ConnectionHealthShape>('ConnectionHealth').implement({
   description: 'How well one marketplace account works.',
   extensions: scoped,
   fields: (t) => ({

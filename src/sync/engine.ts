@@ -39,9 +39,10 @@ export type SyncLimits = {
   readonly verifyIntervalMs: number;
   readonly reconcileIntervalMs: number;
   readonly priceLookIntervalMs: number;
-  /** Of a connection at once, and the pause between two such batches. */
-  readonly priceLookBatchMax: number;
-  readonly priceLookPaceMs: number;
+  readonly observeIntervalMs: number;
+  /** Looks that nothing waits for: listings of a connection at once, and the pause between two such batches. */
+  readonly lookBatchMax: number;
+  readonly lookPaceMs: number;
   readonly fenceMaxMs: number;
   readonly zeroAgainMs: number;
   readonly housekeepingIntervalMs: number;

@@ -7,8 +7,10 @@ import { quantityConflict } from './core/conflicts.ts';
 import type { SyncEngineOptions, Task } from './engine.ts';
 import type { InboxOptions } from './inbox.ts';
 import type { Lanes } from './lanes.ts';
+import type { LookOptions } from './looks.ts';
 import type { MeasureBuffer } from './measureBuffer.ts';
 import { measureSettled } from './measures.ts';
+import { observeConnection } from './observations.ts';
 import { advanceJob, type OperationsOptions, settleOperations } from './operations.ts';
 import { watchOrders } from './orderWatch.ts';
 import type { PlanOptions } from './planSql.ts';
@@ -71,13 +73,11 @@ export function createTasks(
     onSettled,
   };
   const read = readOptions(options);
+  const looks = { db, clock, connections, batchMax: limits.lookBatchMax, paceMs: limits.lookPaceMs };
+  const observing: LookOptions = { ...looks, intervalMs: limits.observeIntervalMs };
   const priceLooks: PriceLookOptions = {
-    db,
-    clock,
-    connections,
-    batchMax: limits.priceLookBatchMax,
+    ...looks,
     intervalMs: limits.priceLookIntervalMs,
-    paceMs: limits.priceLookPaceMs,
     callMaxMs: limits.callMaxMs,
     onEvents: operations.onEvents,
   };
@@ -89,6 +89,7 @@ export function createTasks(
       if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
     }),
     prices: ofSubject((id) => lookAtPrices(priceLooks, id)),
+    observe: ofSubject((id) => observeConnection(observing, id)),
     poll: ofSubject((id) => pollConnection(poll, id)),
     inbox: inbox.look,
     job: ofSubject((id) => advanceJob(operations, id)),

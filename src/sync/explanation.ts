@@ -21,14 +21,19 @@ export type ExplanationRows = {
     readonly writable: boolean;
     /** Whether the channel goes on selling it where its number is used up. */
     readonly sellsBeyond: boolean;
-    /** What we believe is shown, where there is no shadow yet; null when unknown. */
+    /** What we believe is shown, where there is no shadow yet, or nothing is written and the number is observed; null when unknown. */
     readonly quantity: number | null;
+    /** When that was read or proven. */
+    readonly quantityAt: Date | null;
+    /** Whether its number is read although nothing is written to it. */
+    readonly observed: boolean;
     readonly waitingSince: Date | null;
   };
   readonly connection: {
     readonly name: string;
     readonly status: ConnectionStatus;
     readonly syncEnabled: boolean;
+    readonly awaitingPlan: boolean;
   };
   readonly item: { readonly id: string; readonly onHand: number; readonly reserved: number } | null;
   /** Null when the listing sells no known item. */
@@ -138,6 +143,8 @@ export type Explanation = {
   readonly steps: readonly ExplainedStep[];
   readonly target: number | null;
   readonly shown: Range | null;
+  /** When an observed number was read; null where it never was, or nothing is observed. */
+  readonly observedAt: Date | null;
   readonly candidates: readonly ExplainedCandidate[];
   readonly push: Push | null;
   readonly ordersSince: { readonly orders: number; readonly units: number } | null;
@@ -173,6 +180,7 @@ export function explanationOf(rows: ExplanationRows, now: number): Explanation {
     steps: (computed?.steps ?? []).map((step) => explainedStep(step, rows, holds)),
     target: computed?.target ?? null,
     shown: shownOf(rows, now),
+    observedAt: listing.observed ? listing.quantityAt : null,
     candidates: (shadow?.candidates ?? [])
       .filter((candidate) => inForce(candidate, { from: now, until: now }))
       .map(candidateOf),
@@ -225,7 +233,8 @@ function holdOf({ shadow, ...holding }: ExplanationRows['holding'][number]): Hol
 }
 
 function shownOf({ shadow, listing }: ExplanationRows, now: number): Range | null {
-  if (shadow !== null) return rangeNow(shadow, now);
+  // A shadow is from before it was switched off; nobody has told it anything since.
+  if (shadow !== null && !listing.observed) return rangeNow(shadow, now);
   return listing.quantity === null ? null : { low: listing.quantity, high: listing.quantity };
 }
 
@@ -250,6 +259,8 @@ function modeOf(rows: ExplanationRows): ReasonedMode {
   const name = platformNames[listing.platform];
   if (item === null) return observe('It is not known which item it sells.');
   if (!listing.writable) return observe(`${name} owns this number.`);
+  if (!listing.syncEnabled && connection.awaitingPlan)
+    return observe(`The first plan of ${connection.name} is not applied yet.`);
   if (!listing.syncEnabled) return observe('Sync is switched off for this listing.');
   if (!connection.syncEnabled) return observe(`Sync is switched off for ${connection.name}.`);
   if (connection.status !== 'active') return observe(`${connection.name} ${statusWords[connection.status]}.`);

@@ -62,17 +62,23 @@ type Unsummed = Omit<Explanation, 'summary'>;
 
 export function summaryOf(
   explained: Unsummed,
-  { platform, sellsBeyond }: Pick<ExplanationRows['listing'], 'platform' | 'sellsBeyond'>,
+  {
+    platform,
+    sellsBeyond,
+    writable,
+  }: Pick<ExplanationRows['listing'], 'platform' | 'sellsBeyond' | 'writable'>,
 ): string {
   const name = platformNames[platform];
   const { mode, modeReason, rights, target } = explained;
   const sentences: string[] = [];
-  if (target === null) sentences.push(`${shownWords(explained, name)}.`);
+  // What the channel owns follows from no rule of ours.
+  if (target === null || !writable) sentences.push(`${shownWords({ ...explained, target: null }, name)}.`);
   else {
     const steps = explained.steps.map(({ text }) => text).join(', ');
     sentences.push(`${shownWords(explained, name)}: ${steps}.`);
   }
   sentences.push(...partWords(explained));
+  if (explained.observedAt !== null) sentences.push(`It was read at ${momentWords(explained.observedAt)}.`);
   if (modeReason !== null)
     sentences.push(mode === 'observe_only' ? `Nothing is written to it: ${modeReason}` : modeReason);
   if (sellsBeyond) sentences.push(`${name} goes on selling it beyond its number. ${beyondRemedy}`);
@@ -105,7 +111,8 @@ function elsewhereWords({ elsewhere }: NonNullable<Unsummed['rights']>): string 
 }
 
 function shownWords({ shown, target, mode }: Unsummed, name: string): string {
-  const wanted = target !== null && mode !== 'escrow' ? `should show ${target}` : null;
+  const would = mode === 'observe_only' ? 'would' : 'should';
+  const wanted = target !== null && mode !== 'escrow' ? `${would} show ${target}` : null;
   if (shown === null) return `What ${name} shows is not known${wanted === null ? '' : `; it ${wanted}`}`;
   const range = shown.low === shown.high ? `${shown.low}` : `${shown.low} to ${shown.high}`;
   const right = shown.low === target && shown.high === target;
@@ -133,6 +140,11 @@ function pushWords({ candidates, ordersSince, push, waitingSince }: Unsummed): r
 
 function timeWords(at: Date): string {
   return `${at.toISOString().slice(11, 19)} UTC`;
+}
+
+/** With the day: an observed number may be an old one. */
+function momentWords(at: Date): string {
+  return `${at.toISOString().slice(0, 10)} ${timeWords(at)}`;
 }
 
 function counted(count: number, what: string): string {

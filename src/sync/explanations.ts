@@ -1,7 +1,7 @@
 /** Loads what explains the numbers of listings, for many at once and in one snapshot, and has it explained. */
 import type pg from 'pg';
 import type { Platform } from '../connectors/connector.ts';
-import { inTransaction, type Queryable } from '../db.ts';
+import { inTransaction } from '../db.ts';
 import type { Escrow } from './core/escrow.ts';
 import type { Shadow } from './core/shadow.ts';
 import {
@@ -11,13 +11,13 @@ import {
   type OpenConflict,
   type WriteState,
 } from './explanation.ts';
+import { isObserved } from './observations.ts';
 import { revived } from './shadowSql.ts';
-import { type ListingTarget, loadTargets, storedRule } from './targets.ts';
+import { type ChannelMaxOf, channelMaxima, type ListingTarget, loadTargets, storedRule } from './targets.ts';
 
 export type ExplanationOptions = {
   readonly pool: pg.Pool;
-  /** The largest number that a connection's channel shows; null when that cannot be said now. */
-  readonly channelMaxOf: (connectionId: string) => Promise<number | null>;
+  readonly channelMaxOf: ChannelMaxOf;
   /** Milliseconds. */
   readonly now: () => number;
 };
@@ -29,10 +29,13 @@ type Row = {
   connection_name: string;
   connection_status: ConnectionStatus;
   connection_sync: boolean;
+  awaiting_plan: boolean;
   sync_enabled: boolean;
   writable: boolean;
   sells_beyond: boolean;
   quantity: number | null;
+  quantity_at: Date | null;
+  observed: boolean;
   waiting_since: Date | null;
   item_id: string | null;
   on_hand: number | null;
@@ -63,12 +66,13 @@ type Row = {
   units_since: number;
 };
 
-const connectionsSql = `SELECT id, connection_id FROM listings WHERE id = ANY($2) AND account_id = $1`;
+const connectionsSql = `SELECT id, connection_id AS "connectionId" FROM listings WHERE id = ANY($2) AND account_id = $1`;
 
 /** Lines that became known since the push are found by their time-ordered ids; of these the ones that the channel sold since then count. */
 const rowsSql = `
 SELECT listing.id, listing.platform, listing.connection_id, connection.name AS connection_name, connection.status AS connection_status,
-       connection.sync_enabled AS connection_sync, listing.sync_enabled, listing.writable, listing.sells_beyond, listing.quantity, dirty.since AS waiting_since,
+       connection.sync_enabled AS connection_sync, connection.awaiting_plan, listing.sync_enabled, listing.writable, listing.sells_beyond, listing.quantity,
+       listing.quantity_at, ${isObserved} AS observed, dirty.since AS waiting_since,
        item.id AS item_id, item.quantity AS on_hand, item.reserved,
        account.rule AS account_rule, connection.rule AS connection_rule, listing.rule AS listing_rule,
        shadow.state->'shadow' AS shadow, escrow.state AS escrow,
@@ -112,36 +116,19 @@ export async function explainListings(
   accountId: string,
   listingIds: readonly string[],
 ): Promise<ReadonlyMap<string, Explanation>> {
-  const places = await options.pool.query<{ id: string; connection_id: string }>(connectionsSql, [
+  const places = await options.pool.query<{ id: string; connectionId: string }>(connectionsSql, [
     accountId,
     listingIds,
   ]);
-  const maxOf = new Map<string, number>();
-  for (const connectionId of new Set(places.rows.map((row) => row.connection_id)))
-    maxOf.set(connectionId, (await options.channelMaxOf(connectionId)) ?? unlimited);
-  const byMax = Map.groupBy(places.rows, (row) => maxOf.get(row.connection_id) ?? unlimited);
+  const maxOf = await channelMaxima(places.rows, options.channelMaxOf);
   const { rows, targets } = await inTransaction(options.pool, async (client) => {
     await client.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const loaded = await client.query<Row>(rowsSql, [accountId, listingIds]);
-    return { rows: loaded.rows, targets: await targetsOf(client, byMax) };
+    const ids = places.rows.map(({ id }) => id);
+    return { rows: loaded.rows, targets: await loadTargets(client, ids, maxOf) };
   });
   const now = options.now();
   return new Map(rows.map((row) => [row.id, explain(row, targets.get(row.id) ?? null, now)]));
-}
-
-/** More than any channel shows. */
-const unlimited = 1_000_000_000;
-
-async function targetsOf(
-  db: Queryable,
-  byMax: ReadonlyMap<number, readonly { readonly id: string }[]>,
-): Promise<ReadonlyMap<string, ListingTarget>> {
-  const targets = new Map<string, ListingTarget>();
-  for (const [channelMax, listings] of byMax) {
-    const ids = listings.map(({ id }) => id);
-    for (const [id, target] of await loadTargets(db, ids, channelMax)) targets.set(id, target);
-  }
-  return targets;
 }
 
 function explain(row: Row, target: ListingTarget | null, now: number): Explanation {
@@ -155,12 +142,15 @@ function explain(row: Row, target: ListingTarget | null, now: number): Explanati
         writable: row.writable,
         sellsBeyond: row.sells_beyond,
         quantity: row.quantity,
+        quantityAt: row.quantity_at,
+        observed: row.observed,
         waitingSince: row.waiting_since,
       },
       connection: {
         name: row.connection_name,
         status: row.connection_status,
         syncEnabled: row.connection_sync,
+        awaitingPlan: row.awaiting_plan,
       },
       item:
         row.item_id === null

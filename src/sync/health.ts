@@ -25,6 +25,7 @@ export type ConnectionRow = {
   readonly name: string;
   readonly status: ConnectionStatus;
   readonly syncEnabled: boolean;
+  readonly awaitingPlan: boolean;
   readonly lastError: string | null;
   readonly failingSince: Date | null;
   readonly lastPolledAt: Date | null;
@@ -100,8 +101,8 @@ function brokenReason(row: ConnectionRow, now: number): string | null {
 function worriesOf(row: ConnectionRow, now: number): readonly string[] {
   const name = called(row);
   const reasons: string[] = [];
-  if (!row.syncEnabled || row.status === 'paused')
-    return [`${name} is switched off: its numbers are not written.`];
+  if (row.status === 'paused') return [`${name} is switched off: its numbers are not written.`];
+  if (!row.syncEnabled) return [`${name} is switched off: its numbers are looked at and not written.`];
   if (row.failingSince !== null) reasons.push(`${name} answers with errors: ${row.lastError ?? 'unknown'}.`);
   const waitedMs = row.waitingSince === null ? 0 : now - row.waitingSince.getTime();
   const { waitingListings: waiting, unknownWrites, failedDeliveries: failed } = row;
@@ -134,13 +135,22 @@ export function syncHealth(
   const broken = connections.some(({ health }) => health === 'broken');
   const health = broken ? 'broken' : reasons.length > 0 ? 'degraded' : 'ok';
   const used = connections.filter(({ status }) => status !== 'disconnected').length;
+  const observed = connections.filter((each) => each.status !== 'disconnected' && each.awaitingPlan).length;
   const summary =
     used === 0
       ? 'No marketplace is connected.'
       : reasons.length === 0
-        ? `All is well: ${counted(used, 'marketplace account')} in step.`
+        ? `All is well: ${inStepWords(used - observed, observed)}.`
         : `${broken ? 'Something is broken' : 'Something needs a look'}: ${reasons.join(' ')}`;
   return { health, summary, reasons, openAlerts, connections };
+}
+
+/** Before its first plan a marketplace account is only looked at. */
+function inStepWords(inStep: number, observed: number): string {
+  return [
+    ...(inStep > 0 || observed === 0 ? [`${counted(inStep, 'marketplace account')} in step`] : []),
+    ...(observed > 0 ? [`${counted(observed, 'marketplace account')} only looked at`] : []),
+  ].join(', ');
 }
 
 /** What the alerts of a kind say about how well synchronising works; null where that is nothing, or what a connection's own reasons say already. */
@@ -163,7 +173,7 @@ function counted(count: number, what: string): string {
 
 /** Conflicts of the last day are found by their time-ordered ids. A write that got no answer keeps what went wrong as its error, also once it is read back. */
 const healthSql = `
-SELECT connection.id AS "connectionId", connection.platform, connection.name, connection.status, connection.sync_enabled AS "syncEnabled",
+SELECT connection.id AS "connectionId", connection.platform, connection.name, connection.status, connection.sync_enabled AS "syncEnabled", connection.awaiting_plan AS "awaitingPlan",
        connection.last_error AS "lastError", connection.failing_since AS "failingSince", connection.last_polled_at AS "lastPolledAt",
        connection.orders_watermark AS "ordersKnownUntil", connection.measures,
        ${boundColumns}, connection.default_bounds AS defaults,

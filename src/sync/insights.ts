@@ -5,6 +5,7 @@ import type { Connections } from './connections.ts';
 import { explainListings } from './explanations.ts';
 import { loadExposures } from './exposures.ts';
 import { loadConnectionHealth, loadSyncHealth } from './health.ts';
+import { loadObservations, loadObserved } from './observations.ts';
 import { setRule, switchSync, updateAccountSettings } from './rules.ts';
 import type { Sync } from './sync.ts';
 import type { WakeUps } from './wakeUps.ts';
@@ -18,17 +19,16 @@ export type InsightsOptions = {
 
 export function createInsights({ pool, wakeUps, clock, connections }: InsightsOptions) {
   const rules = { pool, onDirty: wakeUps.push, onResumed: wakeUps.poll };
-  const explanations = {
-    pool,
-    now: clock.now,
-    channelMaxOf: async (id: string) =>
-      (await connections.open(id))?.connector.capabilities.quantityMax ?? null,
-  };
+  const channelMaxOf = async (id: string) =>
+    (await connections.open(id))?.connector.capabilities.quantityMax ?? null;
+  const explanations = { pool, now: clock.now, channelMaxOf };
   return {
     setRule: (caller, input) => setRule(rules, caller, input),
     switchSync: (caller, input) => switchSync(rules, caller, input),
     updateAccountSettings: (caller, settings) => updateAccountSettings(rules, caller, settings),
     explain: (accountId, listingIds) => explainListings(explanations, accountId, listingIds),
+    observedListings: (accountId, ids) => loadObserved({ db: pool, channelMaxOf }, accountId, ids),
+    observations: (accountId, ids) => loadObservations(pool, accountId, ids),
     exposures: (accountId, itemIds) => loadExposures(pool, accountId, itemIds),
     async connectionHealth(accountId, connectionIds) {
       const rows = await loadConnectionHealth(pool, accountId, connectionIds, clock.now());

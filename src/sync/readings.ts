@@ -27,7 +27,8 @@ export type ReadingOptions = {
 /** Runs in the transaction of the readings, after they were taken. */
 export type AfterReadings = (client: pg.PoolClient, kept: Kept, now: number) => Promise<void>;
 
-const untracked = 'the channel does not track stock of this listing';
+export const untracked = 'the channel does not track stock of this listing';
+export const leftOut = { kind: 'unknown', reason: 'the channel left the listing out of its answer' } as const;
 
 export async function takeReadings(
   options: ReadingOptions,
@@ -172,9 +173,7 @@ export async function look(
   const window = { requestedAt, respondedAt: options.context.now() };
   const taken = listings.map(({ listingId }, index) => ({
     listingId,
-    result:
-      readings[index] ??
-      ({ kind: 'unknown', reason: 'the channel left the listing out of its answer' } as const),
+    result: readings[index] ?? leftOut,
     window,
   }));
   await takeReadings(options, taken, after);

@@ -39,6 +39,8 @@ SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_e
 UNION ALL
 SELECT 'prices', id FROM connections WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND next_price_look_at <= now()
 UNION ALL
+SELECT 'observe', id FROM connections WHERE status = 'active' AND next_observation_at <= now()
+UNION ALL
 SELECT 'poll', id FROM connections
  WHERE status IN ('active', 'needs_authorization') AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
 UNION ALL

@@ -5,6 +5,7 @@ import type { EventStream } from './eventStream.ts';
 import type { Explanation } from './explanation.ts';
 import type { ItemExposure } from './exposures.ts';
 import type { ConnectionHealth, SyncHealth } from './health.ts';
+import type { ConnectionObservation, ObservedListing } from './observations.ts';
 import type { Caller, Outcome } from './outcome.ts';
 import type { PlanEntriesInput } from './planEntries.ts';
 import type { PlanApplyInput, PlanCreateInput, PlanRef } from './plans.ts';
@@ -180,6 +181,16 @@ export type Sync = {
   updateAccountSettings(caller: Caller, settings: AccountSettings): Promise<Outcome<null>>;
   /** Why listings show what they show, by listing id. Ids of another account are left out, here and below. */
   explain(accountId: string, listingIds: readonly string[]): Promise<ReadonlyMap<string, Explanation>>;
+  /** What sync would show where nothing is written, by listing id; what is not observed is left out. */
+  observedListings(
+    accountId: string,
+    listingIds: readonly string[],
+  ): Promise<ReadonlyMap<string, ObservedListing>>;
+  /** How much of these connections is observed and how it compares, by connection id. */
+  observations(
+    accountId: string,
+    connectionIds: readonly string[],
+  ): Promise<ReadonlyMap<string, ConnectionObservation>>;
   /** What can be oversold now, by item id. */
   exposures(accountId: string, itemIds: readonly string[]): Promise<ReadonlyMap<string, ItemExposure>>;
   /** How well each of these connections works, by connection id. */

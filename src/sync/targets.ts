@@ -72,6 +72,26 @@ SELECT listing.id AS listing_id, listing.item_id, offer.available, offer.holds, 
 
 const hourMs = 3_600_000;
 
+/** The largest number that a connection's channel shows; null when that cannot be said now. */
+export type ChannelMaxOf = (connectionId: string) => Promise<number | null>;
+
+/** More than any channel shows. */
+const unlimited = 1_000_000_000;
+
+/** The largest number that the channel of each of these listings shows, asked once per connection. */
+export async function channelMaxima(
+  listings: readonly { readonly id: string; readonly connectionId: string }[],
+  channelMaxOf: ChannelMaxOf,
+): Promise<(listingId: string) => number> {
+  const byConnection = Map.groupBy(listings, ({ connectionId }) => connectionId);
+  const maxima = new Map<string, number | null>();
+  for (const [connectionId, its] of byConnection) {
+    const most = await channelMaxOf(connectionId);
+    for (const { id } of its) maxima.set(id, most);
+  }
+  return (id) => maxima.get(id) ?? unlimited;
+}
+
 /** By listing id; listings without an item have no target. `channelMax` is the largest number the channel shows, of all listings or of each. */
 export async function loadTargets(
   db: Queryable,

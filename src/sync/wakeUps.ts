@@ -10,6 +10,8 @@ export type WakeUps = {
   read(connectionIds: readonly string[]): void;
   /** These connections have prices to look at. */
   prices(connectionIds: readonly string[]): void;
+  /** These connections have listings to look at that nothing is written to. */
+  observe(connectionIds: readonly string[]): void;
   /** These connections are due for an order poll. */
   poll(connectionIds: readonly string[]): void;
   /** Deliveries are waiting. */
@@ -22,7 +24,7 @@ export type WakeUps = {
   flush(): Promise<void>;
 };
 
-export type TaskName = 'push' | 'read' | 'prices' | 'poll' | 'inbox' | 'job' | 'plan';
+export type TaskName = 'push' | 'read' | 'prices' | 'observe' | 'poll' | 'inbox' | 'job' | 'plan';
 
 type Wanted = { readonly task: TaskName; readonly subject: string | null };
 
@@ -62,6 +64,7 @@ export function createWakeUps(
     push: (ids) => ids.forEach((id) => want('push', id)),
     read: (ids) => ids.forEach((id) => want('read', id)),
     prices: (ids) => ids.forEach((id) => want('prices', id)),
+    observe: (ids) => ids.forEach((id) => want('observe', id)),
     poll: (ids) => ids.forEach((id) => want('poll', id)),
     inbox: () => want('inbox', null),
     job: (id) => want('job', id),

@@ -25,7 +25,7 @@ export type WorkerOptions = {
 export type Worker = { stop(): Promise<void> };
 
 /** Nothing is less urgent, and a marketplace lets whoever is least urgent wait for longest. */
-const priceLooksAtOnce = 2;
+const looksAtOnce = 2;
 
 /**
  * Tasks that share runners. Writes wait for marketplaces, for as long as there is something to write: a delivery, or the poll that repairs a lost one,
@@ -35,7 +35,7 @@ const lanes = (concurrency: number): readonly (readonly [number, readonly TaskNa
   [1, ['inbox']],
   [concurrency, ['poll', 'read', 'job', 'plan']],
   [concurrency, ['push']],
-  [priceLooksAtOnce, ['prices']],
+  [looksAtOnce, ['prices', 'observe']],
 ];
 
 /**
@@ -46,6 +46,7 @@ const runsMax: Readonly<Record<TaskName, number>> = {
   push: 2,
   read: 1,
   prices: 1,
+  observe: 1,
   poll: 1,
   inbox: 1,
   job: 1,

@@ -189,15 +189,18 @@ test('a page of listings that ends before the promised count is an error', async
   await expect(collect(connector.catalogue())).rejects.toMatchObject({ code: 'invalid_response' });
 });
 
-test('a scan and looks at prices stop when the calls of the day run out, so that orders and stock keep theirs', async () => {
+test('a scan and looks that nothing waits for stop when the calls of the day run out, so that orders and stock keep theirs', async () => {
   const headers = { 'x-limit-per-day': '10000', 'x-remaining-today': '900' };
   const { connector, channel } = await connectEtsy((call) => ({
     ...(listingsOf({})(call) as object),
     headers,
   }));
   await expect(collect(connector.catalogue())).rejects.toMatchObject({ code: 'rate_limited' });
-  const look = connector.readPrices([{ unitId: '1', variantId: '' }], { urgency: 'import' });
-  await expect(look).rejects.toMatchObject({ code: 'rate_limited' });
+  const address = { unitId: '1', variantId: '' };
+  for (const look of ['readPrices', 'readStock'] as const)
+    await expect(connector[look]([address], { urgency: 'import' })).rejects.toMatchObject({
+      code: 'rate_limited',
+    });
   expect(channel.requests).toHaveLength(1);
 });
 

@@ -69,6 +69,7 @@ describe.each(['etsy', 'amazon', 'ebay', 'shopify'] as const)('the calls of %s',
     ['orders', (connector: Connector) => firstPage(connector.ordersModifiedSince(new Date(now())))],
     ['orders', (connector: Connector) => connector.order('1000000001')],
     ['read', (connector: Connector) => connector.readStock([address])],
+    ['import', (connector: Connector) => connector.readStock([address], { urgency: 'import' })],
     ['read', (connector: Connector) => connector.check()],
     ['import', (connector: Connector) => firstPage(connector.catalogue())],
   ] as const)('are as urgent as %s', async (urgency, work) => {

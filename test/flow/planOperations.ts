@@ -47,3 +47,17 @@ export const planStream = graphql(`
     }
   }
 `);
+
+export const observedShop = graphql(`
+  query FlowObserved {
+    syncHealth {
+      summary
+      connections {
+        connection { platform }
+        observed { listings differing unreadable differences { id platform sku quantity wouldShow explanation { summary } } }
+      }
+    }
+    conflicts(first: 5) { nodes { id } }
+    alerts(first: 5) { nodes { message } }
+  }
+`);

@@ -122,6 +122,8 @@ export function createFakeSync(): FakeSync {
     switchSync: verb('switchSync', () => ({ listings: 1 })),
     updateAccountSettings: verb('updateAccountSettings', () => null),
     explain: async () => new Map(),
+    observedListings: async () => new Map(),
+    observations: async () => new Map(),
     exposures: async () => new Map(),
     connectionHealth: async () => new Map(),
     syncHealth: async () => ({ health: 'ok', summary: '', reasons: [], openAlerts: [], connections: [] }),

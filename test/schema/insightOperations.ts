@@ -126,3 +126,16 @@ export const alertEvents = graphql(`
     }
   }
 `);
+
+export const observedListings = graphql(`
+  query ObservedListings { listings(first: 50) { nodes { platformId wouldShow differs explanation { observedAt summary } } } }
+`);
+
+export const observedHealth = graphql(`
+  query ObservedHealth {
+    syncHealth {
+      summary
+      connections { observed { summary listings differing unreadable oldestAt differences { platformId quantity wouldShow } } }
+    }
+  }
+`);

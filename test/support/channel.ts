@@ -273,8 +273,18 @@ export async function letTimePass(
     ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
     ['dirty_prices', 'connection_id', ['since', 'not_before', 'leased_until', 'sent_at', 'echo_until']],
     ['webhook_deliveries', 'connection_id', ['not_before', 'leased_until']],
-    ['listings', 'connection_id', ['price_looked_at']],
-    ['connections', 'id', ['next_poll_at', 'poll_lease_until', 'refresh_lease_until', 'next_price_look_at']],
+    ['listings', 'connection_id', ['price_looked_at', 'observed_at']],
+    [
+      'connections',
+      'id',
+      [
+        'next_poll_at',
+        'poll_lease_until',
+        'refresh_lease_until',
+        'next_price_look_at',
+        'next_observation_at',
+      ],
+    ],
   ] as const;
   passedMs += ms;
   for (const [table, column, times] of tables) {

@@ -34,6 +34,7 @@ export type ScriptedChannel = {
   /** The turn that each of these calls was to take. */
   readonly turns: (Turn | undefined)[];
   readonly readCalls: (readonly ListingAddress[])[];
+  readonly readTurns: (Turn | undefined)[];
   /** What buyers pay. An address that is missing here reads as unknown. */
   readonly prices: Map<string, Money>;
   /** Every price written, one entry per call, with the turn that it was to take. */
@@ -80,6 +81,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     writeCalls: [],
     turns: [],
     readCalls: [],
+    readTurns: [],
     prices: new Map(),
     priceCalls: [],
     priceReads: [],
@@ -123,9 +125,10 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       return channelOf().orderPages(since);
     },
     order: async (orderId) => channelOf().onOrder(orderId),
-    async readStock(addresses) {
+    async readStock(addresses, turn) {
       const channel = channelOf();
       channel.readCalls.push(addresses);
+      channel.readTurns.push(turn);
       return Promise.all(addresses.map(async (address) => channel.onRead(address)));
     },
     async setStock(writes, turn) {

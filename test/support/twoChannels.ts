@@ -40,6 +40,7 @@ export async function openTwoChannels(pool: pg.Pool): Promise<TwoChannels> {
     poll: () => undefined,
     inbox: () => undefined,
     job: (id) => void woken.push(`job ${id}`),
+    observe: () => undefined,
     prices: (ids) => void woken.push(...ids.map((id) => `prices ${id}`)),
     plan: (id) => void woken.push(`plan ${id}`),
     flush: async () => undefined,

@@ -7,6 +7,7 @@ export const noWakeUps: WakeUps = {
   push: nothing,
   read: nothing,
   prices: nothing,
+  observe: nothing,
   poll: nothing,
   inbox: nothing,
   job: nothing,

@@ -30,9 +30,11 @@ function rows(
       writable: true,
       sellsBeyond: false,
       quantity: null,
+      quantityAt: null,
+      observed: false,
       waitingSince: null,
     },
-    connection: { name: 'My Etsy', status: 'active', syncEnabled: true },
+    connection: { name: 'My Etsy', status: 'active', syncEnabled: true, awaitingPlan: false },
     item: { id: 'item-1', onHand: 6, reserved: 1 },
     target: {
       listingId: 'listing-1',
@@ -241,6 +243,10 @@ describe('the mode', () => {
     ['It is not known which item it sells.', { item: null, target: null }],
     ['Etsy owns this number.', { listing: { ...listing, writable: false } }],
     ['Sync is switched off for this listing.', { listing: { ...listing, syncEnabled: false } }],
+    [
+      'The first plan of My Etsy is not applied yet.',
+      { listing: { ...listing, syncEnabled: false }, connection: { ...connection, awaitingPlan: true } },
+    ],
     ['Sync is switched off for My Etsy.', { connection: { ...connection, syncEnabled: false } }],
     ['My Etsy must be authorised again.', { connection: { ...connection, status: 'needs_authorization' } }],
     ['Numbers are computed and not written.', { shadow: { ...shadowOf(5), mode: 'observe' } }],
@@ -248,6 +254,24 @@ describe('the mode', () => {
     const explained = explanationOf(rows(more), noon);
     expect([explained.mode, explained.modeReason]).toEqual(['observe_only', reason]);
     expect(explained.summary).toContain(`Nothing is written to it: ${reason}`);
+  });
+
+  test('is observe-only with the number that was read, when, and what sync would show, whatever is left of a shadow', () => {
+    const observed = { syncEnabled: false, observed: true, quantity: 3, quantityAt: new Date(at(-60)) };
+    const more = { listing: { ...listing, ...observed }, shadow: shadowOf(9) };
+    const explained = explanationOf(rows(more, { rules: { account: { buffer: 1 } } }), noon);
+    expect(explained).toMatchObject({ shown: { low: 3, high: 3 }, observedAt: new Date(at(-60)), target: 4 });
+    expect(explained.summary).toBe(
+      'Etsy shows 3 and would show 4: 5 available, buffer 1 (account rule). It was read at 2026-05-04 11:59:00 UTC. Nothing is written to it: Sync is switched off for this listing.',
+    );
+  });
+
+  test('is observe-only without a number of ours where the channel owns it', () => {
+    const observed = { writable: false, observed: true, quantity: 3, quantityAt: new Date(at(-60)) };
+    const explained = explanationOf(rows({ listing: { ...listing, ...observed }, shadow: null }), noon);
+    expect(explained.summary).toBe(
+      'Etsy shows 3. It was read at 2026-05-04 11:59:00 UTC. Nothing is written to it: Etsy owns this number.',
+    );
   });
 
   test('under escrow comes with the rights, and where the others are', () => {

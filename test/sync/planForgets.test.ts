@@ -1,5 +1,6 @@
 /** Proves that a plan begins anew with what was believed of a listing while nobody wrote there: somebody has looked at its number. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { observeConnection } from '../../src/sync/observations.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { readStock } from '../support/ledgerState.ts';
@@ -33,4 +34,29 @@ test('what was believed of a listing that was switched off is forgotten: somebod
   expect(dirty.rows).toEqual([{ guarded: false }]);
   await shop.push();
   expect([shop.shows(mug), (await readStock(open.pool, item.id)).quantity]).toEqual([9, 9]);
+});
+
+test('a listing that was observed beside another tool starts cleanly with a plan: what that tool did is no conflict', async () => {
+  const shop = await openPlanShop(open.pool);
+  const item = await shop.item('MUG', 9);
+  const mug = shop.offer('MUG', 9);
+  await shop.planned();
+  const { pool, clock, connections } = shop.options();
+  for (const shows of [6, 2]) {
+    support.show(shop.channel, { unitId: mug, variantId: '' }, shows);
+    await pool.query(`UPDATE connections SET next_observation_at = now() - interval '1 s' WHERE id = $1`, [
+      shop.connection.id,
+    ]);
+    await observeConnection(
+      { db: pool, clock, connections, batchMax: 10, intervalMs: 1, paceMs: 1 },
+      shop.connection.id,
+    );
+  }
+  const planId = await shop.planned({ replace: true });
+  expect((await readEntries(pool, planId))[mug]).toMatchObject({ shown: 2, target: 9 });
+  await shop.apply(planId);
+  expect(await shop.finish(planId)).toBe('applied');
+  await shop.push();
+  expect([shop.shows(mug), (await readStock(pool, item.id)).quantity]).toEqual([9, 9]);
+  expect((await pool.query('SELECT FROM sync_conflicts WHERE item_id = $1', [item.id])).rows).toEqual([]);
 });

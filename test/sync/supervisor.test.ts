@@ -20,7 +20,8 @@ beforeEach(async () => {
   woken = [];
   connection = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool));
   await sql(
-    `UPDATE connections SET next_poll_at = now() + interval '1 hour', next_price_look_at = now() + interval '1 hour'`,
+    `UPDATE connections SET next_poll_at = now() + interval '1 hour', next_price_look_at = now() + interval '1 hour',
+            next_observation_at = now() + interval '1 hour'`,
   );
 });
 
@@ -35,6 +36,7 @@ const wakeUps: WakeUps = {
   push: (ids) => void woken.push(...ids.map((id) => `push ${id}`)),
   read: (ids) => void woken.push(...ids.map((id) => `read ${id}`)),
   prices: (ids) => void woken.push(...ids.map((id) => `prices ${id}`)),
+  observe: (ids) => void woken.push(...ids.map((id) => `observe ${id}`)),
   poll: (ids) => void woken.push(...ids.map((id) => `poll ${id}`)),
   inbox: () => void woken.push('inbox'),
   job: (id) => void woken.push(`job ${id}`),
@@ -104,6 +106,15 @@ describe('a look', () => {
     expect(await look()).toEqual([]);
   });
 
+  test('finds a connection of which something is to be observed, also one that is switched off or waits for its first plan, and none that must not be called', async () => {
+    await sql(
+      `UPDATE connections SET next_observation_at = now() - interval '1 s', sync_enabled = false, awaiting_plan = true`,
+    );
+    expect(await look()).toEqual(['observe here']);
+    await sql(`UPDATE connections SET status = 'needs_authorization'`);
+    expect(await look()).toEqual([]);
+  });
+
   test('finds a poll that is due, also one whose worker died, and one that is to find out whether access is back', async () => {
     await sql(`UPDATE connections SET next_poll_at = now() - interval '1 s'`);
     expect(await look()).toEqual(['poll here']);
@@ -138,7 +149,9 @@ describe('a look', () => {
 
   test('finds everything of everybody at once', async () => {
     const other = await fixtures.insertConnection(open.pool, await fixtures.insertAccount(open.pool), 'etsy');
-    await sql(`UPDATE connections SET next_price_look_at = now() + interval '1 hour'`);
+    await sql(
+      `UPDATE connections SET next_price_look_at = now() + interval '1 hour', next_observation_at = now() + interval '1 hour'`,
+    );
     await dirtyListing();
     await readBy('now()');
     await fixtures.insertDelivery(open.pool, connection, Buffer.from('[]'));

@@ -49,6 +49,7 @@ async function working(tasks: Partial<Record<TaskName, Task>> = {}): Promise<voi
     job: record('job'),
     plan: record('plan'),
     prices: record('prices'),
+    observe: record('observe'),
     ...tasks,
   };
   const runner = await startWorker({ pool: open.pool, tasks: all, log, concurrency: 4 });

@@ -44,7 +44,8 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       const order = await fetchAmazonOrder(forOrders, orderId);
       return order === null ? null : orderOf(order);
     },
-    readStock: (addresses) => readAmazonStock(api, memory, addresses),
+    readStock: (addresses, turn = { urgency: 'read' }) =>
+      readAmazonStock(api.inTurn(turn), memory, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
     readPrices: (addresses, turn = { urgency: 'read' }) => readAmazonPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setAmazonPrices(api.inTurn(turn), writes),

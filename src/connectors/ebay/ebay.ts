@@ -41,7 +41,7 @@ export const createEbayConnector: ConnectorFactory = (context) => {
     check: () => check(api),
     ordersModifiedSince: (since) => changedOrders(forOrders, since),
     order: (orderId) => findOrder(forOrders, orderId),
-    readStock: (addresses) => readStock(api, addresses),
+    readStock: (addresses, turn = { urgency: 'read' }) => readStock(api.inTurn(turn), addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), units, writes),
     readPrices: (addresses, turn = { urgency: 'read' }) => readPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setPrices(api.inTurn(turn), writes),

@@ -56,7 +56,7 @@ export type EtsyApi = {
 const keptShare = 0.1;
 const spentDayRetryMs = 3_600_000;
 
-/** Before a call of a catalogue or of a look at prices. Throws `ChannelError` (`rate_limited`). */
+/** Before a call of a catalogue, or of a look that nothing waits for. Throws `ChannelError` (`rate_limited`). */
 export function assertDayLeft({ callsToday }: EtsyApi): void {
   const today = callsToday();
   if (today === null || today.left >= today.limit * keptShare) return;

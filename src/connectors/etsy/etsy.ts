@@ -40,7 +40,7 @@ export const createEtsyConnector: ConnectorFactory = (context) => {
     check: () => check(api),
     ordersModifiedSince: (since) => changedReceipts(forOrders, since),
     order: (orderId) => findOrder(forOrders, orderId),
-    readStock: (addresses) => readStock(api, addresses),
+    readStock: (addresses, turn = { urgency: 'read' }) => readStock(api.inTurn(turn), addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setStock(api.inTurn(turn), writes),
     readPrices: (addresses, turn = { urgency: 'read' }) => readPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setPrices(api.inTurn(turn), writes),

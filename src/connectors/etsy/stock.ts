@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { chunks } from '../concurrency.ts';
 import type { ListingAddress, StockReading } from '../connector.ts';
 import { parseBody } from '../wire.ts';
-import type { EtsyApi } from './auth.ts';
+import { assertDayLeft, type EtsyApi } from './auth.ts';
 import { type Inventory, inventorySchema, shownQuantity } from './inventory.ts';
 
 /** Etsy, getListingsInventoryByListingIds: at most 100 ids. */
@@ -29,6 +29,7 @@ export async function readStock(
   api: EtsyApi,
   addresses: readonly ListingAddress[],
 ): Promise<readonly StockReading[]> {
+  if (api.turn.urgency === 'import') assertDayLeft(api);
   const listings = await readListings(api, addresses);
   return addresses.map(({ unitId, variantId }) => {
     const listing = listings.get(unitId);

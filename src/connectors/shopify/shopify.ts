@@ -48,7 +48,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
     },
     ordersModifiedSince: (since) => shopifyOrdersSince(forOrders, locationId, since),
     order: (orderId) => findShopifyOrder(forOrders, locationId, orderId),
-    readStock: (addresses) => readShopifyStock(api, addresses),
+    readStock: (addresses, turn = { urgency: 'read' }) => readShopifyStock(api.inTurn(turn), addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setShopifyStock(api.inTurn(turn), writes),
     readPrices: (addresses, turn = { urgency: 'read' }) => readShopifyPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) => setShopifyPrices(api.inTurn(turn), writes),
