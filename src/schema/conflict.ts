@@ -38,7 +38,8 @@ export const SyncConflict = builder.prismaNode('SyncConflict', {
       description: 'The way out that the evidence supports.',
     }),
     autoResolvable: t.exposeBoolean('autoResolvable', {
-      description: 'Whether the server may decide by itself.',
+      description:
+        'Whether the server may decide by itself. False of an edit that may have been made while its listing was switched off: whoever kept the number then may have counted what was sold elsewhere.',
     }),
     status: t.expose('status', { type: ConflictStatus, description: 'Whether it still needs a decision.' }),
     resolution: t.expose('resolution', {

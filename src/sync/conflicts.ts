@@ -25,6 +25,11 @@ export type FoundConflict = {
   readonly conflict: Conflict;
   /** Of the channel, as the range took them into account: `ordersConsidered` of the shadow before the proof. */
   readonly ordersConsidered: readonly ConsideredOrder[];
+  /**
+   * True when the edit may have been made while the listing was switched off: whoever kept its number then may have counted what was sold elsewhere, and
+   * that is booked already. False when left out.
+   */
+  readonly whileOff?: boolean;
 };
 
 export type ConflictStored = {
@@ -105,8 +110,8 @@ async function insertFound(
     version: newer.version,
     // The proof itself, before any older edit was added to it.
     data: evidenceOf(conflict, orders),
-    suggestedResolution: newer.suggestedResolution,
-    autoResolvable: newer.autoResolvable,
+    suggestedResolution: found.whileOff === true ? 'manual_review' : newer.suggestedResolution,
+    autoResolvable: newer.autoResolvable && found.whileOff !== true && (older?.autoResolvable ?? true),
     awaitsReview: older?.awaitsReview ?? false,
   });
 }

@@ -121,7 +121,7 @@ function readingOptions(options: EngineParts, { connection, connector }: Connect
       sendWithinMs: limits.sendWithinMs,
       pace: limits,
       measures,
-      async onProven(client, { listing, before, proof }, now) {
+      async onProven(client, { listing, before, proof, whileOff }, now) {
         const { accountId, itemId, listingId } = listing;
         if (itemId === null) return [];
         const conflict = quantityConflict(before, proof, now);
@@ -131,6 +131,7 @@ function readingOptions(options: EngineParts, { connection, connector }: Connect
           listingId,
           conflict,
           ordersConsidered: ordersConsidered(before),
+          whileOff,
         });
         return stored.effect.connectionIds;
       },

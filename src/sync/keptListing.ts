@@ -37,6 +37,8 @@ export type KeptListing = {
   demand: Demand;
   /** Taken in by this very transaction. */
   readonly sales: readonly SaleFact[];
+  /** True from when it was switched on again until a reading is what we knew: what is proved before that may have been done while nobody looked. */
+  resumed: boolean;
   /** Asked for once more at this time at the latest (milliseconds). */
   readDueAt: number;
   /** What stood in the database. */

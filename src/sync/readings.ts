@@ -126,6 +126,7 @@ function take(
   const arrived = readingArrived(shadow, { kind: 'quantity', reading }, now);
   listing.shadow = arrived.shadow;
   const { verdict } = arrived;
+  if (verdict.kind === 'inRange') listing.resumed = false;
   if (verdict.kind === 'notComparable')
     listing.readDueAt = Math.min(
       listing.readDueAt,

@@ -26,6 +26,8 @@ export type KeptRow = StoredBounds & {
   readonly state: StoredState | null;
   readonly hold: number;
   readonly raisesStopped: boolean;
+  /** True when it was switched on again and no reading since was what we knew. */
+  readonly resumed: boolean;
   /** When the newest finished fetch of the connection's orders was started, in milliseconds. */
   readonly ordersFetchedAt: number | null;
   readonly protection: 'shared' | 'escrow' | 'automatic';
@@ -101,6 +103,7 @@ WITH sold AS (
 SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
        listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AND connection.sync_enabled AND connection.status = 'active' AS enabled,
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
+       coalesce(shadow.resumed, false) AS resumed,
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
        ${boundColumns},
        coalesce(item.protection, 'shared') AS protection, listing.sells_beyond AS "sellsBeyond",
@@ -148,6 +151,7 @@ export type SavedRow = {
   readonly state: StoredState;
   readonly hold: number;
   readonly raisesStopped: boolean;
+  readonly resumed: boolean;
   readonly shownMin: number;
   readonly shownMax: number;
   readonly resurrectedUnits: number;
@@ -175,7 +179,7 @@ export type SavedRow = {
 const saveSql = `
 WITH kept AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS kept ("listingId" uuid, "accountId" uuid, "connectionId" uuid, "itemId" uuid, state jsonb, hold int,
-    "raisesStopped" boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "resurrectedMore" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
+    "raisesStopped" boolean, resumed boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "resurrectedMore" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
     "stoppedBefore" boolean, "readAt" timestamptz, proved boolean, taken bigint[],
     open uuid[], unanswered uuid[], effective uuid[])
 ), closed AS (
@@ -194,13 +198,13 @@ WITH kept AS (
 ), taken AS (
   DELETE FROM channel_sales sale USING kept WHERE sale.listing_id = kept."listingId" AND sale.id = ANY(kept.taken)
 ), saved AS (
-  INSERT INTO shadows AS current (listing_id, account_id, connection_id, item_id, state, hold, raises_stopped, shown_min, shown_max, resurrected_units,
-                                  sold_per_hour, read_due_at)
-  SELECT "listingId", "accountId", "connectionId", "itemId", state, hold, "raisesStopped", "shownMin", "shownMax", "resurrectedUnits", "soldPerHour", "readDueAt"
+  INSERT INTO shadows AS current (listing_id, account_id, connection_id, item_id, state, hold, raises_stopped, resumed, shown_min, shown_max,
+                                  resurrected_units, sold_per_hour, read_due_at)
+  SELECT "listingId", "accountId", "connectionId", "itemId", state, hold, "raisesStopped", resumed, "shownMin", "shownMax", "resurrectedUnits", "soldPerHour", "readDueAt"
     FROM kept
   ON CONFLICT (listing_id) DO UPDATE
      SET connection_id = excluded.connection_id, item_id = excluded.item_id, state = excluded.state, hold = excluded.hold,
-         raises_stopped = excluded.raises_stopped, shown_min = excluded.shown_min, shown_max = excluded.shown_max,
+         raises_stopped = excluded.raises_stopped, resumed = excluded.resumed, shown_min = excluded.shown_min, shown_max = excluded.shown_max,
          resurrected_units = excluded.resurrected_units, sold_per_hour = excluded.sold_per_hour, read_due_at = excluded.read_due_at, updated_at = now()
 ), shown AS (
   UPDATE listings listing SET quantity = CASE WHEN "shownMin" = "shownMax" THEN "shownMax" END, quantity_at = coalesce("readAt", listing.quantity_at),

@@ -48,6 +48,8 @@ export type ProvenEdit = {
   /** The shadow that the proof was drawn from. */
   readonly before: Shadow;
   readonly proof: Proof;
+  /** Perhaps made while the listing was switched off. */
+  readonly whileOff: boolean;
 };
 
 const hourMs = 3_600_000;
@@ -98,7 +100,9 @@ export async function weighAll(
       if (proof.delta > 0) raisedOutside(escrows, listing, raisedBecause(before, proof.reading), now);
       // Read for its rights alone: where nothing is written, an edit contradicts nobody.
       if (!listing.enabled && listing.stored.protection !== 'shared') continue;
-      wake.push(...(await onProven(client, { listing, before, proof }, now)));
+      wake.push(...(await onProven(client, { listing, before, proof, whileOff: listing.resumed }, now)));
+      // From here on its number is known again.
+      listing.resumed = false;
     }
   }
   return wake;
@@ -129,6 +133,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
     shadow,
     demand: sold > 0 ? demandSeen(aged, sold) : aged,
     sales,
+    resumed: row.resumed,
     readDueAt: Number.POSITIVE_INFINITY,
     stored: row,
   };
@@ -215,6 +220,7 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
       state: { shadow, demand, traits },
       hold: shadow.hold,
       raisesStopped: stopsRaises(shadow),
+      resumed: listing.resumed,
       shownMin: low,
       shownMax: high,
       resurrectedUnits: shadow.resurrectedUnits,

@@ -58,10 +58,14 @@ export function provenEdit(
 
 export type Edited = { readonly accountId: string; readonly itemId: string; readonly listingId: string };
 
-export async function storeEdit(pool: Pool, edited: Edited, edit: ProvenEdit): Promise<ConflictStored> {
-  const { before, conflict } = edit;
+export async function storeEdit(
+  pool: Pool,
+  edited: Edited,
+  { before, conflict }: ProvenEdit,
+  whileOff = false,
+): Promise<ConflictStored> {
   return inTransaction(pool, (client) =>
-    storeConflict(client, { ...edited, conflict, ordersConsidered: ordersConsidered(before) }),
+    storeConflict(client, { ...edited, conflict, ordersConsidered: ordersConsidered(before), whileOff }),
   );
 }
 

@@ -281,6 +281,15 @@ describe('the policy of the account', () => {
     expect((await conflicts()).at(-1)).toMatchObject({ status: 'open', delta: -6 });
   });
 
+  test('never decides what may have been done while the listing was switched off, not even by newer evidence', async () => {
+    await setPolicy(open.pool, accountId, 'use_lowest');
+    const off = await storeEdit(open.pool, edited(onShopify), provenEdit(onShopify, -2), true);
+    expect(off.resolution).toBeNull();
+    expect((await store(onShopify, -1)).resolution).toBeNull();
+    expect((await store(onEtsy, -1)).resolution).toBeNull();
+    expect(await readMovements(open.pool, item.id)).toMatchObject([{ kind: 'opening' }]);
+  });
+
   test('never decides what a person said they will, not even by newer evidence', async () => {
     await store(onShopify, -3);
     await open.pool.query('UPDATE sync_conflicts SET awaits_review = true WHERE item_id = $1', [item.id]);
