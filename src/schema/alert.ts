@@ -3,10 +3,12 @@
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
 import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
+import type { Context } from './context.ts';
 import { AlertKind, AlertStatus } from './enums.ts';
 import { InventoryItem } from './inventoryItem.ts';
 import { Order } from './order.ts';
 import { pageSizeMax } from './paging.ts';
+import { suggestionOf } from './protectionSuggestion.ts';
 import { enumFilter, instant, member, reference, where } from './where.ts';
 
 export const Alert = builder.prismaNode('Alert', {
@@ -29,8 +31,8 @@ export const Alert = builder.prismaNode('Alert', {
     message: t.string({
       nullable: true,
       description: 'What is wrong and the way out, in plain words; null where nothing is left to say.',
-      select: { kind: true, units: true, message: true },
-      resolve: messageOf,
+      select: { kind: true, units: true, message: true, itemId: true },
+      resolve: (alert, _args, context) => messageOf(alert, context),
     }),
     kind: t.expose('kind', { type: AlertKind, description: 'What it is about.' }),
     status: t.expose('status', { type: AlertStatus, description: 'Whether somebody has dealt with it.' }),
@@ -114,16 +116,22 @@ listField('alerts', {
 /** One alert of the caller's account. A null id is answered with null. */
 export const readAlert = readOne('alert');
 
-/** An oversell is raised where stock moves, without words; they follow from its numbers. */
-export function messageOf(alert: {
+/** An oversell is raised where stock moves, without words; they follow from its numbers, and from how its item is protected now. */
+export async function messageOf(alert: Told, context: Context): Promise<string | null> {
+  const { kind, units, message = null, itemId } = alert;
+  if (kind !== 'oversell' || units === 0) return message;
+  const suggested = itemId === null ? null : await suggestionOf(context, itemId);
+  const more = units === 1 ? '1 unit more is' : `${units} units more are`;
+  const wayOut = suggested === null ? '' : ' To keep this from happening again, put it under escrow.';
+  return `${more} promised to buyers than there are. Restock it, or cancel one of the orders named here; every channel is being brought to 0.${wayOut}`;
+}
+
+type Told = {
   readonly kind: string;
   readonly units: number;
   readonly message?: string | null;
-}): string | null {
-  if (alert.kind !== 'oversell' || alert.units === 0) return alert.message ?? null;
-  const units = alert.units === 1 ? '1 unit more is' : `${alert.units} units more are`;
-  return `${units} promised to buyers than there are. Restock it, or cancel one of the orders named here; every channel is being brought to 0.`;
-}
+  readonly itemId: string | null;
+};
 
 function bounded(first: number): number {
   if (first >= 1 && first <= pageSizeMax) return first;

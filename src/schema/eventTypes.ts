@@ -152,7 +152,7 @@ const AlertEvent = builder.objectRef<LogEvent>('AlertEvent').implement({
     message: t.string({
       nullable: true,
       description: 'What is wrong and the way out, in plain words; null where nothing is left to say.',
-      resolve: (event) => messageOf(alertOf(event)),
+      resolve: (event, _args, context) => messageOf(alertOf(event), context),
     }),
     units: t.int({
       description: 'What it is about in units, as in `Alert.units`, 0 or more.',
@@ -245,6 +245,7 @@ type AlertPayload = {
   readonly kind: AlertKindName;
   readonly status: 'open' | 'acknowledged' | 'resolved';
   readonly message?: string | null;
+  readonly itemId: string | null;
   readonly units: number;
   readonly orderIds: readonly string[];
 };

@@ -24,6 +24,7 @@ import './syncPlanEvents.ts';
 import './syncPlanVerbs.ts';
 import './explanation.ts';
 import './exposure.ts';
+import './protectionSuggestion.ts';
 import './mapping.ts';
 import './orderStatusUpdate.ts';
 import './settingChange.ts';

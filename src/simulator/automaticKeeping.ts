@@ -1,7 +1,5 @@
 /** Automatic protection: the shared pool while stock is deep, escrow as soon as it is not. */
-import { ratesOf } from '../sync/core/demand.ts';
-import { type Protection, protectionOf } from '../sync/core/exposure.ts';
-import { demandLimits, protectionLimits } from '../sync/core/limits.ts';
+import { automaticProtection, type Protection } from '../sync/core/protection.ts';
 import { escrowKeeping } from './escrowKeeping.ts';
 import type { Keeper, Keeping } from './keeping.ts';
 import { reactionOf, sharedKeeping } from './sharedKeeping.ts';
@@ -13,17 +11,13 @@ export function automaticKeeping(keeper: Keeper): Keeping {
   const keepingOf = (item: number) => (modes[item] === 'escrow' ? escrow : shared);
 
   function wanted(item: number): Protection {
-    const rates = ratesOf(keeper.demands(item), demandLimits);
-    const paces = (keeper.items[item] ?? []).map((kept, channel) => ({
-      ratePerMs: rates[channel] ?? 0,
-      reaction: reactionOf(keeper, kept),
-    }));
-    return protectionOf(
-      keeper.stage.ledger.available(item),
-      paces,
-      modes[item] ?? 'shared',
-      protectionLimits,
-    );
+    const units = keeper.items[item] ?? [];
+    const channels = keeper.demands(item).flatMap((demand, channel) => {
+      const kept = units[channel];
+      return kept === undefined ? [] : [{ demand, reaction: reactionOf(keeper, kept) }];
+    });
+    const available = keeper.stage.ledger.available(item);
+    return automaticProtection(available, channels, modes[item] ?? 'shared').protection;
   }
 
   return {
@@ -35,6 +29,7 @@ export function automaticKeeping(keeper: Keeper): Keeping {
     changed: (kept, change) => keepingOf(kept.unit.item).changed(kept, change),
     restocked: (item, quantity) => keepingOf(item).restocked(item, quantity),
     answered: (kept, key, answer) => keepingOf(kept.unit.item).answered(kept, key, answer),
+    owing: (item) => keepingOf(item).owing(item),
     conflict: (kept, because) => keepingOf(kept.unit.item).conflict(kept, because),
     plan(item) {
       const mode = wanted(item);

@@ -18,6 +18,7 @@ import { sellableMax } from '../sync/core/shown.ts';
 import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
+import { owingRights } from './lowering.ts';
 import { indexLagOf } from './parameters.ts';
 
 export type EscrowKeeping = Keeping & {
@@ -158,6 +159,7 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       escrows[item] = restocked(escrowOf(item), quantity);
     },
     answered,
+    owing: (item) => owingRights(keeper, item, escrowOf(item)),
     check(item) {
       checkEscrow(world, keeper.items[item] ?? [], escrowOf(item), entered.get(item) ?? null);
     },

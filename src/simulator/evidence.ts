@@ -40,6 +40,7 @@ export function createEvidence({ stage, items, findings, keeping, lookAgain }: E
             reading: readingOf(shadow.bounds, { value, requestedAt, respondedAt: now }),
           } as const);
     findings.readings += 1;
+    if (value === null) kept.blindAt = now;
     const arrived = readingArrived(shadow, result, now);
     kept.shadow = arrived.shadow;
     const { verdict } = arrived;

@@ -2,29 +2,33 @@
 import { latestEffect } from '../sync/core/range.ts';
 import { rangeNow } from '../sync/core/shown.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
+import { checkLowering } from './lowering.ts';
 import { indexLagOf } from './parameters.ts';
 
 /** After every event. Throws an Error whose message begins with the promise's name. */
 export function checkKeeper(keeper: Keeper, keeping: Keeping): void {
+  let changed = false;
   for (const units of keeper.items) {
     for (const kept of units) {
       const { shadow, unit, checked } = kept;
       // Neither the truth nor what is believed has changed by this event.
       if (checked?.shadow === shadow && checked.shown === unit.shown) continue;
-      checkUnit(keeper, kept);
-      kept.checked = { shadow, shown: unit.shown };
+      changed = true;
+      kept.checked = { shadow, shown: unit.shown, high: checkUnit(keeper, kept) };
     }
   }
   keeper.items.forEach((_, item) => keeping.check(item));
+  checkLowering(keeper, keeping, changed);
 }
 
-function checkUnit({ stage, findings, now }: Keeper, kept: KeptUnit): void {
+/** Answers the most that the unit may show. */
+function checkUnit({ stage, findings, now }: Keeper, kept: KeptUnit): number {
   const { unit, shadow, name } = kept;
   if (findings.falseConflicts > 0)
     throw new Error(`S2: a conflict was raised for ${name} without an outside edit`);
+  const { low, high } = rangeNow(shadow, now());
   if (unit.violatedAt === null) {
     const known = stage.ledger.known(unit.item, unit.channel);
-    const { low, high } = rangeNow(shadow, now());
     const unseenSales = unit.ordered - known.ordered;
     const unseenRestocks = unit.putBack - known.putBack;
     if (unit.shown > high + unseenRestocks)
@@ -34,6 +38,7 @@ function checkUnit({ stage, findings, now }: Keeper, kept: KeptUnit): void {
         `S1: ${name} shows ${unit.shown}, at least ${low} is thought possible and ${unseenSales} sales are unseen`,
       );
   }
+  return high;
 }
 
 /** When a raise is sent: nothing else may still land, so that there is never a second one in flight. */

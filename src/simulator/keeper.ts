@@ -7,7 +7,7 @@ import { type Findings, type Keeper, type Keeping, type KeptUnit } from './keepi
 import { newKept, restart, startKeeping } from './keptUnits.ts';
 import { createLifetime, type Lifetime } from './lifetime.ts';
 import type { Policy, Stage } from './policy.ts';
-import { createPolls, type Polls } from './polls.ts';
+import { createPolls, nextPollMax, type Polls } from './polls.ts';
 import { createRequests, type Requests } from './requests.ts';
 
 export type Intake = Required<
@@ -23,6 +23,8 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
     falseConflicts: 0,
     edited: null,
     caught: false,
+    excusedUntil: 0,
+    lowered: { movements: -1, until: 0 },
     pausedFor: null,
     refusedPlans: 0,
   };
@@ -88,6 +90,7 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
     stage,
     items,
     findings,
+    owedSince: new Map(),
     now: queue.now,
     demands,
     send,
@@ -129,6 +132,7 @@ function intakeOf(keeper: Keeper, keeping: Keeping, { evidence, polls, lifetime 
       }),
     crashed(until) {
       lifetime.die(until);
+      expectNothing(keeper, until);
       queue.at(until, () => {
         items.flat().forEach((kept) => restart(kept, queue.now()));
         items.forEach((_, item) => keeper.reconcile(item));
@@ -137,6 +141,7 @@ function intakeOf(keeper: Keeper, keeping: Keeping, { evidence, polls, lifetime 
     wiped() {
       // Nobody is woken any more: the next poll or reading has to notice.
       for (const kept of items.flat()) kept.wakeAt = null;
+      expectNothing(keeper, queue.now() + nextPollMax(stage.world.parameters));
     },
     doubled(delay) {
       if (lifetime.isAway()) return;
@@ -148,4 +153,8 @@ function intakeOf(keeper: Keeper, keeping: Keeping, { evidence, polls, lifetime 
       });
     },
   };
+}
+
+function expectNothing({ findings }: Keeper, until: number): void {
+  findings.excusedUntil = Math.max(findings.excusedUntil, until);
 }

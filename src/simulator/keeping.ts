@@ -6,6 +6,7 @@ import type { Violation } from '../sync/core/escrow.ts';
 import type { Shadow } from '../sync/core/shadow.ts';
 import type { Believed } from '../sync/core/shown.ts';
 import type { LineChange } from './ledger.ts';
+import type { Owing, Wanted } from './lowering.ts';
 import { type ChannelParameters } from './parameters.ts';
 import type { Stage } from './policy.ts';
 import { type Unit } from './unit.ts';
@@ -27,10 +28,16 @@ export type KeptUnit = {
   /** No write before: the channel has asked for a pause. */
   notBefore: number;
   lastSentAt: number;
+  /** When the channel last did not say what it shows, or sold, although it was asked. */
+  blindAt: number;
   /** When the stock of the item last moved because of this unit, as far as we know. */
   movedAt: number;
-  /** What was last found to keep the promises; null when nothing was looked at yet. */
-  checked: { readonly shadow: Shadow; readonly shown: number } | null;
+  /** What was last found to keep the promises, and the most that it may show; null when nothing was looked at yet. */
+  checked: { readonly shadow: Shadow; readonly shown: number; readonly high: number } | null;
+  /** What was last found to be owed so that it shows no more than `wanted`, and until when time changes nothing in that; null when nothing was looked at yet. */
+  lowered:
+    | (Wanted & { readonly shadow: Shadow; readonly until: number; readonly owing: readonly Owing[] })
+    | null;
 };
 
 /** What the two ways of protecting an item add to keeping its shadows. */
@@ -42,6 +49,8 @@ export type Keeping = {
   answered(kept: KeptUnit, key: string, answer: WriteAnswer): void;
   /** `because` is which assumption a number above everything that can be speaks against; null when it is not above. */
   conflict(kept: KeptUnit, because: Violation | null): void;
+  /** What must be lowered by what is known now and has not been sent. */
+  owing(item: number): readonly Owing[];
   /** True while an order event of the item that was lost could cost an oversell. */
   atRisk(item: number): boolean;
   /** Throws when a promise of this way of keeping does not hold now. */
@@ -56,6 +65,8 @@ export type Keeper = {
   readonly stage: Stage;
   readonly items: readonly (readonly KeptUnit[])[];
   readonly findings: Findings;
+  /** Since when each of what `Keeping.owing` names has been owed, by name. */
+  readonly owedSince: Map<string, number>;
   now(): number;
   /** What each channel of the item is known to have sold, up to now. */
   demands(item: number): readonly Demand[];
@@ -93,6 +104,10 @@ export type Findings = {
   falseConflicts: number;
   edited: Edited | null;
   caught: boolean;
+  /** Until then no write can be expected of the hub: its process was away, or nobody has woken it. */
+  excusedUntil: number;
+  /** How much of the ledger was known when it was last asked what must be lowered, and until when time alone changes nothing in the answer. */
+  lowered: { readonly movements: number; readonly until: number };
   /** Why a unit was first paused at zero; null when none was. */
   pausedFor: Violation | null;
   /** Plans of a second worker that were refused because the state had changed. */

@@ -27,8 +27,10 @@ export function newKept(stage: Stage, unit: Unit): KeptUnit {
     wakeAt: null,
     notBefore: 0,
     lastSentAt: 0,
+    blindAt: 0,
     movedAt: 0,
     checked: null,
+    lowered: null,
   };
 }
 

@@ -1,5 +1,6 @@
 /** When each channel's orders are asked for: again and again, and sooner while one that was lost could cost an oversell, as the server does. */
 import { watchMs } from '../sync/core/limits.ts';
+import type { Parameters } from './parameters.ts';
 import { channelOf, type World } from './world.ts';
 
 export type Polls = {
@@ -7,6 +8,11 @@ export type Polls = {
   /** An item is at risk: from now on every channel is asked sooner, for a while. */
   watch(): void;
 };
+
+/** The longest until the next poll is answered, or refused: one that was refused before is put off by as long as its answer took. */
+export function nextPollMax({ pollEvery, channels }: Parameters): number {
+  return pollEvery + 4 * Math.max(...channels.map(({ request }) => request[1]));
+}
 
 /** `fetchedAt` says when each channel was asked last, for whatever reason. */
 export function createPolls(

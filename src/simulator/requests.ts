@@ -121,11 +121,16 @@ export function createRequests(parts: RequestsParts): Requests {
           evidence().weigh(kept);
         }
       }
+      if (orders === null) for (const units of items) toldNothing(units[channel]);
       done(orders !== null);
       items.forEach((_, item) => reconcile(item));
     });
     const { clockSkewMax } = boundsOf(channelOf(parameters, channel), parameters);
     world.fetchOrders(channel, (watermarks[channel] ?? 0) - clockSkewMax - overlap, answered);
+  }
+
+  function toldNothing(kept: KeptUnit | undefined): void {
+    if (kept !== undefined) kept.blindAt = queue.now();
   }
 
   function fence(kept: KeptUnit): void {

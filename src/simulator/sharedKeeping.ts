@@ -8,6 +8,7 @@ import { automaticBuffer, targetOf } from '../sync/core/targets.ts';
 import { decideWrite, type WriteDecision } from '../sync/core/writing.ts';
 import { checkAtTarget } from './invariants.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
+import { owingShared } from './lowering.ts';
 import type { Span } from './random.ts';
 
 export type Buffering =
@@ -80,6 +81,9 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     restocked: () => undefined,
     answered: () => undefined,
     conflict: () => undefined,
+    // What is known now, not what was last decided; an automatic buffer only withholds more.
+    owing: (item) =>
+      owingShared(keeper, item, ledger.available(item) - (buffering.kind === 'fixed' ? buffering.units : 0)),
     check(item) {
       for (const kept of keeper.items[item] ?? []) {
         if (kept.channel.compareAndSet && kept.unit.violatedAt === null && kept.shadow.resurrectedUnits > 0)

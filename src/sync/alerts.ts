@@ -2,6 +2,7 @@
 import type { Queryable } from '../db.ts';
 import { withRetry } from '../dbErrors.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
+import { couldBeProtected } from './protectionSuggestions.ts';
 
 /** Acknowledging twice, or after the cause is gone, changes nothing and is no error. */
 export async function acknowledgeAlert(
@@ -39,6 +40,9 @@ export type AlertKind =
 const isLow = `item.available <= account.low_stock_units`;
 const lowMargin = 'greatest(1, account.low_stock_units / 5)';
 
+/** Of what is sold out automatic protection says escrow whatever its pace, so no numbers have to be looked at to suggest it. */
+const escrowSuggested = `(SELECT ${couldBeProtected('kept')} FROM inventory_items kept WHERE kept.id = item.id)`;
+
 /**
  * What is true now of each item and kind: units and message, or null where there is nothing to tell. A listing that the channel owns (FBA) sells from
  * stock of its own, and what a connection that is gone shows nobody knows.
@@ -53,7 +57,8 @@ on_sale AS (
   SELECT item.id, sum(shadow.shown_max)::int AS units,
          string_agg(format('%s (%s, up to %s%s)', platform_name(connection.platform), connection.name, shadow.shown_max,
                            CASE WHEN NOT (listing.sync_enabled AND connection.sync_enabled AND connection.status = 'active') THEN ', sync is off' ELSE '' END),
-                    ', ' ORDER BY connection.platform, connection.name, shadow.listing_id) AS places
+                    ', ' ORDER BY connection.platform, connection.name, shadow.listing_id) AS places,
+         CASE WHEN ${escrowSuggested} THEN ' To keep this from happening again, put it under escrow.' ELSE '' END AS way_out
     FROM item JOIN shadows shadow ON shadow.item_id = item.id AND shadow.shown_max > 0
     JOIN listings listing ON listing.id = shadow.listing_id AND listing.writable
     JOIN connections connection ON connection.id = listing.connection_id AND connection.status <> 'disconnected'
@@ -61,8 +66,8 @@ on_sale AS (
 ),
 verdict AS (
   SELECT item.account_id, item.id AS item_id, 'oversell_risk'::alert_kind AS kind, on_sale.units,
-         format('%s is sold out, and buyers may still see it: %s. A zero is on its way; until it is confirmed more can be sold than there is.',
-                item.sku, on_sale.places) AS message
+         format('%s is sold out, and buyers may still see it: %s. A zero is on its way; until it is confirmed more can be sold than there is.%s',
+                item.sku, on_sale.places, on_sale.way_out) AS message
     FROM item LEFT JOIN on_sale USING (id)
   UNION ALL
   SELECT item.account_id, item.id, 'still_on_sale', on_sale.units,

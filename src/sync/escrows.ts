@@ -15,8 +15,8 @@ import {
   withdrawnGrant,
 } from './core/escrow.ts';
 import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
-import { protectionOf } from './core/exposure.ts';
-import { demandLimits, protectionLimits, rebalanceLimits } from './core/limits.ts';
+import { demandLimits, rebalanceLimits } from './core/limits.ts';
+import { automaticProtection } from './core/protection.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
 import { sellableMax } from './core/shown.ts';
 import { type KeptListing } from './keptListing.ts';
@@ -109,17 +109,9 @@ function withoutLeavers(escrow: Escrow, staying: readonly string[]): Escrow {
 function wantsShared(row: ItemRow, listings: readonly KeptListing[]): boolean {
   // Escrow could not keep its promise.
   if (listings.some(({ stored }) => stored.sellsBeyond)) return true;
-  const rates = ratesOf(demandsOf(listings), demandLimits);
-  const paces = listings.map((listing, index) => ({
-    ratePerMs: rates[index] ?? 0,
-    reaction: listing.stored.reactionMs,
-  }));
+  const channels = listings.map(({ demand, stored }) => ({ demand, reaction: stored.reactionMs }));
   const current = row.state === null ? 'shared' : 'escrow';
-  return protectionOf(row.available, paces, current, protectionLimits) === 'shared';
-}
-
-function demandsOf(listings: readonly KeptListing[]) {
-  return listings.map(({ demand }) => demand);
+  return automaticProtection(row.available, channels, current).protection === 'shared';
 }
 
 /** Listings that sell the item and were never read, or were, but not all that they had sold before is known. */
@@ -140,7 +132,10 @@ export function grantsOf(
   now: number,
 ): readonly Grant[] {
   const { escrow, listings } = held;
-  const rates = ratesOf(demandsOf(listings), demandLimits);
+  const rates = ratesOf(
+    listings.map(({ demand }) => demand),
+    demandLimits,
+  );
   const units = listings.flatMap((listing, index): RebalanceUnit[] => {
     const { enabled, shadow, traits } = listing;
     if (shadow === null || !enabled || !(shadow.unit in escrow.units)) return [];

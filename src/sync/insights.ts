@@ -6,6 +6,7 @@ import { explainListings } from './explanations.ts';
 import { loadExposures } from './exposures.ts';
 import { loadConnectionHealth, loadSyncHealth } from './health.ts';
 import { loadObservations, loadObserved } from './observations.ts';
+import { loadProtectionSuggestions } from './protectionSuggestions.ts';
 import { setRule, switchSync, updateAccountSettings } from './rules.ts';
 import type { Sync } from './sync.ts';
 import type { WakeUps } from './wakeUps.ts';
@@ -30,6 +31,8 @@ export function createInsights({ pool, wakeUps, clock, connections }: InsightsOp
     observedListings: (accountId, ids) => loadObserved({ db: pool, channelMaxOf }, accountId, ids),
     observations: (accountId, ids) => loadObservations(pool, accountId, ids),
     exposures: (accountId, itemIds) => loadExposures(pool, accountId, itemIds),
+    protectionSuggestions: (accountId, itemIds) =>
+      loadProtectionSuggestions(pool, accountId, itemIds, clock.now()),
     async connectionHealth(accountId, connectionIds) {
       const rows = await loadConnectionHealth(pool, accountId, connectionIds, clock.now());
       return new Map(rows.map((row) => [row.connectionId, row]));

@@ -5,7 +5,7 @@ import { inKeyedTransaction } from '../db.ts';
 import { channelBounds, landingMaxMs } from './bounds.ts';
 import { writeAnswered } from './core/answers.ts';
 import { settled } from './core/collapse.ts';
-import { demandAged, demandSeen, newDemand, rateOf } from './core/demand.ts';
+import { demandKnown, rateOf } from './core/demand.ts';
 import { raisedBecause } from './core/lateWrites.ts';
 import { demandLimits } from './core/limits.ts';
 import { stopsRaises } from './core/range.ts';
@@ -118,7 +118,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
     known === null ? null : informed(known, sales, watermarkOf(context, row), now, answeredBy(context));
   const sold = sales.reduce((sum, { units }) => sum + Math.max(0, units), 0);
   const shows = shadow !== null && rangeNow(shadow, now).high > 0;
-  const aged = demandAged(row.state?.demand ?? newDemand(now), shows, now, demandLimits);
+  const demand = demandKnown(row.state?.demand ?? null, { shown: shows, sold }, now, demandLimits);
   return {
     listingId: row.listingId,
     accountId: row.accountId,
@@ -131,7 +131,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
     bounds,
     traits,
     shadow,
-    demand: sold > 0 ? demandSeen(aged, sold) : aged,
+    demand,
     sales,
     resumed: row.resumed,
     readDueAt: Number.POSITIVE_INFINITY,

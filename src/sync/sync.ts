@@ -10,6 +10,7 @@ import type { Caller, Outcome } from './outcome.ts';
 import type { PlanEntriesInput } from './planEntries.ts';
 import type { PlanApplyInput, PlanCreateInput, PlanRef } from './plans.ts';
 import type { ProtectionInput } from './protection.ts';
+import type { ProtectionSuggestion } from './protectionSuggestions.ts';
 import type { AccountSettings, RulePlace, SettingChange } from './rules.ts';
 import type { StoredRule } from './targets.ts';
 
@@ -193,6 +194,11 @@ export type Sync = {
   ): Promise<ReadonlyMap<string, ConnectionObservation>>;
   /** What can be oversold now, by item id. */
   exposures(accountId: string, itemIds: readonly string[]): Promise<ReadonlyMap<string, ItemExposure>>;
+  /** The protection that items of the shared pool should have, by item id; left out where that is none. */
+  protectionSuggestions(
+    accountId: string,
+    itemIds: readonly string[],
+  ): Promise<ReadonlyMap<string, ProtectionSuggestion>>;
   /** How well each of these connections works, by connection id. */
   connectionHealth(
     accountId: string,

@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import type { Results } from '../../src/graphql.ts';
 import { encodeId } from '../../src/schema/globalId.ts';
 import { dataOf, openApi } from './apiFixture.ts';
+import { openInsights } from './insightApi.ts';
 import { alertEvents, alertsOf } from './insightOperations.ts';
 import { oversellAlerts } from './operations.ts';
-import { insert, insertItem } from './rows.ts';
+import { insert, insertItem, insertListing } from './rows.ts';
 
 type Envelope = Readonly<Record<string, unknown>>;
 
@@ -84,6 +85,37 @@ test('an oversell says in words what it says in numbers, and nothing once it is 
     '2 units more are promised to buyers than there are. Restock it, or cancel one of the orders named here; every channel is being brought to 0.',
     null,
   ]);
+});
+
+test('an oversell names escrow as the way out where its item could be put under it, in one statement for all of them', async () => {
+  await using api = await openInsights();
+  const { pool } = api.database;
+  const count = async () => {
+    api.statements.length = 0;
+    const { alerts } = dataOf(await api.run(alertsOf, {}));
+    return { statements: api.statements.length, messages: alerts.nodes.map(({ message }) => message) };
+  };
+  const oversold = async (sku: string, places: number) => {
+    const item = await insertItem(pool, api.shop, sku, { quantity: 0, reserved: 2 });
+    for (let place = 0; place < places; place += 1)
+      await insertListing(pool, api.shop, item, `${sku} ${place}`);
+    await insert(pool, 'alerts', {
+      account_id: api.shop.accountId,
+      kind: 'oversell',
+      item_id: item,
+      units: 2,
+    });
+  };
+  await oversold('ONE', 1);
+  await oversold('TWO', 2);
+  const few = await count();
+  expect(few.messages).toEqual([
+    expect.stringMatching(/being brought to 0\.$/),
+    expect.stringMatching(/being brought to 0\. To keep this from happening again, put it under escrow\.$/),
+  ]);
+  await oversold('THREE', 2);
+  await oversold('FOUR', 2);
+  expect(await count()).toMatchObject({ statements: few.statements });
 });
 
 test('a stream of alerts begins with every one that is not resolved and goes on with each change, of an item or a connection', async () => {

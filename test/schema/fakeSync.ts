@@ -125,6 +125,7 @@ export function createFakeSync(): FakeSync {
     observedListings: async () => new Map(),
     observations: async () => new Map(),
     exposures: async () => new Map(),
+    protectionSuggestions: async () => new Map(),
     connectionHealth: async () => new Map(),
     syncHealth: async () => ({ health: 'ok', summary: '', reasons: [], openAlerts: [], connections: [] }),
     setBundle: verb('setBundle', ({ itemId }: { itemId: string }) => ({ itemId })),

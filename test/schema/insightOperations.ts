@@ -91,6 +91,14 @@ export const exposedItems = graphql(`
   query ExposedItems { inventoryItems(first: 50) { nodes { sku exposure { worst } } } }
 `);
 
+export const suggestedProtections = graphql(`
+  query SuggestedProtections {
+    inventoryItems(first: 50, orderBy: SKU_ASC) {
+      nodes { sku protection protectionSuggested { protection reason available bufferNeeded soldPerHour surge reactionMs } }
+    }
+  }
+`);
+
 export const connectionsHealth = graphql(`
   query ConnectionsHealth {
     connections(first: 10) {

@@ -12,6 +12,7 @@ import {
   explainQuantity,
   exposedItems,
   exposureOf,
+  suggestedProtections,
 } from './insightOperations.ts';
 import { insert, insertItem, insertLine, insertListing, insertOrder, insertShop } from './rows.ts';
 
@@ -190,6 +191,34 @@ test('exposure is the worst case, and what is expected from measured pace and de
   api.statements.length = 0;
   const { inventoryItems } = dataOf(await api.run(exposedItems, {}));
   expect(inventoryItems.nodes.map(({ exposure: each }) => each?.worst)).toEqual([8, 0]);
+  expect(api.statements).toHaveLength(2);
+});
+
+test('a protection is suggested with the numbers behind it, for a whole page in one statement', async () => {
+  await using shop = await openShop();
+  const { api, item } = shop;
+  const { pool } = api.database;
+  const asked = async () => {
+    api.statements.length = 0;
+    return dataOf(await api.run(suggestedProtections, {})).inventoryItems.nodes;
+  };
+  expect(await asked()).toEqual([{ sku: 'MUG', protection: 'SHARED', protectionSuggested: null }]);
+  await pool.query('UPDATE inventory_items SET quantity = 2 WHERE id = $1', [item]);
+  const cup = await insertItem(pool, api.shop, 'CUP', { quantity: 1 });
+  for (const unit of ['three', 'four']) await insertListing(pool, api.shop, cup, unit);
+  const suggestion = {
+    protection: 'ESCROW',
+    reason: expect.stringMatching(/^1 left to sell in 2 places, /),
+    available: 1,
+    bufferNeeded: 1,
+    soldPerHour: expect.closeTo(1 / 24, 4),
+    surge: 8,
+    reactionMs: 30_000,
+  };
+  expect(await asked()).toEqual([
+    { sku: 'CUP', protection: 'SHARED', protectionSuggested: suggestion },
+    { sku: 'MUG', protection: 'SHARED', protectionSuggested: suggestion },
+  ]);
   expect(api.statements).toHaveLength(2);
 });
 

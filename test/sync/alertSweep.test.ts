@@ -78,7 +78,7 @@ describe('what is sold out and may still be seen', () => {
         status: 'open',
         units: 3,
         message:
-          'MUG is sold out, and buyers may still see it: Etsy (My etsy, up to 2), eBay (My ebay, up to 1). A zero is on its way; until it is confirmed more can be sold than there is.',
+          'MUG is sold out, and buyers may still see it: Etsy (My etsy, up to 2), eBay (My ebay, up to 1). A zero is on its way; until it is confirmed more can be sold than there is. To keep this from happening again, put it under escrow.',
       },
     ]);
     await shows(one, 0);
@@ -88,6 +88,23 @@ describe('what is sold out and may still be seen', () => {
     await sweepAlerts(open.pool);
     expect(await current()).toEqual([]);
     expect(await events()).toEqual(['oversell_risk open', 'oversell_risk open', 'oversell_risk resolved']);
+  });
+
+  test('is told with escrow as the way out only where the item could be put under it', async () => {
+    const wayOut = 'To keep this from happening again, put it under escrow.';
+    const one = await offer(etsy, 2);
+    const told = async () => {
+      await sweepAlerts(open.pool);
+      return (await alerts()).some(({ message }) => message?.includes(wayOut));
+    };
+    expect(await told()).toBe(false);
+    await offer(ebay, 1);
+    expect(await told()).toBe(true);
+    await sql('UPDATE listings SET sells_beyond = true WHERE id = $1', [one]);
+    expect(await told()).toBe(false);
+    await sql('UPDATE listings SET sells_beyond = false WHERE id = $1', [one]);
+    await sql(`UPDATE inventory_items SET protection = 'automatic'`);
+    expect(await told()).toBe(false);
   });
 
   test('is no risk while units are left, nor where the channel owns the number or is no longer connected', async () => {

@@ -90,6 +90,7 @@ test('every verb that changes something is among them', async () => {
     'exposures',
     'observedListings',
     'observations',
+    'protectionSuggestions',
     'connectionHealth',
     'syncHealth',
   ]);

@@ -38,6 +38,17 @@ export function demandSeen(demand: Demand, quantity: number): Demand {
   return { ...demand, units: demand.units + quantity };
 }
 
+/** What is known now of a demand as it was stored: time has passed since, and `sold` units are not counted in it yet. */
+export function demandKnown(
+  stored: Demand | null,
+  { shown, sold }: { readonly shown: boolean; readonly sold: number },
+  now: number,
+  limits: DemandLimits,
+): Demand {
+  const aged = demandAged(stored ?? newDemand(now), shown, now, limits);
+  return sold > 0 ? demandSeen(aged, sold) : aged;
+}
+
 /**
  * Units per millisecond of each channel while it shows some: the pace of all of them, because a rush comes to all at once, in each one's share.
  * `shares` are those of earlier sales and sum to 1.

@@ -1,7 +1,6 @@
-/** How many units of an item can be oversold right now, at worst and on average, and what that means for how it should be protected. Pure. */
+/** How many units of an item can be oversold right now, at worst and on average, and what that means for how closely it is watched. Pure. */
 import type { Shadow } from './shadow.ts';
 import { rangeNow } from './shown.ts';
-import { automaticBuffer } from './targets.ts';
 
 export type ExposedUnit = {
   /** The most the channel may show now. */
@@ -73,31 +72,6 @@ function convolution(one: readonly number[], other: readonly number[]): readonly
 /** Units that a channel is expected to sell in a millisecond beyond `quantity`, which it is to show: none unless it may show more. */
 export function excessPerMs(shadow: Shadow, quantity: number, ratePerMs: number, now: number): number {
   return Math.max(0, rangeNow(shadow, now).high - quantity) * ratePerMs;
-}
-
-export type Protection = 'shared' | 'escrow';
-
-export type ProtectionLimits = {
-  /** Accepted probability that more is sold before every channel is under escrow than there is, in (0, 1). */
-  readonly epsilon: number;
-  /** How many times its usual pace the item may suddenly sell at. */
-  readonly surge: number;
-};
-
-/**
- * Escrow when so little is left that what sells before every channel could be brought under escrow might be more. Back to the shared pool only at
- * twice that stock, so that the mode does not flicker.
- */
-export function protectionOf(
-  available: number,
-  units: readonly Omit<ExposedUnit, 'shownMax'>[],
-  current: Protection,
-  { epsilon, surge }: ProtectionLimits,
-): Protection {
-  const reaction = units.reduce((longest, unit) => Math.max(longest, unit.reaction), 0);
-  const rate = units.reduce((sum, { ratePerMs }) => sum + ratePerMs, 0) * surge;
-  const needed = automaticBuffer(rate, reaction, epsilon);
-  return available <= (current === 'shared' ? needed : 2 * needed) ? 'escrow' : 'shared';
 }
 
 /** Accepted probability that an event that was lost costs an oversell before the next ordinary poll. */

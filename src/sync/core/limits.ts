@@ -38,5 +38,5 @@ export const rebalanceLimits = {
   stillMax: 4 * 3_600_000,
 };
 
-/** Automatic protection: see `protectionOf`. */
+/** Automatic and suggested protection: see `protectionOf`. */
 export const protectionLimits = { epsilon: 0.001, surge: 8 };

@@ -75,8 +75,10 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
     const alone = candidateRange(shadow, newest, { from: now, until: Math.max(now, latest) });
     // Nothing was learned since it left: the same write once more could not make the number any lower.
     const sameAgain = newest.value === want.target && newest.targetSeq === want.targetSeq;
-    // Ours is on its way or there; only an older one that may land after it is still above the target, and nothing can be done about that before.
-    if (newest.state !== 'UNKNOWN' && newest.state !== 'REJECTED' && (sameAgain || alone.high <= want.target))
+    // Ours is on its way or there; only an older one that may land after it is still above the target, and nothing can be done about that before a
+    // reading shows that it did: then ours has ended.
+    const stands = newest.state !== 'UNKNOWN' && newest.state !== 'REJECTED' && newest.endedAt === null;
+    if (stands && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
       isOpen(newest) &&

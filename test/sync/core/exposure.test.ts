@@ -13,7 +13,6 @@ import {
   exposedUnit,
   exposureOf,
   needsWatch,
-  protectionOf,
   raiseInTime,
 } from '../../../src/sync/core/exposure.ts';
 import { demandLimits } from '../../../src/sync/core/limits.ts';
@@ -99,38 +98,6 @@ describe('the exposure of an item', () => {
 });
 
 describe('what follows', () => {
-  const pace = { ratePerMs: 1 / 60_000, reaction: 60_000 };
-  const limits = { epsilon: 0.01, surge: 1 };
-
-  test('escrow when little is left, the shared pool when much is, and no flicker between', () => {
-    expect(protectionOf(2, [pace], 'shared', limits)).toBe('escrow');
-    expect(protectionOf(50, [pace], 'escrow', limits)).toBe('shared');
-    expect(protectionOf(6, [pace], 'shared', limits)).toBe('shared');
-    expect(protectionOf(6, [pace], 'escrow', limits)).toBe('escrow');
-  });
-
-  test('escrow begins at the stock that sells meanwhile with the accepted chance, and ends above twice that', () => {
-    // P[Poisson(1) > 4] is 0.4 %, P[Poisson(1) > 3] is 1.9 %.
-    expect(protectionOf(4, [pace], 'shared', limits)).toBe('escrow');
-    expect(protectionOf(5, [pace], 'shared', limits)).toBe('shared');
-    expect(protectionOf(8, [pace], 'escrow', limits)).toBe('escrow');
-    expect(protectionOf(9, [pace], 'escrow', limits)).toBe('shared');
-  });
-
-  test('escrow is for the surge at which all channels sell, until the slowest of them is under escrow', () => {
-    // P[Poisson(3) > 8] is 0.4 %, P[Poisson(3) > 7] is 1.2 %.
-    const third = { ratePerMs: pace.ratePerMs / 3, reaction: 60_000 };
-    for (const [units, surge] of [
-      [[pace], 3],
-      [[pace, { ...pace, reaction: 0 }, pace], 1],
-      [[third], 9],
-      [[{ ...pace, reaction: 180_000 }], 1],
-    ] as const) {
-      expect(protectionOf(8, units, 'shared', { ...limits, surge })).toBe('escrow');
-      expect(protectionOf(9, units, 'shared', { ...limits, surge })).toBe('shared');
-    }
-  });
-
   test('orders are to be watched while a lost event could cost an oversell', () => {
     const exposure = { left: 2, oversold: 0, worst: 9, expected: 1, probability: 0.5 };
 

@@ -107,6 +107,28 @@ describe('what was learned since the last write', () => {
       });
   });
 
+  test('is an older write that landed on top of it: as soon as it is read the number is lowered again, although an attempt may still land', () => {
+    const lost = written(shadowOf(9, slow), ['eight', 8], 10 * second, 'unknown', { targetSeq: 5 });
+    const repeated = written(lost, ['eight', 8], 20 * second, 'accepted', { targetSeq: 5 });
+    const newer = written(repeated, ['seven', 7], 30 * second, 'accepted', { targetSeq: 6 });
+    const shown = read(ordersKnown(newer, 100 * second), 7, 100 * second).shadow;
+    expect(decided(shown, 7, 100 * second)).toEqual({ kind: 'wait', until: 440 * second });
+
+    const { shadow: overtaken } = read(ordersKnown(shown, 200 * second), 8, 200 * second);
+    expect(decided(overtaken, 7, 200 * second)).toMatchObject({
+      direction: 'lower',
+      value: 7,
+      repeats: null,
+    });
+  });
+
+  test('is a reading that refutes it: what has not landed by then is written again before its answer comes', () => {
+    const silent = written(shadowOf(9), ['seven', 7], 10 * second, null, { targetSeq: 5 });
+    const { shadow: refuted } = read(ordersKnown(silent, 15 * second), 9, 15 * second);
+
+    expect(decided(refuted, 7, 15 * second)).toMatchObject({ direction: 'lower', value: 7, repeats: null });
+  });
+
   test('is an answer that never came: nothing is decided before the caller gives it up', () => {
     const silent = written(shadowOf(9), ['seven', 7], 10 * second, null);
 
