@@ -27,7 +27,7 @@ export const isObserved = `(connection.status = 'active' AND listing.item_id IS 
 const offByItself = (connectionId: string): string => `
   SELECT * FROM listings listing WHERE connection_id = ${connectionId} AND item_id IS NOT NULL AND NOT (sync_enabled AND writable) AND ${isShared}`;
 const offTogether = (connectionId: string): string => `
-  SELECT * FROM listings listing WHERE connection_id = ${connectionId} AND item_id IS NOT NULL AND ${isShared}`;
+  SELECT * FROM listings listing WHERE connection_id = ${connectionId} AND (item_id IS NULL) IS FALSE AND ${isShared}`;
 
 const observed = {
   turnAt: 'next_observation_at',

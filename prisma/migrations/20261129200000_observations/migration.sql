@@ -8,5 +8,6 @@ ALTER TABLE listings
 
 -- Of a connection that is on, what is switched off by itself; of one that is off, everything.
 CREATE INDEX listings_observed_at_idx ON listings (connection_id, observed_at) WHERE item_id IS NOT NULL AND NOT (sync_enabled AND writable);
-CREATE INDEX listings_observed_together_idx ON listings (connection_id, observed_at) WHERE item_id IS NOT NULL;
+-- Spelled so that nothing but such a look fits it: a plan that was made while the table was empty must find the listing of a SKU by the SKU.
+CREATE INDEX listings_observed_together_idx ON listings (connection_id, observed_at) WHERE (item_id IS NULL) IS FALSE;
 CREATE INDEX listings_differing_idx ON listings (connection_id, id) WHERE differs;
