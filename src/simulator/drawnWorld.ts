@@ -7,6 +7,7 @@ import {
   type Parameters,
   pageWorld,
   second,
+  skewMax,
   withStorms,
 } from './parameters.ts';
 import { createRandom, type Random, type Span, streams } from './random.ts';
@@ -19,10 +20,13 @@ export function drawnWorld(base: Parameters, seed: number): Parameters {
   const count = random.integer([2, 5]);
   const channels = Array.from({ length: count }, (_, index) => drawnChannel(random, index, base.duration));
   const slowest = Math.max(...channels.map(({ effect, stuckTime }) => effect[1] + stuckTime[1]));
+  const { outsideEdit, violation } = base.faults;
+  // An edit is proven once every order up to its reading is known, by the slowest of all clocks; until then nothing is raised.
+  const proof = outsideEdit || violation !== null ? skewMax({ channels }) : 0;
   return {
     ...base,
     // A raise may wait for one landing, take another, and be written a third time.
-    quiet: base.quiet + 3 * slowest,
+    quiet: base.quiet + 3 * slowest + proof,
     items,
     stock: random.integer([1, 30]),
     restock: random.integer([0, 10]),
@@ -34,12 +38,8 @@ export function drawnWorld(base: Parameters, seed: number): Parameters {
     duplicates: random.span([0, 0.3]),
     pollEvery: random.span([15 * second, 3 * minute]),
     readEvery: random.span([30 * second, 5 * minute]),
-    faults: { ...drawnFaults(random, items), ...broken(base.faults) },
+    faults: { ...drawnFaults(random, items), outsideEdit, violation },
   };
-}
-
-function broken({ outsideEdit, violation }: Faults): Pick<Faults, 'outsideEdit' | 'violation'> {
-  return { outsideEdit, violation };
 }
 
 function drawnChannel(random: Random, index: number, duration: number): ChannelParameters {

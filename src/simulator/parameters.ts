@@ -274,8 +274,9 @@ export function boundsOf(channel: ChannelParameters, world: Parameters) {
   };
 }
 
-function skewMax(world: Parameters): number {
-  return world.channels.reduce(
+/** The furthest that any channel's clock is from ours, in milliseconds. */
+export function skewMax({ channels }: Pick<Parameters, 'channels'>): number {
+  return channels.reduce(
     (most, { clockSkew, clockJump }) =>
       Math.max(most, Math.abs(clockSkew), Math.abs(clockSkew + (clockJump?.by ?? 0))),
     0,
