@@ -37,11 +37,7 @@ function isKnown(units: readonly KeptUnit[], at: number): boolean {
 }
 
 /** After the quiet time: what is broken is paused at zero, or has done no harm. */
-export function checkEscrowRest(
-  { world, ledger }: Stage,
-  units: readonly KeptUnit[],
-  escrow: Escrow,
-): void {
+export function checkEscrowRest({ world, ledger }: Stage, units: readonly KeptUnit[], escrow: Escrow): void {
   const now = world.queue.now();
   for (const { unit, name, shadow } of units) {
     const rights = unitOf(escrow, name);
