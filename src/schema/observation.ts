@@ -14,14 +14,14 @@ builder.prismaObjectFields(Listing, (t) => ({
   wouldShow: t.int({
     nullable: true,
     description:
-      'Units that sync would show by its rules right now, 0 or more, where it only looks: the listing or its connection is switched off, or waits for its first plan. Null where numbers are written, or never would be because the channel owns them, where nobody has said which item it sells, and under escrow.',
+      'Units that sync would show by its rules right now, 0 or more, where it only looks: the listing or its connection is switched off, or waits for its first plan. Null where numbers are written, or never would be because the channel owns them, where nobody has said which item it sells, and where its item is protected (ESCROW or AUTOMATIC).',
     select: { id: true },
     resolve: async ({ id }, _args, context) => (await observedOf(context, id))?.wouldShow ?? null,
   }),
   differs: t.boolean({
     nullable: true,
     description:
-      'Whether it showed another number than sync would have, by the newest look (see `lastUpdated`). Null where it is not observed.',
+      'Whether it showed another number than sync would have, by the newest look (see `lastUpdated`). Null where it is not observed, and before the first look.',
     select: { id: true },
     resolve: async ({ id }, _args, context) => (await observedOf(context, id))?.differs ?? null,
   }),
@@ -49,6 +49,9 @@ const Observation = builder.objectRef<ConnectionObservation>('Observation').impl
     differing: t.exposeInt('differing', {
       description:
         'Of these, how many showed another number than sync would have, by the newest look at each.',
+    }),
+    unseen: t.exposeInt('unseen', {
+      description: 'Of these, how many nobody has looked at yet: a batch of a hundred a minute.',
     }),
     unreadable: t.exposeInt('unreadable', {
       description:

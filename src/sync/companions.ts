@@ -12,6 +12,7 @@ import { writtenAlong } from './core/along.ts';
 import type { CandidateState } from './core/shadow.ts';
 import { type Believed, rangeNow } from './core/shown.ts';
 import type { KeptListing } from './keptListing.ts';
+import { isFollowed } from './shadowSql.ts';
 import { type ShadowContext, withShadows } from './shadows.ts';
 
 export type CompanionWrite = Companion & {
@@ -29,7 +30,9 @@ const listingsSql = `
 SELECT listing.id, listing.unit_id AS "unitId", listing.variant_id AS "variantId"
   FROM jsonb_to_recordset($2::jsonb) AS wanted ("unitId" text, "variantId" text)
   JOIN listings listing ON listing.connection_id = $1 AND listing.unit_id = wanted."unitId" AND listing.variant_id = wanted."variantId"
-  JOIN shadows ON shadows.listing_id = listing.id`;
+  JOIN shadows ON shadows.listing_id = listing.id
+  JOIN connections connection ON connection.id = listing.connection_id
+ WHERE ${isFollowed}`;
 
 const othersSql = `
 SELECT other.id FROM listings other JOIN shadows ON shadows.listing_id = other.id

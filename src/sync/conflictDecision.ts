@@ -39,9 +39,9 @@ export type Decision = {
 };
 
 /**
- * What the account's policy decides by itself; null when a person has to: the policy says so, an edit is larger than its limit, a person already
- * said that they will decide, it may have been made while its listing was switched off, the stock would leave its range, or so much was changed on the channel at once that the blast guard stops it. All conflicts
- * of the item are decided together or none.
+ * What the account's policy decides by itself; null when a person has to: the policy says so, an edit is larger than its limit or may have been made
+ * while its listing was switched off, a person already said that they will decide, the stock would leave its range, or so much was changed on the channel
+ * at once that the blast guard stops it. All conflicts of the item are decided together or none.
  */
 export async function autoDecision(
   client: PoolClient,

@@ -164,7 +164,7 @@ export async function settleItemStatus(client: PoolClient, itemIds: readonly str
     `UPDATE inventory_items item SET sync_status = status.now, updated_at = now()
        FROM (SELECT id, CASE WHEN EXISTS (SELECT FROM sync_conflicts WHERE item_id = held.id AND status = 'open') THEN 'conflict'
                              WHEN sync_status <> 'conflict' THEN sync_status
-                             WHEN EXISTS (SELECT FROM listings WHERE item_id = held.id AND last_error IS NOT NULL) THEN 'error'
+                             WHEN EXISTS (SELECT FROM listings WHERE item_id = held.id AND last_error IS NOT NULL AND sync_enabled AND writable) THEN 'error'
                              ELSE 'synced' END AS now
                FROM inventory_items held WHERE id = ANY($1)) status
       WHERE item.id = status.id AND item.sync_status <> status.now`,

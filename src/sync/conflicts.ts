@@ -87,10 +87,13 @@ async function lockItems(
 }
 
 /** What is left to decide once the older conflict is gone. */
-function successorOf(older: StoredConflict | null, { itemId, conflict }: FoundConflict): Conflict | null {
-  // A price is compared with what it should be, not with what it was; and what a listing did as another item's says nothing of this one.
-  const adds = older !== null && conflict.type !== 'price_mismatch' && older.itemId === itemId;
-  return adds ? succeeded(older, conflict).newer : conflict;
+function successorOf(older: StoredConflict | null, found: FoundConflict): Conflict | null {
+  return adds(older, found) ? succeeded(older, found.conflict).newer : found.conflict;
+}
+
+/** A price is compared with what it should be, not with what it was; and what a listing did as another item's says nothing of this one. */
+function adds(older: StoredConflict | null, { itemId, conflict }: FoundConflict): older is StoredConflict {
+  return older !== null && conflict.type !== 'price_mismatch' && older.itemId === itemId;
 }
 
 async function insertFound(
@@ -99,8 +102,9 @@ async function insertFound(
   newer: Conflict,
   older: StoredConflict | null,
 ): Promise<string> {
-  const { accountId, itemId, listingId, conflict } = found;
+  const { accountId, itemId, listingId, conflict, whileOff = false } = found;
   const orders = conflict.evidence.kind === 'price' ? [] : await allOrders(client, found);
+  const manual = whileOff || (adds(older, found) && !older.autoResolvable);
   return insertConflict(client, {
     accountId,
     itemId,
@@ -110,8 +114,8 @@ async function insertFound(
     version: newer.version,
     // The proof itself, before any older edit was added to it.
     data: evidenceOf(conflict, orders),
-    suggestedResolution: found.whileOff === true ? 'manual_review' : newer.suggestedResolution,
-    autoResolvable: newer.autoResolvable && found.whileOff !== true && (older?.autoResolvable ?? true),
+    suggestedResolution: manual ? 'manual_review' : newer.suggestedResolution,
+    autoResolvable: newer.autoResolvable && !manual,
     awaitsReview: older?.awaitsReview ?? false,
   });
 }

@@ -101,7 +101,8 @@ async function postpone(
 ): Promise<void> {
   await db.query({
     name: `look-postpone-${name}`,
-    text: `UPDATE listings SET ${lookedAt} = now() - (1 - random() * $3::float8) * $2::float8 * interval '1 ms' WHERE id = ANY($1)`,
+    text: `WITH due AS (SELECT id FROM listings WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)
+           UPDATE listings SET ${lookedAt} = now() - (1 - random() * $3::float8) * $2::float8 * interval '1 ms' FROM due WHERE listings.id = due.id`,
     values: [due.map(({ listingId }) => listingId), intervalMs, againWithin],
   });
 }

@@ -1,6 +1,6 @@
 /** Observes what is not written to, beside whatever tool writes there: reads its number in turn and compares. Moves no stock, proves nothing, writes nowhere. */
 import type { StockReading } from '../connectors/connector.ts';
-import { inTransaction, type Queryable } from '../db.ts';
+import { inKeyedTransaction, type Queryable } from '../db.ts';
 import {
   type Due,
   type Look,
@@ -66,7 +66,7 @@ async function noteShown(
   options: LookOptions,
   { channel, due, readings }: Look<StockReading>,
 ): Promise<void> {
-  await inTransaction(options.db, async (client) => {
+  await inKeyedTransaction(options.db, async (client) => {
     await lockLooked(client, due);
     const ids = due.map(({ listingId }) => listingId);
     const targets = await loadTargets(client, ids, channel.connector.capabilities.quantityMax);
@@ -108,8 +108,8 @@ UPDATE listings listing
 export type ObservedListing = {
   /** Units that sync would show by its rules now; null where it never would, because the channel owns the number. */
   readonly wouldShow: number | null;
-  /** Whether it showed another number when it was last looked at. */
-  readonly differs: boolean;
+  /** Whether it showed another number when it was last looked at; null before the first look. */
+  readonly differs: boolean | null;
 };
 
 export type ObservationOptions = { readonly db: Queryable; readonly channelMaxOf: ChannelMaxOf };
@@ -120,7 +120,12 @@ export async function loadObserved(
   accountId: string,
   listingIds: readonly string[],
 ): Promise<ReadonlyMap<string, ObservedListing>> {
-  const { rows } = await db.query<{ id: string; connectionId: string; writable: boolean; differs: boolean }>({
+  const { rows } = await db.query<{
+    id: string;
+    connectionId: string;
+    writable: boolean;
+    differs: boolean | null;
+  }>({
     name: 'observed-load',
     text: `SELECT listing.id, listing.connection_id AS "connectionId", listing.writable, listing.differs
              FROM listings listing JOIN connections connection ON connection.id = listing.connection_id
@@ -148,6 +153,8 @@ export type ConnectionObservation = {
   readonly listings: number;
   /** Of these, those that could not be read when they were last looked at. */
   readonly unreadable: number;
+  /** Of these, those that nobody has looked at yet. */
+  readonly unseen: number;
   /** Of these, those that showed another number than sync would have. */
   readonly differing: number;
   /** When the oldest of the numbers that can be read was read; null where there is none. */
@@ -165,6 +172,7 @@ SELECT connection.id AS "connectionId", seen.*,
   FROM connections connection
   CROSS JOIN LATERAL (
     SELECT count(*)::int AS listings, (count(*) FILTER (WHERE last_error IS NOT NULL))::int AS unreadable, (count(*) FILTER (WHERE differs))::int AS differing,
+           (count(*) FILTER (WHERE differs IS NULL AND last_error IS NULL))::int AS unseen,
            min(quantity_at) FILTER (WHERE last_error IS NULL AND quantity IS NOT NULL) AS "oldestAt"
       FROM (SELECT * FROM (${offByItself('connection.id')}) by_itself WHERE connection.sync_enabled
             UNION ALL
@@ -183,12 +191,16 @@ export async function loadObservations(
   return new Map(rows.map((row) => [row.connectionId, row]));
 }
 
-export function observationWords({ listings, unreadable, differing }: ConnectionObservation): string {
-  if (listings === 0) return 'Nothing is observed: every listing that can be is written to.';
+export function observationWords({ listings, unreadable, unseen, differing }: ConnectionObservation): string {
+  if (listings === 0) return 'Nothing is observed.';
   const observing = `Of ${listings} observed ${listings === 1 ? 'listing' : 'listings'}`;
   const found =
     differing === 0
       ? 'none shows another number than sync would'
       : `${differing} ${differing === 1 ? 'shows' : 'show'} another number than sync would`;
-  return `${observing} ${found}${unreadable === 0 ? '' : `; ${unreadable} cannot be read`}.`;
+  const rest = [
+    ...(unreadable === 0 ? [] : [`${unreadable} cannot be read`]),
+    ...(unseen === 0 ? [] : [`${unseen} were not looked at yet`]),
+  ];
+  return `${[`${observing} ${found}`, ...rest].join('; ')}.`;
 }

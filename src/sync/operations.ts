@@ -188,7 +188,7 @@ WITH dirty AS (
   SELECT DISTINCT item_id, platform FROM dirty WHERE active AND attempts < ${patientAttempts}
 ), wrong AS (
   SELECT item_id, platform, min(error) AS error FROM (
-    SELECT item_id, platform, last_error AS error FROM listings WHERE item_id = ANY($1) AND last_error IS NOT NULL
+    SELECT item_id, platform, last_error AS error FROM listings WHERE item_id = ANY($1) AND last_error IS NOT NULL AND sync_enabled AND writable
     UNION ALL
     SELECT item_id, platform, 'the connection is ' || CASE status WHEN 'active' THEN 'switched off' ELSE replace(status::text, '_', ' ') END
       FROM dirty WHERE NOT active

@@ -40,11 +40,11 @@ type Row = {
 const suggestionsSql = `
 SELECT item.id AS item_id, item.available,
        (SELECT json_agg(json_build_object(
-                 'demand', shadow.state->'demand', 'shown', coalesce(shadow.shown_max > 0, false),
-                 'sold', (SELECT coalesce(sum(greatest(units, 0)), 0) FROM channel_sales WHERE listing_id = listing.id),
+                 'demand', shadow.state->'demand', 'shown', coalesce(shadow.shown_max > sale.units, false), 'sold', sale.units,
                  'reaction', ${reactionColumn}) ORDER BY listing.id)
           FROM listings listing JOIN connections connection ON connection.id = listing.connection_id
           LEFT JOIN shadows shadow ON shadow.listing_id = listing.id AND shadow.item_id = listing.item_id
+         CROSS JOIN LATERAL (SELECT coalesce(sum(greatest(units, 0)), 0) AS units FROM channel_sales WHERE listing_id = listing.id) sale
          WHERE listing.item_id = item.id) AS channels
   FROM inventory_items item
  WHERE item.id = ANY($2) AND item.account_id = $1 AND ${couldBeProtected('item')}`;

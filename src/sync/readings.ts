@@ -126,7 +126,8 @@ function take(
   const arrived = readingArrived(shadow, { kind: 'quantity', reading }, now);
   listing.shadow = arrived.shadow;
   const { verdict } = arrived;
-  if (verdict.kind === 'inRange') listing.resumed = false;
+  // A webhook may tell of a time before it was switched on.
+  if (verdict.kind === 'inRange' && 'requestedAt' in window) listing.resumed = false;
   if (verdict.kind === 'notComparable')
     listing.readDueAt = Math.min(
       listing.readDueAt,

@@ -5,6 +5,7 @@ import { type DecisionOptions, outOfStep } from './decisions.ts';
 import type { ShownStock } from './inbox.ts';
 import { markOutOfStep } from './pushSql.ts';
 import { type AfterReadings, look, type ReadingOptions, takeReadings } from './readings.ts';
+import { isFollowed } from './shadowSql.ts';
 
 export type ReadOptions = {
   readonly db: Queryable;
@@ -16,14 +17,11 @@ export type ReadOptions = {
   readonly decisions: (channel: ConnectedChannel) => DecisionOptions;
 };
 
-/** What is written to, and whatever else sells a protected item: its rights come back only by what it is seen to show. */
-const isFollowed = `(listing.sync_enabled AND listing.writable
-  OR EXISTS (SELECT FROM inventory_items WHERE id = listing.item_id AND protection <> 'shared'))`;
-
 /** Marks them as looked at, so that two workers do not ask twice. Those that wait for the longest time come first. */
 const dueSql = `
 WITH due AS (
   SELECT shadow.listing_id FROM shadows shadow JOIN listings listing ON listing.id = shadow.listing_id
+    JOIN connections connection ON connection.id = shadow.connection_id
    WHERE shadow.connection_id = $1 AND shadow.read_due_at <= $3 AND ${isFollowed}
    ORDER BY shadow.read_due_at LIMIT $2 FOR UPDATE OF shadow SKIP LOCKED
 ), looked AS (
@@ -102,6 +100,7 @@ export async function takeShown(
   const { rows } = await options.db.query<{ id: string }>({
     name: 'reads-told',
     text: `SELECT listing.id FROM listings listing JOIN shadows ON shadows.listing_id = listing.id
+             JOIN connections connection ON connection.id = listing.connection_id
             WHERE listing.connection_id = $1 AND listing.unit_id = $2 AND listing.variant_id = $3 AND ${isFollowed}`,
     values: [channel.connection.id, address.unitId, address.variantId],
   });

@@ -95,21 +95,14 @@ affected AS (
 ),${dirtySql(false)}`;
 }
 
-/**
- * What was off may show anything: everything that is on again is read before it is written, and what is proved by that is a person's to decide. Whoever
- * works on a listing meanwhile would save over the mark, so that all of a connection are locked; a single one is by its own change.
- */
+/** What was off may show anything: everything that is on again is read before it is written. */
 function switchSql(level: 'connection' | 'listing'): string {
   const others = level === 'connection' ? 'AND listing.sync_enabled' : '';
-  const lock = level === 'connection' ? 'ORDER BY listing.id FOR NO KEY UPDATE OF listing' : '';
   return `${settingSql(level, 'sync_enabled', 'boolean')}
 affected AS (
   SELECT listing.id, listing.account_id, listing.connection_id
     FROM place JOIN changed USING (id) JOIN listings listing ON ${levels[level].scope}
-   WHERE $3::boolean AND listing.item_id IS NOT NULL AND listing.writable ${others} ${lock}
-),
-resumed AS (
-  UPDATE shadows SET resumed = true WHERE listing_id IN (SELECT id FROM affected)
+   WHERE $3::boolean AND listing.item_id IS NOT NULL AND listing.writable ${others}
 ),${dirtySql(true)}`;
 }
 

@@ -26,8 +26,9 @@ export type KeptRow = StoredBounds & {
   readonly state: StoredState | null;
   readonly hold: number;
   readonly raisesStopped: boolean;
-  /** True when it was switched on again and no reading since was what we knew. */
-  readonly resumed: boolean;
+  /** How often it was switched on, by itself and with its connection: by now, and when a reading last was what we knew. */
+  readonly switches: number;
+  readonly knownSwitch: number;
   /** When the newest finished fetch of the connection's orders was started, in milliseconds. */
   readonly ordersFetchedAt: number | null;
   readonly protection: 'shared' | 'escrow' | 'automatic';
@@ -45,6 +46,13 @@ export type KeptRow = StoredBounds & {
     readonly until: number;
   }[];
 };
+
+/**
+ * SQL over a listing and its connection: what is written to, and whatever else sells a protected item: its rights come back only by what it is seen to
+ * show. The offset keeps it a question of each row.
+ */
+export const isFollowed = `(listing.sync_enabled AND listing.writable AND connection.sync_enabled
+  OR EXISTS (SELECT FROM inventory_items WHERE id = listing.item_id AND protection <> 'shared' OFFSET 0))`;
 
 /**
  * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. A listing that
@@ -103,7 +111,7 @@ WITH sold AS (
 SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
        listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AND connection.sync_enabled AND connection.status = 'active' AS enabled,
        shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
-       coalesce(shadow.resumed, false) AS resumed,
+       listing.switched_on + connection.switched_on AS switches, coalesce(shadow.known_switch, listing.switched_on + connection.switched_on) AS "knownSwitch",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
        ${boundColumns},
        coalesce(item.protection, 'shared') AS protection, listing.sells_beyond AS "sellsBeyond",
@@ -151,7 +159,9 @@ export type SavedRow = {
   readonly state: StoredState;
   readonly hold: number;
   readonly raisesStopped: boolean;
-  readonly resumed: boolean;
+  readonly knownSwitch: number;
+  /** True when it is read for its rights, whatever is switched off. */
+  readonly guarded: boolean;
   readonly shownMin: number;
   readonly shownMax: number;
   readonly resurrectedUnits: number;
@@ -179,7 +189,7 @@ export type SavedRow = {
 const saveSql = `
 WITH kept AS (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS kept ("listingId" uuid, "accountId" uuid, "connectionId" uuid, "itemId" uuid, state jsonb, hold int,
-    "raisesStopped" boolean, resumed boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "resurrectedMore" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
+    "raisesStopped" boolean, "knownSwitch" int, guarded boolean, "shownMin" int, "shownMax" int, "resurrectedUnits" int, "resurrectedMore" int, "soldPerHour" real, "readDueAt" timestamptz, "heldBefore" int,
     "stoppedBefore" boolean, "readAt" timestamptz, proved boolean, taken bigint[],
     open uuid[], unanswered uuid[], effective uuid[])
 ), closed AS (
@@ -198,18 +208,21 @@ WITH kept AS (
 ), taken AS (
   DELETE FROM channel_sales sale USING kept WHERE sale.listing_id = kept."listingId" AND sale.id = ANY(kept.taken)
 ), saved AS (
-  INSERT INTO shadows AS current (listing_id, account_id, connection_id, item_id, state, hold, raises_stopped, resumed, shown_min, shown_max,
+  INSERT INTO shadows AS current (listing_id, account_id, connection_id, item_id, state, hold, raises_stopped, known_switch, shown_min, shown_max,
                                   resurrected_units, sold_per_hour, read_due_at)
-  SELECT "listingId", "accountId", "connectionId", "itemId", state, hold, "raisesStopped", resumed, "shownMin", "shownMax", "resurrectedUnits", "soldPerHour", "readDueAt"
+  SELECT "listingId", "accountId", "connectionId", "itemId", state, hold, "raisesStopped", "knownSwitch", "shownMin", "shownMax", "resurrectedUnits", "soldPerHour", "readDueAt"
     FROM kept
   ON CONFLICT (listing_id) DO UPDATE
      SET connection_id = excluded.connection_id, item_id = excluded.item_id, state = excluded.state, hold = excluded.hold,
-         raises_stopped = excluded.raises_stopped, resumed = excluded.resumed, shown_min = excluded.shown_min, shown_max = excluded.shown_max,
+         raises_stopped = excluded.raises_stopped, known_switch = excluded.known_switch, shown_min = excluded.shown_min, shown_max = excluded.shown_max,
          resurrected_units = excluded.resurrected_units, sold_per_hour = excluded.sold_per_hour, read_due_at = excluded.read_due_at, updated_at = now()
 ), shown AS (
   UPDATE listings listing SET quantity = CASE WHEN "shownMin" = "shownMax" THEN "shownMax" END, quantity_at = coalesce("readAt", listing.quantity_at),
          last_error = CASE WHEN proved THEN NULL ELSE listing.last_error END, updated_at = now()
-    FROM kept WHERE listing.id = kept."listingId"
+    FROM kept JOIN connections connection ON connection.id = kept."connectionId"
+   WHERE listing.id = kept."listingId"
+     -- Where nothing is written the number is the one that was observed.
+     AND (kept.guarded OR listing.sync_enabled AND listing.writable AND connection.sync_enabled)
      AND (listing.quantity IS DISTINCT FROM CASE WHEN "shownMin" = "shownMax" THEN "shownMax" END OR listing.quantity_at IS DISTINCT FROM coalesce("readAt", listing.quantity_at)
        OR proved AND listing.last_error IS NOT NULL)
 ), concerned AS (

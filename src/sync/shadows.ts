@@ -100,9 +100,8 @@ export async function weighAll(
       if (proof.delta > 0) raisedOutside(escrows, listing, raisedBecause(before, proof.reading), now);
       // Read for its rights alone: where nothing is written, an edit contradicts nobody.
       if (!listing.enabled && listing.stored.protection !== 'shared') continue;
-      wake.push(...(await onProven(client, { listing, before, proof, whileOff: listing.resumed }, now)));
-      // From here on its number is known again.
-      listing.resumed = false;
+      const whileOff = listing.resumed || !listing.enabled;
+      wake.push(...(await onProven(client, { listing, before, proof, whileOff }, now)));
     }
   }
   return wake;
@@ -133,7 +132,7 @@ function toKept(context: ShadowContext, row: KeptRow, now: number): KeptListing 
     shadow,
     demand,
     sales,
-    resumed: row.resumed,
+    resumed: row.knownSwitch < row.switches,
     readDueAt: Number.POSITIVE_INFINITY,
     stored: row,
   };
@@ -220,7 +219,8 @@ function toRow(context: ShadowContext, listing: KeptListing, now: number) {
       state: { shadow, demand, traits },
       hold: shadow.hold,
       raisesStopped: stopsRaises(shadow),
-      resumed: listing.resumed,
+      knownSwitch: listing.resumed ? stored.knownSwitch : stored.switches,
+      guarded: stored.protection !== 'shared',
       shownMin: low,
       shownMax: high,
       resurrectedUnits: shadow.resurrectedUnits,

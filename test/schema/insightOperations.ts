@@ -143,7 +143,7 @@ export const observedHealth = graphql(`
   query ObservedHealth {
     syncHealth {
       summary
-      connections { observed { summary listings differing unreadable oldestAt differences { platformId quantity wouldShow } } }
+      connections { observed { summary listings differing unreadable unseen oldestAt differences { platformId quantity wouldShow } } }
     }
   }
 `);

@@ -43,6 +43,7 @@ test('the health report counts what is observed and lists what differs, and tell
         listings: 2,
         differing: 1,
         unreadable: 0,
+        unseen: 0,
         oldestAt: '2026-05-04T12:00:00.000Z',
         differences: [{ platformId: 'other', quantity: 7, wouldShow: 999 }],
       },

@@ -275,10 +275,7 @@ describe('a difference', () => {
   });
 
   test.each([
-    [
-      { listings: 0, differing: 0, unreadable: 0 },
-      'Nothing is observed: every listing that can be is written to.',
-    ],
+    [{ listings: 0, differing: 0, unreadable: 0 }, 'Nothing is observed.'],
     [
       { listings: 1, differing: 1, unreadable: 0 },
       'Of 1 observed listing 1 shows another number than sync would.',
@@ -287,8 +284,12 @@ describe('a difference', () => {
       { listings: 9, differing: 0, unreadable: 2 },
       'Of 9 observed listings none shows another number than sync would; 2 cannot be read.',
     ],
+    [
+      { listings: 9, differing: 0, unreadable: 2, unseen: 6 },
+      'Of 9 observed listings none shows another number than sync would; 2 cannot be read; 6 were not looked at yet.',
+    ],
   ])('is said in plain words: %j', (counts, words) => {
-    const nothing = { connectionId: '', oldestAt: null, differingIds: [] };
+    const nothing = { connectionId: '', oldestAt: null, unseen: 0, differingIds: [] };
     expect(observationWords({ ...nothing, ...counts })).toBe(words);
   });
 });

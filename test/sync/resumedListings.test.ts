@@ -1,6 +1,7 @@
 /** Proves that what was done to a listing while it was switched off is a person's to decide, and what is done once it is known again is not. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { switchSync } from '../../src/sync/rules.ts';
+import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { Race } from '../support/race.ts';
 import { staleMaxMs } from '../support/raceSchedule.ts';
@@ -12,10 +13,15 @@ beforeAll(async () => {
 });
 afterAll(() => open[Symbol.asyncDispose]());
 
-type Level = 'listing' | 'connection';
+/** `channel`: it takes the number over, as Amazon does for FBA, and gives it back. */
+type Level = 'listing' | 'connection' | 'channel';
 
 async function turn(race: Race, level: Level, on: boolean): Promise<void> {
   const { listingId, connection } = race.at('etsy');
+  if (level === 'channel') {
+    await open.pool.query('UPDATE listings SET writable = $2 WHERE id = $1', [listingId, on]);
+    return support.markDirty(open.pool, listingId, on);
+  }
   const place = { level, id: level === 'listing' ? listingId : connection.id };
   const caller = {
     accountId: race.item.accountId,
@@ -37,8 +43,8 @@ async function lookOn(race: Race): Promise<void> {
   }
 }
 
-test.each<Level>(['listing', 'connection'])(
-  'with its %s switched off, a number that another tool has kept is no edit that a policy may book',
+test.each<Level>(['listing', 'connection', 'channel'])(
+  'with its %s off, a number that another tool has kept is no edit that a policy may book',
   async (level) => {
     const race = await Race.open(open.pool, 9, ['shopify', 'etsy']);
     await race.know();
@@ -53,6 +59,22 @@ test.each<Level>(['listing', 'connection'])(
     race.edit('etsy', race.shows('etsy') - 1);
     await lookOn(race);
     expect(race.proven.map(({ proof, whileOff }) => [proof.delta, whileOff]).slice(1)).toEqual([[-1, false]]);
+  },
+);
+
+test.each<Level>(['listing', 'connection'])(
+  'with its %s off, what a webhook tells of its number withholds nothing and proves nothing',
+  async (level) => {
+    const race = await Race.open(open.pool, 9, ['shopify', 'etsy']);
+    await race.know();
+    await turn(race, level, false);
+    race.edit('etsy', 6);
+    for (let told = 0; told < 2; told += 1) {
+      await race.tell('etsy', 6);
+      await race.pass(2 * staleMaxMs);
+    }
+    expect(await race.shadow('etsy')).toMatchObject({ hold: 0, raises_stopped: false });
+    expect(race.proven).toEqual([]);
   },
 );
 
