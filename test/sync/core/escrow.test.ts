@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import {
   booked,
   canGrant,
+  chargedAtLeast,
   charges,
   confirmed,
   type Escrow,
@@ -40,6 +41,16 @@ describe('rights', () => {
     expect(canGrant(start, 'a', 6, null)).toBe(false);
     expect(canGrant(start, 'a', 8, 3)).toBe(true);
     expect(() => granted(start, 'a', 6)).toThrow('cannot be granted');
+  });
+
+  test.each<[Partial<Escrow>, string]>([
+    [{ available: 11 }, 'E1: rights do not add up'],
+    [
+      { units: { ...start.units, a: { ...unitOf(start, 'a'), cur: -3, old: 6 } } },
+      'E1: rights of a are below 0',
+    ],
+  ])('E1: a state that does not hold (%j) is never worked on', (broken, message) => {
+    expect(() => chargedAtLeast({ ...start, ...broken }, 'b', 3)).toThrow(message);
   });
 
   test('what was replaced stays charged until every order before the confirmation is known', () => {

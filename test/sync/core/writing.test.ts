@@ -185,6 +185,21 @@ describe('lowering', () => {
     expect(decided(again, 0, 150 * second)).toEqual({ kind: 'wait', until: 180 * second });
   });
 
+  test('zero that is in force is written anew while an older write may land after it: its key was answered', () => {
+    const zero = written(inFlight, ['zero', 0], 60 * second, 'effective');
+
+    expect(decided(zero, 0, 90 * second)).toEqual({ kind: 'wait', until: 110 * second });
+    expect(decided(zero, 0, 110 * second)).toEqual({
+      kind: 'write',
+      direction: 'zero',
+      value: 0,
+      targetSeq: zero.sentSeq,
+      expected: null,
+      believed: null,
+      repeats: null,
+    });
+  });
+
   test('zero is not sent again before its answer, nor when everything has landed before', () => {
     const unanswered = written(inFlight, ['zero', 0], 60 * second, null);
 
