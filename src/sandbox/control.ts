@@ -142,8 +142,12 @@ function change(sandbox: Sandbox): readonly ControlRoute[] {
       method: 'POST',
       path: '/_sandbox/edits',
       handle: (call) => {
-        const { platform: where, sku, quantity } = input(editSchema, call);
-        sandbox.shops[where].editOutside(variantOf(sandbox, where, sku), quantity);
+        const { platform: where, sku, quantity, changeFrom } = input(editSchema, call);
+        const variant = variantOf(sandbox, where, sku);
+        const shown = sandbox.displayed(where)[sku] ?? 0;
+        if (changeFrom !== undefined && changeFrom !== shown)
+          return refusal(409, 'changed', `${sku} shows ${shown} by now.`);
+        sandbox.shops[where].editOutside(variant, quantity);
         return done;
       },
     },

@@ -42,6 +42,8 @@ export const editSchema = z.strictObject({
   platform,
   sku: z.string(),
   quantity: z.int().min(-1_000_000).max(1_000_000),
+  /** Nothing is changed where another number is shown by now. */
+  changeFrom: z.int().optional(),
 });
 export const webhookSchema = z.strictObject({ platform, url: z.url({ protocol: /^https?$/u }).nullable() });
 export const buyersSchema = z.strictObject({

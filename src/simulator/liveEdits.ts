@@ -20,7 +20,7 @@ export async function editOnceSeen(world: LiveWorld, edit: OutsideEdit): Promise
   }
 }
 
-/** Through the sandbox's control API, as a person would. An edit of what nobody can see is none: answers whether it was one. */
+/** Through the sandbox's control API, as a person would. An edit of what nobody can see, or of what has just changed, is none: answers whether it was one. */
 export async function editOutside(
   world: LiveWorld,
   { platform, item, delta }: OutsideEdit,
@@ -35,8 +35,12 @@ export async function editOutside(
   const response = await fetch(`${sandbox.controlUrl}/_sandbox/edits`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ platform, sku, quantity }),
+    body: JSON.stringify({ platform, sku, quantity, changeFrom: shown }),
   });
+  if (response.status === 409) {
+    edit.delta = 0;
+    return false;
+  }
   const { journal } = sandbox.shops[platform];
   const made = journal.values().findLast((one) => one.sku === sku && one.cause === 'outsideEdit');
   // The record of a listing that is taken down still holds what was there before.

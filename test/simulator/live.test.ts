@@ -160,7 +160,6 @@ test.concurrent('a worker that is killed and a cut by the seller break nothing b
   expect(facts.edits).toMatchObject([{ platform: 'ebay', sku: 'ITEM-1' }]);
 
   const [edit] = facts.edits;
-  // Two units, or fewer or more by what is sold or written between the look at the page and the change.
   expect(edit?.delta).toBeLessThan(0);
   const [item] = facts.items;
   if (edit === undefined || item === undefined) throw new Error('nothing was changed');
@@ -226,6 +225,16 @@ test('an edit of a listing that is taken down, or that the marketplace refuses, 
     expect(await editOutside(world, { at: 0, item: 0, platform: 'ebay', delta: -5 })).toBe(true);
     await expect(editOutside(world, { at: 0, item: 1, platform: 'ebay', delta: 1 })).rejects.toThrow('404');
     expect(editFacts(world)).toEqual([{ platform: 'ebay', sku: 'ITEM-1', delta: -2, overwritten: false }]);
+  });
+});
+
+test('an edit of a number that changes between the look at it and the change is none', async () => {
+  await withTwoOnSale(async (world) => {
+    const { ebay } = world.sandbox.shops;
+    const edited = editOutside(world, { at: 0, item: 0, platform: 'ebay', delta: -1 });
+    ebay.editOutside(ebay.variantBySku('ITEM-1')?.id ?? '', 0);
+    expect(await edited).toBe(false);
+    expect([world.sandbox.displayed('ebay'), editFacts(world)]).toEqual([{ 'ITEM-1': 0 }, []]);
   });
 });
 
