@@ -1,5 +1,6 @@
 /** Alerts: what a person should look at, with the orders that caused it. */
 
+import { wayOutForGood } from '../sync/protectionSuggestions.ts';
 import { apiError } from './apiError.ts';
 import { builder } from './builder.ts';
 import { connectionOf, listField, orderOf, readOne, relatedPage } from './connections.ts';
@@ -122,7 +123,7 @@ export async function messageOf(alert: Told, context: Context): Promise<string |
   if (kind !== 'oversell' || units === 0) return message;
   const suggested = itemId === null ? null : await suggestionOf(context, itemId);
   const more = units === 1 ? '1 unit more is' : `${units} units more are`;
-  const wayOut = suggested === null ? '' : ' To keep this from happening again, put it under escrow.';
+  const wayOut = suggested === null ? '' : wayOutForGood;
   return `${more} promised to buyers than there are. Restock it, or cancel one of the orders named here; every channel is being brought to 0.${wayOut}`;
 }
 

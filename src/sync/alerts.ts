@@ -2,7 +2,7 @@
 import type { Queryable } from '../db.ts';
 import { withRetry } from '../dbErrors.ts';
 import { type Caller, done, type Outcome, refused } from './outcome.ts';
-import { couldBeProtected } from './protectionSuggestions.ts';
+import { couldBeProtected, wayOutForGood } from './protectionSuggestions.ts';
 
 /** Acknowledging twice, or after the cause is gone, changes nothing and is no error. */
 export async function acknowledgeAlert(
@@ -58,7 +58,7 @@ on_sale AS (
          string_agg(format('%s (%s, up to %s%s)', platform_name(connection.platform), connection.name, shadow.shown_max,
                            CASE WHEN NOT (listing.sync_enabled AND connection.sync_enabled AND connection.status = 'active') THEN ', sync is off' ELSE '' END),
                     ', ' ORDER BY connection.platform, connection.name, shadow.listing_id) AS places,
-         CASE WHEN ${escrowSuggested} THEN ' To keep this from happening again, put it under escrow.' ELSE '' END AS way_out
+         CASE WHEN ${escrowSuggested} THEN '${wayOutForGood}' ELSE '' END AS way_out
     FROM item JOIN shadows shadow ON shadow.item_id = item.id AND shadow.shown_max > 0
     JOIN listings listing ON listing.id = shadow.listing_id AND listing.writable
     JOIN connections connection ON connection.id = listing.connection_id AND connection.status <> 'disconnected'

@@ -21,6 +21,9 @@ export type ProtectionSuggestion = {
   readonly bufferNeeded: number;
 };
 
+/** What an alert says behind the way out of now, where `couldBeProtected` or a suggestion holds. */
+export const wayOutForGood = ' To keep this from happening again, put it under escrow.';
+
 /**
  * True where escrow could be set for the item of this alias and would be new to it: in the shared pool, sold by itself, in two places or more, and in
  * each of them written by us and refused beyond its number.
