@@ -1,6 +1,5 @@
 /** E2 and E4 of an item in escrow, checked against the true state of the world that no policy sees. */
 import { charge, type Escrow, unitOf } from '../sync/core/escrow.ts';
-import { rangeNow } from '../sync/core/shown.ts';
 import type { KeptUnit } from './keeping.ts';
 import type { Stage } from './policy.ts';
 import type { World } from './world.ts';
@@ -38,14 +37,11 @@ function isKnown(units: readonly KeptUnit[], at: number): boolean {
 
 /** After the quiet time: what is broken is paused at zero, or has done no harm. */
 export function checkEscrowRest({ world, ledger }: Stage, units: readonly KeptUnit[], escrow: Escrow): void {
-  const now = world.queue.now();
-  for (const { unit, name, shadow } of units) {
+  for (const { unit, name } of units) {
     const rights = unitOf(escrow, name);
     if (rights.paused !== null && unit.shown > 0)
       throw new Error(`E4: ${name} is paused (${rights.paused}) and shows ${unit.shown}`);
-    // What may be shown by all that is known, cancelled units that the channel may have put back among it, no reading speaks against.
-    const most = Math.max(charge(rights), rangeNow(shadow, now).high);
-    if (rights.paused === null && unit.shown > most)
+    if (rights.paused === null && unit.shown > charge(rights))
       throw new Error(`E4: ${name} shows ${unit.shown} with ${charge(rights)} rights, and is not paused`);
   }
   const blamed = units.some(({ name }) => unitOf(escrow, name).paused !== null);
