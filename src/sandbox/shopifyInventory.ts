@@ -10,6 +10,7 @@ import {
   locationLegacyId,
   locationObject,
 } from './shopifyGoods.ts';
+import { assertInputSize } from './shopifyPaging.ts';
 import type { Shop } from './world.ts';
 
 type Entry = {
@@ -165,7 +166,7 @@ export function createInventoryMutations(shop: Shop, clock: Clock): InventoryMut
   };
 }
 
-/** Both refusals are top-level errors before the mutation runs, as Shopify answers them since 2026-04. */
+/** These refusals are top-level errors before the mutation runs, as Shopify answers them since 2026-04. */
 function missingDirective(): GraphQLError {
   return new GraphQLError('The @idempotent directive is required for this mutation but was not provided.', {
     extensions: { code: 'BAD_REQUEST' },
@@ -173,6 +174,7 @@ function missingDirective(): GraphQLError {
 }
 
 function requireCompare(entries: readonly Entry[], type: string): void {
+  assertInputSize(entries);
   if (entries.every((entry) => 'changeFromQuantity' in entry)) return;
   throw new GraphQLError(`${type} must include the following argument: changeFromQuantity`, {
     extensions: { code: 'INVALID_FIELD_ARGUMENTS' },

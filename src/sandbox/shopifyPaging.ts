@@ -25,6 +25,13 @@ export type Connection<N> = {
 
 const pageMax = 250;
 
+/** Throws a GraphQL error when a list that is given has more entries than Shopify takes. */
+export function assertInputSize(list: readonly unknown[]): void {
+  if (list.length <= pageMax) return;
+  const message = `The input array size of ${list.length} is greater than the maximum allowed of ${pageMax}.`;
+  throw new GraphQLError(message, { extensions: { code: 'MAX_INPUT_SIZE_EXCEEDED' } });
+}
+
 const badRequest = (message: string) => new GraphQLError(message, { extensions: { code: 'BAD_REQUEST' } });
 
 function order(a: SortKey, b: SortKey): number {

@@ -1,5 +1,5 @@
 /** The root fields of Shopify's GraphQL: queries over the shop, and the mutations. */
-import { GraphQLError, type GraphQLResolveInfo, getDirectiveValues } from 'graphql';
+import { type GraphQLResolveInfo, getDirectiveValues } from 'graphql';
 import type { Call } from './channel.ts';
 import type { Order, Variant } from './goods.ts';
 import { createFulfillment, type FulfillmentInput } from './shopifyFulfillment.ts';
@@ -15,7 +15,7 @@ import {
 } from './shopifyGoods.ts';
 import type { AdjustQuantitiesInput, InventoryMutations, SetQuantitiesInput } from './shopifyInventory.ts';
 import { createOrderObjects, financialStatus, fulfillmentStatus } from './shopifyOrders.ts';
-import { connection, type PageArguments, type SortKey } from './shopifyPaging.ts';
+import { assertInputSize, connection, type PageArguments, type SortKey } from './shopifyPaging.ts';
 import { parseSearch, type SearchFields, type SearchWarning } from './shopifySearch.ts';
 import { updateVariants, type VariantsBulkUpdate } from './shopifyVariants.ts';
 import { type SubscriptionBook, subscriptionLegacyId, subscriptionObject } from './shopifyWebhooks.ts';
@@ -31,8 +31,6 @@ export type RootParts = {
   /** Collects what the search did not understand. */
   readonly warn: (path: string, query: string, warnings: readonly SearchWarning[]) => void;
 };
-
-const nodesMax = 250;
 
 const text = (value: string | null) => ({ kind: 'text', value }) as const;
 const time = (value: number) => ({ kind: 'time', value }) as const;
@@ -146,13 +144,7 @@ function queries(parts: RootParts, { goods, orders }: Objects) {
       typeof id === 'string' ? ofType('Location')({ id }) : locationObject(),
     locations: (page: PageArguments) => connection([locationLegacyId], page, byId, locationObject),
     nodes: ({ ids }: { ids: readonly string[] }) => {
-      if (ids.length > nodesMax)
-        throw new GraphQLError(
-          `The input array size of ${ids.length} is greater than the maximum allowed of ${nodesMax}.`,
-          {
-            extensions: { code: 'MAX_INPUT_SIZE_EXCEEDED' },
-          },
-        );
+      assertInputSize(ids);
       return call.cut(ids.map((id) => node({ id })));
     },
     inventoryItems: (page: ListArguments) =>

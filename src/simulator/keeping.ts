@@ -79,6 +79,8 @@ export type Keeper = {
       /** Left out: whatever is there is written over. */
       believed?: Believed | null;
       raise: boolean;
+      /** True when it may leave in one call with others of the channel: then its key is theirs, too. */
+      packable?: boolean;
     },
   ): string;
   fence(kept: KeptUnit): void;

@@ -58,7 +58,8 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
         return;
       case 'write': {
         const { value, expected, believed, repeats, direction } = decision;
-        keeper.send(kept, { key: repeats, value, expected, believed, raise: direction === 'raise' });
+        const raise = direction === 'raise';
+        keeper.send(kept, { key: repeats, value, expected, believed, raise, packable: true });
       }
     }
   }

@@ -17,6 +17,7 @@ import {
 import { decideEscrow, decideSettling } from './escrowDecisions.ts';
 import { grantsOf, unknownOf } from './escrows.ts';
 import type { KeptListing } from './keptListing.ts';
+import { inCalls, type Packed } from './packing.ts';
 import { type Claim, markUnknown, markWanted, recordWrites } from './pushSql.ts';
 import { saveWithheld } from './shadowSql.ts';
 import type { Kept } from './shadows.ts';
@@ -30,6 +31,8 @@ export type PlannedWrite = {
   readonly believed: Believed | null;
   readonly targetSeq: number;
   readonly direction: Direction;
+  /** True when a lost answer has to be asked for again under its key: where keys belong to calls, it leaves in one of its own. */
+  readonly repeatable: boolean;
   /** In milliseconds: what this was decided from was true then. */
   readonly decidedAt: number;
 };
@@ -69,7 +72,7 @@ export async function decide(
   options: DecisionOptions,
   { claims, kept, looks }: Question,
   now: number,
-): Promise<readonly Decided[]> {
+): Promise<readonly Packed[]> {
   const targets = await targetsOf(client, kept);
   const byId = new Map(kept.listings.map((listing) => [listing.listingId, listing]));
   const decided = claims.flatMap((claim): Decided[] => {
@@ -77,11 +80,11 @@ export async function decide(
     return listing === undefined ? [] : [decideOne(options, claim, listing, { targets, kept, looks }, now)];
   });
   await tellOthers(client, kept, claims, targets, now);
-  const allowed = await guardBatch(client, options.connectionId, decided);
+  const allowed = inCalls(await guardBatch(client, options.connectionId, decided), options.capabilities);
   const writes = allowed.flatMap((one) => (one.kind === 'write' ? [one.write] : []));
-  for (const { listing, key, quantity: value, expected, targetSeq } of writes) {
-    if (listing.shadow !== null)
-      listing.shadow = writeSent(listing.shadow, { key, value, expected, targetSeq }, now);
+  for (const { listing, key, quantity: value, expected, targetSeq, inCompany } of writes) {
+    const write = { key, value, expected, targetSeq, ...(inCompany ? { inCompany } : {}) };
+    if (listing.shadow !== null) listing.shadow = writeSent(listing.shadow, write, now);
   }
   await recordWrites(client, writes);
   return allowed;
@@ -206,7 +209,17 @@ function meaningOf(
     case 'write': {
       const { value: quantity, expected, believed, targetSeq, direction, repeats } = decision;
       const key = repeats ?? options.newId();
-      const write = { listing, key, quantity, expected, believed, targetSeq, direction, decidedAt: now };
+      const write = {
+        listing,
+        key,
+        quantity,
+        expected,
+        believed,
+        targetSeq,
+        direction,
+        repeatable: repeats !== null,
+        decidedAt: now,
+      };
       return { kind: 'write', write };
     }
   }

@@ -79,6 +79,8 @@ function planned(
     believed: null,
     targetSeq: seq,
     direction: directionOf(shadow, value, now),
+    // Its rights stay charged until its answer is known.
+    repeatable: true,
     decidedAt: now,
   };
 }

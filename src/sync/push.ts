@@ -36,8 +36,9 @@ export async function pushConnection(options: PushOptions, connectionId: string)
 
 /** False when no number is to be brought in step. */
 async function pushStock(options: PushOptions, channel: ConnectedChannel): Promise<boolean> {
-  const { batchMax: limit, connections, leaseMs } = options;
+  const { batchMax, connections, leaseMs } = options;
   const connectionId = channel.connection.id;
+  const limit = Math.max(batchMax, channel.connector.capabilities.writesPerCall);
   const owner = options.newId();
   const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
   if (claims.length === 0) return false;

@@ -3,11 +3,7 @@ import type pg from 'pg';
 import type { StockWriteResult, Turn } from '../connectors/connector.ts';
 import { companionsOf, othersOf, takeCompanion, writtenOver } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
-import { rateOf } from './core/demand.ts';
-import { excessPerMs } from './core/exposure.ts';
-import { demandLimits } from './core/limits.ts';
 import { stopsRaises } from './core/range.ts';
-import { calls, type Sendable } from './core/sending.ts';
 import { readingTaken, type Shadow } from './core/shadow.ts';
 import { outOfStep, type PlannedWrite } from './decisions.ts';
 import { grantRefused } from './escrows.ts';
@@ -20,13 +16,17 @@ import { connectionErrors } from './writeErrors.ts';
 /** Calls of one run under way at once: enough to hide the channel's latency, few enough that what waits is decided late. */
 const callsMax = 4;
 
+/** A raise never travels with a lowering. */
+function lowers([first]: readonly ToWrite[]): boolean {
+  return first?.write.direction !== 'raise';
+}
+
 /** Zeroes and lowering writes are answered before the first raise leaves. Answers what is still to be done. */
 export async function sendWrites(run: Run, writes: readonly ToWrite[]): Promise<readonly Pending[]> {
   if (writes.length === 0) return [];
-  const { lowering, others } = calls(
-    writes.map((one) => ({ ...one, ...sendable(one.write) })),
-    run.channel.connector.capabilities.writesPerCall,
-  );
+  const packed = [...Map.groupBy(writes, ({ write }) => write.call).values()];
+  const lowering = packed.filter(lowers);
+  const others = packed.filter((call) => !lowers(call));
   const pending: Pending[] = [];
   for (const [part, urgency] of [
     [lowering, 'lower'],
@@ -39,13 +39,6 @@ export async function sendWrites(run: Run, writes: readonly ToWrite[]): Promise<
     await Promise.all(Array.from({ length: callsMax }, lane));
   }
   return pending;
-}
-
-function sendable({ listing, direction, quantity, decidedAt }: PlannedWrite): Sendable {
-  const { unitId: unit, shadow, demand } = listing;
-  const rate = rateOf(demand, demandLimits);
-  const exposure = shadow === null ? 0 : excessPerMs(shadow, quantity, rate, decidedAt);
-  return { unit, class: direction, exposure };
 }
 
 /** It waited for its turn until what it was decided from was too old, and did not leave. */

@@ -6,6 +6,7 @@ import { withRetry } from '../dbErrors.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { type Decided, type DecisionOptions, decide } from './decisions.ts';
+import type { Packed } from './packing.ts';
 import type { FetchOptions } from './poll.ts';
 import { type Claim, type ClaimOutcome, settleClaims } from './pushSql.ts';
 import type { ReadingOptions } from './readings.ts';
@@ -19,7 +20,7 @@ export type PushOptions = {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
-  /** Listings taken at once. */
+  /** Listings taken at once; as many as fit one of the channel's calls where those are more. */
   readonly batchMax: number;
   /** Longer than the longest channel call; after it another worker may take the listing. */
   readonly leaseMs: number;
@@ -96,8 +97,8 @@ export function beginRun(options: PushOptions, channel: ConnectedChannel, owner:
 }
 
 /** What is still to be done about a claimed listing. */
-export type ToWrite = Extract<Decided, { kind: 'write' }>;
-export type ToLook = Extract<Decided, { kind: 'look' }>;
+export type ToWrite = Extract<Packed, { kind: 'write' }>;
+export type ToLook = Extract<Packed, { kind: 'look' }>;
 export type Pending = ToWrite | ToLook;
 
 /** One transaction: what needs nothing more is given back, what is written is remembered before it leaves. */

@@ -1,6 +1,6 @@
 /** Shopify counts below 0 where more was sold than there was: buyers see 0 then, and a raise from 0 finds the number that it must be compared with. */
 import { describe, expect, test } from 'vitest';
-import { derivedKey } from '../../src/connectors/shopify/stock.ts';
+import { derivedKey } from '../../src/connectors/shopify/stockWrites.ts';
 import { type Answer, collect, unclearAnswers } from './localChannel.ts';
 import { connectShop, type GraphqlRequest, locationId, startShop, stockWrite } from './shopifyShop.ts';
 

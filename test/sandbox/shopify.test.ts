@@ -215,6 +215,14 @@ test('One bad entry fails the whole write, each with its official code', async (
   expect(bench.sandbox.displayed('shopify')).toEqual({ A: 5, B: 3 });
 });
 
+test('A stock write takes 250 entries at most', async () => {
+  await using bench = await openSandbox();
+  const entries = Array.from({ length: 251 }, () => ({ quantity: 1, changeFromQuantity: null }));
+  const variables = { key: 'k', input: stockInput(bench, entries) };
+  const { body } = await shopifyClient(bench.sandbox)(setQuantities, variables);
+  expect(at(body, 'errors.0.extensions.code')).toBe('MAX_INPUT_SIZE_EXCEEDED');
+});
+
 test('An adjustment is a delta on the present number', async () => {
   await using bench = await openSandbox();
   const mutation = `mutation ($input: InventoryAdjustQuantitiesInput!) {

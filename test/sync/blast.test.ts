@@ -26,6 +26,8 @@ beforeEach(async () => {
   connection = await fixtures.insertConnection(open.pool, accountId);
   other = await fixtures.insertConnection(open.pool, accountId, 'etsy');
   channel = support.createChannel();
+  // A batch is never less than fits one call.
+  channel.capabilities.writesPerCall = 1;
 });
 
 /** Listings that show 5, as they should. */

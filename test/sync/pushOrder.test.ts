@@ -28,6 +28,12 @@ const listed = (onHand: number, shows: number | null): Promise<support.Listed> =
 const push = (more: Partial<PushOptions> = {}): Promise<void> =>
   pushConnection(support.pushOptions(open.pool, connections, more), connection.id);
 
+/** One listing after the other: a batch is never less than fits one call. */
+function pushOneByOne(): Promise<void> {
+  channel.capabilities.writesPerCall = 1;
+  return push({ batchMax: 1 });
+}
+
 const quantities = (): number[] => channel.writes.map(({ quantity }) => quantity);
 const shows = (listing: support.Listed): number | null => support.shownOn(channel, listing);
 
@@ -47,7 +53,7 @@ describe('the order of sending', () => {
     await listed(9, 1);
     await listed(1, 9);
     await listed(0, 4);
-    await push({ batchMax: 1 });
+    await pushOneByOne();
     expect(quantities()).toEqual([0, 1, 9]);
   });
 
@@ -55,7 +61,7 @@ describe('the order of sending', () => {
     await listed(8, 9);
     const buffered = await listed(2, 9);
     await open.pool.query(`UPDATE listings SET rule = '{"buffer": 3}' WHERE id = $1`, [buffered.listingId]);
-    await push({ batchMax: 1 });
+    await pushOneByOne();
     expect(quantities()).toEqual([0, 8]);
   });
 });
@@ -98,7 +104,7 @@ describe('within a class, what is oversold fastest goes first and not what waits
     const known = await listed(0, 9);
     await sells(known, 1);
     support.show(channel, unread, 9);
-    await push({ batchMax: 1 });
+    await pushOneByOne();
     expect(channel.writes.map(({ address }) => address.unitId)).toEqual([known.unitId, unread.unitId]);
   });
 });
@@ -163,7 +169,7 @@ describe('every rule counts for the order', () => {
     await open.pool.query('UPDATE listings SET rule = $2 WHERE id = $1', [lowered.listingId, own]);
     const id = { accounts: connection.accountId, connections: connection.id, listings: zeroed.listingId };
     await open.pool.query(`UPDATE ${table} SET rule = $2 WHERE id = $1`, [id[table], rule]);
-    await push({ batchMax: 1 });
+    await pushOneByOne();
     expect(quantities()).toEqual([0, 8]);
   });
 
@@ -173,7 +179,7 @@ describe('every rule counts for the order', () => {
     const { listingId, item } = cut;
     const edited = { accountId: connection.accountId, itemId: item.id, listingId };
     await storeEdit(open.pool, edited, provenEdit(listingId, -15));
-    await push({ batchMax: 1 });
+    await pushOneByOne();
     expect(quantities()).toEqual([0, 8]);
   });
 });

@@ -57,7 +57,6 @@ export const shopifyOperations = {
 
   setAvailable: `mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
-    inventoryAdjustmentGroup { id createdAt reason changes { name delta quantityAfterChange item { id } location { id } } }
     userErrors { code field message }
   }
 }`,

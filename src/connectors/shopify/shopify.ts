@@ -8,7 +8,8 @@ import { shopifyCatalogue, shopSchema } from './listings.ts';
 import { findShopifyOrder, shopifyOrdersSince } from './orders.ts';
 import { readShopifyPrices, setShopifyPrices } from './prices.ts';
 import { shipShopifyOrder } from './shipments.ts';
-import { readShopifyStock, setShopifyStock } from './stock.ts';
+import { idsPerCall, readShopifyStock } from './stock.ts';
+import { setShopifyStock } from './stockWrites.ts';
 import { parseShopifyWebhook, receiveShopifyWebhook } from './webhooks.ts';
 
 /** Throws `ChannelError` (`misconfigured`) when a setting is wrong. */
@@ -22,8 +23,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
     platform: 'shopify',
     capabilities: {
       compareAndSet: true,
-      // The idempotency key belongs to a call, so each write has its own.
-      writesPerCall: 1,
+      writesPerCall: idsPerCall,
       priceWritesUnit: false,
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,

@@ -8,6 +8,8 @@ export type Sendable = {
   readonly class: SendingClass;
   /** Expected units oversold while this is not sent. */
   readonly exposure: number;
+  /** True when it has to be a call of its own: the channel's idempotency key belongs to a call. False when left out. */
+  readonly alone?: boolean;
 };
 
 const classes: readonly SendingClass[] = ['zero', 'lower', 'raise', 'price', 'content'];
@@ -48,10 +50,16 @@ function packed<Write extends Sendable>(
   writesPerCall: number,
 ): readonly (readonly Write[])[] {
   const packs: Write[][] = [];
+  let open: Write[] | undefined;
   for (const together of Map.groupBy(ordered, ({ unit }) => unit).values()) {
-    const last = packs.at(-1);
-    if (last !== undefined && last.length + together.length <= writesPerCall) last.push(...together);
-    else packs.push([...together]);
+    const alone = together.some((write) => write.alone === true);
+    if (!alone && open !== undefined && open.length + together.length <= writesPerCall) {
+      open.push(...together);
+      continue;
+    }
+    const pack = [...together];
+    packs.push(pack);
+    if (!alone) open = pack;
   }
   return packs;
 }

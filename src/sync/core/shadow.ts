@@ -26,6 +26,8 @@ export type Candidate = {
   readonly state: CandidateState;
   /** From when on it certainly is not in force any more: replaced by a later write, or refuted by a reading. */
   readonly endedAt: number | null;
+  /** True when it left in one call with others, which has one key for all of them: it is never repeated, but read back. Left out otherwise. */
+  readonly inCompany?: true;
 };
 
 /** Units sold, or put back by the channel itself, somewhere in [from, until] on the channel's clock. */
@@ -164,6 +166,7 @@ export function writeSent(
     readonly value: number;
     readonly targetSeq: number;
     readonly expected: number | null;
+    readonly inCompany?: true;
   },
   now: number,
 ): Shadow {

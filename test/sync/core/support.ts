@@ -50,11 +50,11 @@ export function written(
   write: readonly [key: string, value: number],
   at: number,
   answer: WriteAnswer['kind'] | null,
-  more: { readonly expected?: number; readonly targetSeq?: number } = {},
+  more: { readonly expected?: number; readonly targetSeq?: number; readonly inCompany?: true } = {},
 ): Shadow {
-  const { expected = null, targetSeq = shadow.sentSeq } = more;
+  const { expected = null, targetSeq = shadow.sentSeq, ...rest } = more;
   const [key, value] = write;
-  const sent = writeSent(shadow, { key, value, targetSeq, expected }, at);
+  const sent = writeSent(shadow, { key, value, targetSeq, expected, ...rest }, at);
   if (answer === null) return sent;
   const told: WriteAnswer = answer === 'stale' ? { kind: answer, actual: null } : { kind: answer };
   return writeAnswered(sent, key, told, at + second);
