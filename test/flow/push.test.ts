@@ -58,28 +58,45 @@ function calls(product: Product, platform: Platform, operation: string): number 
   return product.sandbox.requests(platform).filter((request) => request.operation === operation).length;
 }
 
-test('lowering writes go out before raising ones, and to zero before all', async () => {
-  await using product = await startProduct({ skus: { RAISED: 5, LOWERED: 5, EMPTIED: 5 } });
+/** So many listings of Shopify are out of step before the first of them is written. */
+async function allAtOnce(product: Product, listings: number, change: () => Promise<void>): Promise<void> {
   const { db, connections } = product;
   const holder = openPool(product.databaseUrl, 1);
   const client = await holder.connect();
   // While this lock is held no worker can claim listings of the connection.
   await client.query(`SELECT pg_advisory_lock(hashtextextended('push ' || $1, 0))`, [connections.shopify]);
-  await adjust(product, 'RAISED', 4);
-  await adjust(product, 'LOWERED', -2);
-  await adjust(product, 'EMPTIED', -5);
+  await change();
   await waitFor(
     async () =>
       (await db.query('SELECT 1 FROM dirty_listings WHERE connection_id = $1', [connections.shopify]))
-        .rowCount === 3,
+        .rowCount === listings,
   );
   client.release(true);
   await holder.end();
+}
+
+test('lowering writes go out before raising ones, and to zero before all', async () => {
+  await using product = await startProduct({ skus: { RAISED: 5, LOWERED: 5, EMPTIED: 5 } });
+  await allAtOnce(product, 3, async () => {
+    await adjust(product, 'RAISED', 4);
+    await adjust(product, 'LOWERED', -2);
+    await adjust(product, 'EMPTIED', -5);
+  });
   await product.inStep();
   const written = effects(product, 'shopify');
   expect(written.at(-1)).toEqual({ sku: 'RAISED', to: 9 });
   expect(written).toContainEqual({ sku: 'LOWERED', to: 3 });
   expect(written).toContainEqual({ sku: 'EMPTIED', to: 0 });
+});
+
+test('seventy numbers that fall together are one call to Shopify', async () => {
+  const skus = Array.from({ length: 70 }, (_unused, index) => `SKU-${index}`);
+  await using product = await startProduct({ skus: Object.fromEntries(skus.map((sku) => [sku, 5])) });
+  await allAtOnce(product, skus.length, async () => {
+    for (const sku of skus) product.buy('etsy', sku, 2);
+  });
+  await waitFor(() => Object.values(product.sandbox.displayed('shopify')).every((shown) => shown === 3));
+  expect(calls(product, 'shopify', 'inventorySetQuantities')).toBe(1);
 });
 
 test.each(['ebay', 'shopify'] as const)(
