@@ -10,7 +10,7 @@ import {
   violated,
   withdrawnGrant,
 } from '../sync/core/escrow.ts';
-import { chaseOf, learnedRights, rebalanceUnit, used } from '../sync/core/escrowUnit.ts';
+import { beyondRights, chaseOf, learnedRights, rebalanceUnit, used } from '../sync/core/escrowUnit.ts';
 import { demandLimits, rebalanceLimits } from '../sync/core/limits.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
 import { arrivedTooLate, settled } from '../sync/core/shadow.ts';
@@ -49,7 +49,10 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
       { units: sold, from: placedAt, until: placedAt, late },
       { units: -returned, from: updatedAt, until: updatedAt, late: false },
     ].filter(({ units }) => units !== 0);
-    escrows[item] = uses.reduce((escrow, use) => used(escrow, kept.shadow, use), escrowOf(item));
+    escrows[item] = uses.reduce(
+      (escrow, use) => used(escrow, kept.shadow, use, keeper.now()),
+      escrowOf(item),
+    );
   }
 
   function answered(kept: KeptUnit, key: string, answer: WriteAnswer): void {
@@ -68,6 +71,8 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     const { item } = kept.unit;
     const awaited = unitOf(escrowOf(item), kept.name).write;
     escrows[item] = learnedRights(escrowOf(item), kept.shadow, now);
+    const because = beyondRights(escrowOf(item), kept.shadow, now);
+    if (because !== null) escrows[item] = violated(escrowOf(item), kept.name, because);
     const { replacedAt, write } = unitOf(escrowOf(item), kept.name);
     if (replacedAt !== null && write !== awaited) settleSoon(kept, replacedAt);
   }

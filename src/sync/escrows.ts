@@ -14,7 +14,7 @@ import {
   violated,
   withdrawnGrant,
 } from './core/escrow.ts';
-import { learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
+import { beyondRights, learnedRights, rebalanceUnit, used } from './core/escrowUnit.ts';
 import { demandLimits, rebalanceLimits } from './core/limits.ts';
 import { automaticProtection } from './core/protection.ts';
 import { type Grant, type RebalanceUnit, rebalance } from './core/rebalance.ts';
@@ -79,7 +79,7 @@ function escrowOf(row: ItemRow, listings: readonly KeptListing[], now: number): 
       if (shadow === null) return escrow;
       // What its shadow has taken in is no longer among what it shows.
       if (!(shadow.unit in escrow.units)) return joined(escrow, shadow.unit, shown[shadow.unit] ?? 0, now);
-      return sales.reduce((known, sale) => used(known, shadow, sale), escrow);
+      return sales.reduce((known, sale) => used(known, shadow, sale, now), escrow);
     },
     withoutLeavers(
       row.state,
@@ -182,6 +182,16 @@ export function raisedOutside(
   held.escrow = enabled
     ? violated(held.escrow, shadow.unit, because)
     : chargedAtLeast(held.escrow, shadow.unit, sellableMax(shadow, now));
+}
+
+/** What a reading shows beyond all of a listing's rights is as good a proof that its number was raised, though each number alone may be explained. */
+export function weighRights(kept: readonly KeptEscrow[], listing: KeptListing, now: number): void {
+  const { itemId, shadow } = listing;
+  const held = kept.find((one) => one.itemId === itemId);
+  if (held === undefined || shadow === null || !(shadow.unit in held.escrow.units)) return;
+  held.escrow = learnedRights(held.escrow, shadow, now);
+  const because = beyondRights(held.escrow, shadow, now);
+  if (because !== null) raisedOutside(kept, listing, because, now);
 }
 
 const saveSql = `

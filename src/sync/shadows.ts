@@ -20,7 +20,7 @@ import {
   watermarkAdvanced,
 } from './core/shadow.ts';
 import { rangeNow } from './core/shown.ts';
-import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows } from './escrows.ts';
+import { type KeptEscrow, openEscrows, raisedOutside, saveEscrows, weighRights } from './escrows.ts';
 import { type ChannelTraits, type KeptListing, type SaleFact } from './keptListing.ts';
 import { type MeasureBuffer, measureWrites } from './measureBuffer.ts';
 import { type KeptRow, lockKept, saveKept } from './shadowSql.ts';
@@ -103,6 +103,7 @@ export async function weighAll(
       const whileOff = listing.resumed || !listing.enabled;
       wake.push(...(await onProven(client, { listing, before, proof, whileOff }, now)));
     }
+    weighRights(escrows, listing, now);
   }
   return wake;
 }

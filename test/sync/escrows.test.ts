@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { setBundle } from '../../src/sync/bundles.ts';
-import { charges } from '../../src/sync/core/escrow.ts';
+import { charge, charges } from '../../src/sync/core/escrow.ts';
 import { resumeEscrow, setProtection } from '../../src/sync/protection.ts';
 import * as support from '../support/channel.ts';
 import * as escrows from '../support/escrowShop.ts';
@@ -90,6 +90,49 @@ describe('an item that is put under escrow', () => {
     expect(await look(1)).toBe('A2');
     await escrows.pushAll(shop);
     expect(escrows.shows(etsy)).toBe(0);
+  });
+});
+
+describe('a number that somebody raised where the channel’s clock leaves a sale’s moment open, so that it might be explained', () => {
+  let etsy: escrows.Offer;
+
+  /** Stocked, it sells one at once: by its clock the sale may have come before the write, so that it may still show all that was written. */
+  beforeEach(async () => {
+    shop = await escrows.openEscrowShop(open.pool, 0, [0, 0]);
+    [, etsy] = shop.offers;
+    etsy.channel.capabilities.clockSkewMaxMs = 60_000;
+    await escrows.protect(shop);
+    await escrows.push(shop, etsy);
+    await escrows.pass(shop, 200_000);
+    await support.moveStock(open.pool, shop.item, 4);
+    await escrows.push(shop, etsy);
+    await escrows.sell(shop, etsy)?.();
+  });
+
+  /** Somebody puts back what was sold, and it is looked at. */
+  async function raised() {
+    const shown = escrows.shows(etsy) + 1;
+    support.show(etsy.channel, etsy.address, shown);
+    await escrows.pass(shop, 1_800_001);
+    await escrows.knowOrders(shop);
+    await escrows.read(shop, etsy);
+    const { rowCount: conflicts } = await open.pool.query(
+      'SELECT FROM sync_conflicts WHERE listing_id = $1',
+      [etsy.listingId],
+    );
+    const unit = (await escrows.escrowOf(shop)).units[etsy.listingId];
+    return { conflicts, paused: unit?.paused, missing: shown - (unit === undefined ? 0 : charge(unit)) };
+  }
+
+  test('E4: pauses the listing at zero for A4 by the first reading, although there is no conflict to tell of', async () => {
+    expect(await raised()).toEqual({ conflicts: 0, paused: 'A4', missing: 1 });
+    await escrows.push(shop, etsy);
+    expect(escrows.shows(etsy)).toBe(0);
+  });
+
+  test('is charged where the listing is switched off: there anybody may raise it', async () => {
+    await escrows.switchTo(shop, etsy, false);
+    expect(await raised()).toEqual({ conflicts: 0, paused: null, missing: 0 });
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * Proves S8 over random schedules: what a write offers once more was sold between the last look and its effect, and a compare-and-set offers nothing once
- * more, but for sales so near a write that the channel's clock does not tell which was first.
+ * Proves S8 over random schedules: what a write offers once more was sold between the last look and its effect, but for sales so near a write that the
+ * channel's clock does not tell which was first; and a compare-and-set offers nothing once more, whatever that clock tells.
  */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -74,7 +74,7 @@ class Sold {
     for (const one of placed.slice(decided.look)) this.between.add(one);
     for (const one of placed)
       if (this.skewMs > 0 && one.order.createdAt.getTime() >= decided.at - this.skewMs) this.near.add(one);
-    const most = this.on === 'shopify' ? this.near.size : new Set([...this.between, ...this.near]).size;
+    const most = this.on === 'shopify' ? 0 : new Set([...this.between, ...this.near]).size;
     if (again > most) this.breaches.push(`${again} of ${quantity} offered again, ${most} sold in between`);
   }
 
@@ -131,7 +131,7 @@ const steps = fc.array(
 );
 
 test.each(platforms)(
-  'S8: what a write on %s offers once more was sold after the last look at it, and with compare-and-set it is nothing that its clock tells apart',
+  'S8: what a write on %s offers once more was sold after the last look at it, and with compare-and-set it is nothing',
   async (on) => {
     let raises = 0;
     let resurrected = 0;

@@ -171,6 +171,12 @@ export function withdrawnGrant(escrow: Escrow, name: string): Escrow {
   return withUnit(escrow, name, { ...unit, cur: unit.cur + kept, new: 0, write: null }, unit.new - kept);
 }
 
+/** Nobody can tell whether the write has happened, but it will not any more: either way all of it counts as in force, so that it can be written over. */
+export function undecidedGrant(escrow: Escrow, name: string): Escrow {
+  const unit = unitOf(escrow, name);
+  return withUnit(escrow, name, { ...unit, cur: unit.cur + unit.new, new: 0, write: null }, 0);
+}
+
 /** Somewhere in [from, until] (milliseconds) the units of an order were sold. */
 export type Booking = {
   readonly quantity: number;

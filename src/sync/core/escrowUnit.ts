@@ -1,19 +1,21 @@
 /** What a unit's shadow says about its rights: sales are booked, grants are confirmed, and what is proved to be unsold is free again. Pure. */
 import {
   booked,
+  charge,
   confirmed,
   type Escrow,
   provenAtMost,
   reoffered,
   settledRights,
+  undecidedGrant,
   unitOf,
   violated,
 } from './escrow.ts';
-import { oversoldBecause } from './lateWrites.ts';
+import { oversoldBecause, raisedBecause } from './lateWrites.ts';
 import { latestEffect } from './range.ts';
 import type { RebalanceUnit } from './rebalance.ts';
 import type { Shadow } from './shadow.ts';
-import { provenMax, rangeNow } from './shown.ts';
+import { provenLeast, provenMax, rangeNow } from './shown.ts';
 
 /** Units sold (or, below 0, come back) on a unit, somewhere in [from, until] on the channel's clock. */
 export type RightsUse = {
@@ -25,30 +27,58 @@ export type RightsUse = {
 };
 
 /** Whether the channel itself put back what came back nobody knows: it stays charged there until a reading proves otherwise. */
-export function used(escrow: Escrow, shadow: Shadow, { units, from, until, late }: RightsUse): Escrow {
+export function used(
+  escrow: Escrow,
+  shadow: Shadow,
+  { units, from, until, late }: RightsUse,
+  now: number,
+): Escrow {
   const { unit, bounds } = shadow;
   if (units < 0) return reoffered(escrow, unit, -units);
   const known = late ? violated(escrow, unit, 'A3') : escrow;
   const skew = bounds.clockSkewMax;
   const mayBePutBack = bounds.restocksOnCancel;
-  const beyond = oversoldBecause(shadow, until + skew);
-  const booking = { quantity: units, from: from - skew, until: until + skew, mayBePutBack, beyond };
+  // What is known has happened, however far ahead the channel's clock is.
+  const latest = Math.min(until + skew, now);
+  const beyond = oversoldBecause(shadow, latest);
+  const booking = { quantity: units, from: from - skew, until: latest, mayBePutBack, beyond };
   return booked(known, unit, booking);
 }
 
 /** What the shadow knows by now about the unit's rights. */
 export function learnedRights(escrow: Escrow, shadow: Shadow, now: number): Escrow {
-  const { unit: name, bounds, candidates, ordersWatermark } = shadow;
-  const { write, owedAt } = unitOf(escrow, name);
-  const candidate = candidates.find(({ key }) => key === write?.key);
-  // An older write that may still land would put rights back that are counted as replaced.
-  const alone = candidates.every((one) => one === candidate || one.endedAt !== null);
-  const inForce = candidate?.state === 'EFFECTIVE' && alone;
-  const known = inForce ? confirmed(escrow, name, candidate.settledAt ?? now) : escrow;
+  const { unit: name, bounds, ordersWatermark } = shadow;
+  const { owedAt } = unitOf(escrow, name);
+  const known = learnedGrant(escrow, shadow, now);
   const watermark = ordersWatermark - bounds.clockSkewMax;
   const settled = settledRights(known, name, watermark, oversoldBecause(shadow, owedAt));
   const most = provenMax(shadow, now);
   return most === null ? settled : provenAtMost(settled, name, most);
+}
+
+/** What has become of the write under way. */
+function learnedGrant(escrow: Escrow, { unit: name, candidates }: Shadow, now: number): Escrow {
+  const { write, paused } = unitOf(escrow, name);
+  const candidate = candidates.find(({ key }) => key === write?.key);
+  if (candidate === undefined) return escrow;
+  const { state, expected, settledAt } = candidate;
+  // An older write that may still land would put rights back that are counted as replaced.
+  const alone = candidates.every((one) => one === candidate || one.endedAt !== null);
+  if (state === 'EFFECTIVE' && alone) return confirmed(escrow, name, settledAt ?? now);
+  // A paused unit goes to zero without waiting for a reading to tell: the orders that such a reading needs may not be known for as long as clocks can differ.
+  const past = state === 'UNKNOWN' && expected === null && settledAt !== null;
+  return past && paused !== null ? undecidedGrant(escrow, name) : escrow;
+}
+
+/**
+ * Why the unit shows more than all its rights, whatever alone explains its readings; null when none proves that. What it shows was granted to it or put back
+ * by it, and both are charged. Its shadow lets each sale and each cancellation fall where the channel's clock allows the highest number, without regard to
+ * the others; here each is booked once.
+ */
+export function beyondRights(escrow: Escrow, shadow: Shadow, now: number): 'A2' | 'A4' | null {
+  const proven = provenLeast(shadow, now);
+  if (proven === null || proven.units <= charge(unitOf(escrow, shadow.unit))) return null;
+  return raisedBecause(shadow, proven.reading);
 }
 
 /** What is to be done about a grant that got no answer: asked again under its key, read, or waited for; null when there is none. */

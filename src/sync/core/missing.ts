@@ -1,11 +1,15 @@
 /** What the channel shows at least if every sale is known, and so what is missing: sold unheard of, or taken by somebody else. Pure. */
 import {
+  asCandidate,
   candidateRange,
   countedRange,
   earliestOf,
+  isComparable,
   latestEffect,
   latestOf,
+  ordersTold,
   possibleAt,
+  tick,
   type Window,
 } from './range.ts';
 import type { Candidate, Reading, Shadow } from './shadow.ts';
@@ -69,6 +73,51 @@ function leastByReplaced(
   if (replaced === null || replaced.length === 0) return Number.NEGATIVE_INFINITY;
   const before = Math.min(...replaced.map((older) => leastCounted(shadow, older, window, known)));
   return before + value - expected;
+}
+
+/**
+ * What the channel shows at most if every sale is known: what it lacks of that is the most that can be sold unheard of. Infinite while sales may be unheard
+ * of that came before all that is kept.
+ */
+export function knownMost(shadow: Shadow, now: number): number {
+  const known = new Map<Candidate, number>();
+  const possible = possibleAt(shadow, { from: now, until: now });
+  const most = Math.max(...possible.map((candidate) => mostCounted(shadow, candidate, now, known)));
+  const read = shadow.readings.filter((reading) => isComparable(shadow, reading));
+  return Math.min(most, ...read.map((reading) => mostOnceTold(shadow, asCandidate(reading), now)));
+}
+
+/** Until the orders up to a write are known, a compared one counts by what it has changed the number before it by. */
+function mostCounted(
+  shadow: Shadow,
+  candidate: Candidate,
+  now: number,
+  known: Map<Candidate, number>,
+): number {
+  const before = known.get(candidate);
+  if (before !== undefined) return before;
+  const most = Math.min(mostOnceTold(shadow, candidate, now), mostByReplaced(shadow, candidate, now, known));
+  known.set(candidate, most);
+  return most;
+}
+
+/** A number says nothing of sales before it that are not known, which a raise must not put back either: it counts once the orders up to it are. */
+function mostOnceTold(shadow: Shadow, candidate: Candidate, now: number): number {
+  if (!ordersTold(shadow, latestEffect(candidate, shadow.bounds))) return Number.POSITIVE_INFINITY;
+  // What is known has happened, if in this very millisecond.
+  return countedRange(shadow, candidate, { from: now + tick, until: now }).high;
+}
+
+function mostByReplaced(
+  shadow: Shadow,
+  candidate: Candidate,
+  now: number,
+  known: Map<Candidate, number>,
+): number {
+  const { expected, value } = candidate;
+  const replaced = expected === null ? null : replacedBy(shadow, candidate);
+  if (expected === null || replaced === null || replaced.length === 0) return Number.POSITIVE_INFINITY;
+  return Math.max(...replaced.map((older) => mostCounted(shadow, older, now, known))) + value - expected;
 }
 
 /** Units by which a reading is below everything that is known: sales that we have not seen, or an outside cut. */

@@ -119,6 +119,11 @@ export function ordersCover(shadow: Shadow, reading: Reading): boolean {
   return shadow.ordersWatermark >= reading.until + shadow.bounds.clockSkewMax;
 }
 
+/** True when every order of what was sold by then is known: an order is late by our clock, whatever time the channel's clock gives it. */
+export function ordersTold({ ordersWatermark }: Shadow, at: number): boolean {
+  return ordersWatermark >= at;
+}
+
 /** The key of a candidate that is no write of ours. */
 export const readingKey = 'reading';
 

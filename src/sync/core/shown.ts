@@ -1,5 +1,5 @@
 /** What a unit shows now, soon, and at most: what its writes allow, narrowed by what readings have shown since. Pure. */
-import { holdOf, knownLeast, lowOf, mostMissing } from './missing.ts';
+import { holdOf, knownLeast, knownMost, lowOf, mostMissing } from './missing.ts';
 import {
   asCandidate,
   candidateRange,
@@ -7,6 +7,8 @@ import {
   isComparable,
   latestEffect,
   ordersCover,
+  ordersTold,
+  possibleAt,
   type Range,
   reachableRange,
 } from './range.ts';
@@ -89,6 +91,26 @@ export function provenMax(shadow: Shadow, now: number): number | null {
   return most;
 }
 
+/** The least that must be charged to a unit, and the reading that proves it. */
+export type ProvenLeast = { readonly units: number; readonly reading: Reading };
+
+/**
+ * What a reading showed, less the known sales that may have come after: what was sold since and is not known is charged still. Null where none tells: a write
+ * may have changed the number since, or units put back that nobody has told us of may be in it. One that may be later and showed less comes first: somebody
+ * may have cut the number, or what was sold in between is told too late.
+ */
+export function provenLeast(shadow: Shadow, now: number): ProvenLeast | null {
+  const { readings, bounds } = shadow;
+  const proof = readings.findLast(
+    (reading) => (!bounds.restocksOnCancel || ordersCover(shadow, reading)) && isComparable(shadow, reading),
+  );
+  if (proof === undefined) return null;
+  const least = readings
+    .filter(({ until }) => until >= proof.from)
+    .map((reading) => candidateRange(shadow, asCandidate(reading), { from: now, until: now }).low);
+  return { units: Math.min(...least), reading: proof };
+}
+
 /** The most the unit can still sell unseen: what it may show now, and every write that may still land on top of it. */
 export function sellableMax(shadow: Shadow, now: number): number {
   const open = shadow.candidates.filter(
@@ -99,11 +121,28 @@ export function sellableMax(shadow: Shadow, now: number): number {
 
 /**
  * What a raise is compared with. Of all the number may be, it is the one by which no more is missing than what is withheld: were it lower, the raise would
- * offer what is missing beyond that once more.
+ * offer what is missing beyond that once more. Where nobody can tell which sales came first, the most that can be missing counts: a number that turns out
+ * too high is refused, and changes nothing. Above what the unit can show, or infinite, as long as only more orders can tell.
  */
 export function raisedFrom(shadow: Shadow, now: number): number {
   const { low, high } = rangeNow(shadow, now);
-  return Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
+  const likely = Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
+  return Math.max(likely, knownMost(shadow, now) - shadow.hold);
+}
+
+/**
+ * When a fetch will have told every order up to a write in force or a reading of it, the first of those that lack orders: as late as orders were at the
+ * newest fetch. Null when they are all known, or when none was ever fetched.
+ */
+export function ordersDueAt(shadow: Shadow, now: number): number | null {
+  const { bounds, ordersFetchedAt, ordersWatermark } = shadow;
+  const written = possibleAt(shadow, { from: now, until: now }).map((candidate) =>
+    latestEffect(candidate, bounds),
+  );
+  const read = shadow.readings.filter((reading) => isComparable(shadow, reading)).map(({ until }) => until);
+  const lacking = [Math.max(...written), ...read].filter((until) => !ordersTold(shadow, until));
+  const due = Math.min(...lacking) + (ordersFetchedAt - ordersWatermark);
+  return Number.isFinite(due) ? due : null;
 }
 
 /** In units: what a look at the channel can show and still tell nothing that is not known. */

@@ -1,7 +1,7 @@
 /** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
-import { candidateRange, latestEffect, ordersCover } from './range.ts';
+import { candidateRange, latestEffect } from './range.ts';
 import type { Candidate, Shadow } from './shadow.ts';
-import { type Believed, believedShown, eventualRange, raisedFrom, rangeNow } from './shown.ts';
+import { type Believed, believedShown, eventualRange, ordersDueAt, raisedFrom, rangeNow } from './shown.ts';
 
 export type Want = {
   readonly target: number;
@@ -92,43 +92,21 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
   return write(shadow, want, limits, direction, now);
 }
 
-/**
- * A raise waits until nothing is in flight, no lost answer is in doubt, and the fence is clean. A compare-and-set from an exact number is its own fence.
- */
+/** A raise waits until nothing is in flight and the fence is clean. A compare-and-set from an exact number that lacks nothing is its own fence. */
 function decideRaise(shadow: Shadow, want: Want, limits: WritingLimits, now: number): WriteDecision {
   if (shadow.candidates.some(isOpen)) return waiting(shadow, now);
   if (!want.raisesAllowed) return { kind: 'none', reason: 'raisesStopped' };
   if (want.raiseInTime === false) return { kind: 'none', reason: 'raiseTooLate' };
-  const lost = lostInCompany(shadow);
-  if (lost !== null) return readBack(shadow, lost, now);
   const { low, high } = rangeNow(shadow, now);
-  if (limits.compareAndSet && low === high) return write(shadow, want, limits, 'raise', now);
-  if (isFenced(shadow, limits, now)) return write(shadow, want, limits, 'raise', now);
+  const fenced = isFenced(shadow, limits, now);
+  if (limits.compareAndSet && raisedFrom(shadow, now) > high) {
+    const until = fenced ? ordersDueAt(shadow, now) : null;
+    if (until !== null && until > now) return { kind: 'wait', until };
+  } else if (fenced || (limits.compareAndSet && low === high)) {
+    return write(shadow, want, limits, 'raise', now);
+  }
   const speaksFrom = shadow.knownSince + shadow.bounds.staleMax;
   return speaksFrom > now ? { kind: 'wait', until: speaksFrom } : { kind: 'fence' };
-}
-
-/**
- * A write whose answer was lost, and that cannot be asked about again under its key: whether it was in force only a reading tells, and only once its orders
- * are known. Until then what was sold from it would pass for its never having been there, and be offered again.
- */
-function lostInCompany(shadow: Shadow): Candidate | null {
-  const lost = shadow.candidates.find(
-    ({ inCompany, state, endedAt }) => inCompany === true && state === 'UNKNOWN' && endedAt === null,
-  );
-  if (lost === undefined) return null;
-  const landed = latestEffect(lost, shadow.bounds);
-  const told = shadow.readings.some((reading) => reading.from >= landed && ordersCover(shadow, reading));
-  return told ? null : lost;
-}
-
-/** Between two looks at the orders and the unit, in milliseconds: the first reads it, a later one knows the orders of that reading. */
-const readBackPause = 5_000;
-
-function readBack({ bounds, ordersFetchedAt }: Shadow, lost: Candidate, now: number): WriteDecision {
-  const speaksFrom = latestEffect(lost, bounds) + bounds.staleMax;
-  const until = Math.max(speaksFrom, ordersFetchedAt + readBackPause);
-  return until > now ? { kind: 'wait', until } : { kind: 'fence' };
 }
 
 export function isFenced(shadow: Shadow, { fenceMax }: WritingLimits, now: number): boolean {

@@ -1,12 +1,14 @@
 /** Proves what a unit's shadow says about its rights: what is booked, what is confirmed or free again, and how a grant without an answer is chased. */
 import { describe, expect, test } from 'vitest';
 import {
+  canGrant,
   confirmed,
   type Escrow,
   type EscrowUnit,
   grant,
   newEscrow,
   unitOf,
+  violated,
 } from '../../../src/sync/core/escrow.ts';
 import {
   type Chase,
@@ -42,7 +44,7 @@ function rights(escrow: Escrow): Pick<EscrowUnit, 'cur' | 'old' | 'new'> & Pick<
 
 describe('a sale', () => {
   test('takes a right and a unit of stock, and pauses nothing while it was in time', () => {
-    const left = used(newEscrow(10, { unit: 3 }), shadowOf(3), sold(2, 60 * second));
+    const left = used(newEscrow(10, { unit: 3 }), shadowOf(3), sold(2, 60 * second), 60 * second);
 
     expect(left.available).toBe(8);
     expect(rights(left)).toEqual({ cur: 1, old: 0, new: 0, free: 7 });
@@ -50,7 +52,12 @@ describe('a sale', () => {
   });
 
   test('that should have been known already is booked all the same, and pauses the unit for A3', () => {
-    const left = used(newEscrow(10, { unit: 3 }), shadowOf(3), sold(2, 60 * second, { late: true }));
+    const left = used(
+      newEscrow(10, { unit: 3 }),
+      shadowOf(3),
+      sold(2, 60 * second, { late: true }),
+      60 * second,
+    );
 
     expect(left.available).toBe(8);
     expect(unitOf(left, 'unit')).toMatchObject({ cur: 1, paused: 'A3' });
@@ -59,7 +66,7 @@ describe('a sale', () => {
   test('may have used replaced rights for as long as the channel’s clock may be ahead of the confirmation', () => {
     const replaced = confirmed(granted(4, 10 * second), 'unit', 20 * second);
     const after = (soldAt: number) =>
-      rights(used(replaced, shadowOf(3, skewed), sold(1, soldAt, { until: 90 * second })));
+      rights(used(replaced, shadowOf(3, skewed), sold(1, soldAt, { until: 90 * second }), 90 * second));
 
     expect(after(25 * second)).toMatchObject({ cur: 4, old: 2 });
     expect(after(25 * second + 1)).toMatchObject({ cur: 3, old: 3 });
@@ -68,7 +75,7 @@ describe('a sale', () => {
   test('beyond every right is blamed on a late write as soon as the write can have left before it by either clock', () => {
     const zeroed = written(shadowOf(3, skewed), ['zero', 0], 60 * second, 'effective');
     const because = (soldAt: number) =>
-      unitOf(used(newEscrow(5, { unit: 0 }), zeroed, sold(1, soldAt)), 'unit').paused;
+      unitOf(used(newEscrow(5, { unit: 0 }), zeroed, sold(1, soldAt), 90 * second), 'unit').paused;
 
     expect(because(55 * second)).toBe('A1');
     expect(because(55 * second + 1)).toBe('A2');
@@ -76,7 +83,12 @@ describe('a sale', () => {
 
   test('beyond every right is owed where cancelled units are put back, until every order of then is known by either clock', () => {
     const shadow = shadowOf(0, { ...skewed, restocksOnCancel: true });
-    const owing = used(newEscrow(5, { unit: 0 }), shadow, sold(1, 20 * second, { until: 60 * second }));
+    const owing = used(
+      newEscrow(5, { unit: 0 }),
+      shadow,
+      sold(1, 20 * second, { until: 60 * second }),
+      90 * second,
+    );
     const pausedAt = (watermark: number) =>
       unitOf(learnedRights(owing, ordersKnown(shadow, watermark), watermark), 'unit').paused;
 
@@ -84,26 +96,36 @@ describe('a sale', () => {
     expect(pausedAt(70 * second - 1)).toBeNull();
     expect(pausedAt(70 * second)).toBe('A1');
   });
+
+  test('beyond every right was sold by the time that it became known, however far ahead the channel’s clock may be', () => {
+    const shadow = shadowOf(0, { ...skewed, restocksOnCancel: true });
+    const owing = used(newEscrow(5, { unit: 0 }), shadow, sold(1, 60 * second), 61 * second);
+    const pausedAt = (watermark: number) =>
+      unitOf(learnedRights(owing, ordersKnown(shadow, watermark), watermark), 'unit').paused;
+
+    expect(pausedAt(66 * second - 1)).toBeNull();
+    expect(pausedAt(66 * second)).toBe('A1');
+  });
 });
 
 describe('units that come back', () => {
   test('are stock again, and rights of the unit that may show them', () => {
-    const back = used(newEscrow(10, { unit: 3 }), shadowOf(3), sold(-2, 60 * second));
+    const back = used(newEscrow(10, { unit: 3 }), shadowOf(3), sold(-2, 60 * second), 60 * second);
 
     expect(back.available).toBe(12);
     expect(rights(back)).toEqual({ cur: 5, old: 0, new: 0, free: 7 });
   });
 
   test('are charged with the write under way, which they outlast', () => {
-    const back = used(granted(4, 10 * second), shadowOf(3), sold(-1, 60 * second));
+    const back = used(granted(4, 10 * second), shadowOf(3), sold(-1, 60 * second), 60 * second);
 
     expect(rights(back)).toEqual({ cur: 3, old: 0, new: 5, free: 3 });
   });
 
   test('make up first for what was sold beyond every right', () => {
     const shadow = shadowOf(0, { ...fresh, restocksOnCancel: true });
-    const owing = used(newEscrow(5, { unit: 0 }), shadow, sold(1, 60 * second));
-    const back = used(owing, shadow, sold(-2, 70 * second));
+    const owing = used(newEscrow(5, { unit: 0 }), shadow, sold(1, 60 * second), 60 * second);
+    const back = used(owing, shadow, sold(-2, 70 * second), 70 * second);
 
     expect(back.available).toBe(6);
     expect(unitOf(back, 'unit')).toMatchObject({ cur: 1, owed: 0, paused: null });
@@ -157,6 +179,27 @@ describe('a grant', () => {
     expect(isConfirmed(again, 50 * second)).toBe(false);
     expect(isConfirmed(settled(again, due - 1), due - 1)).toBe(false);
     expect(isConfirmed(settled(again, due), due)).toBe(true);
+  });
+
+  test('without an answer is given up where the unit is paused, as soon as it cannot land any more: all of it stays charged, and zero can be written', () => {
+    const paused = violated(escrow, 'unit', 'A4');
+    const lost = written(shadowOf(3), ['grant', 4], 10 * second, 'unknown');
+    const due = 10 * second + lost.bounds.settleMax;
+    const at = (start: Escrow, now: number) => learnedRights(start, settled(lost, now), now);
+
+    expect(rights(at(paused, due - 1))).toEqual(unconfirmed);
+    expect(rights(at(paused, due))).toEqual({ cur: 7, old: 0, new: 0, free: 3 });
+    expect(canGrant(at(paused, due), 'unit', 0, null)).toBe(true);
+    expect(rights(at(escrow, due))).toEqual(unconfirmed);
+  });
+
+  test('that was compared is never given up: asked again under its key, the channel tells what became of it', () => {
+    const compared = violated(granted(4, 10 * second, { expected: 3 }), 'unit', 'A4');
+    const lost = written(shadowOf(3), ['grant', 4], 10 * second, 'unknown', { expected: 3 });
+
+    expect(
+      unitOf(learnedRights(compared, settled(lost, 50 * second), 50 * second), 'unit').write,
+    ).not.toBeNull();
   });
 });
 

@@ -213,10 +213,10 @@ describe('more sold than there were rights for', () => {
     const use = { units: 1, from: soldAt, until: soldAt, late: false };
     const none = newEscrow(5, { unit: 0 });
 
-    expect(unitOf(used(none, zeroed, use), 'unit').paused).toBe('A2');
-    expect(unitOf(used(none, shadowOf(0), use), 'unit').paused).toBe('A1');
+    expect(unitOf(used(none, zeroed, use, 90 * second), 'unit').paused).toBe('A2');
+    expect(unitOf(used(none, shadowOf(0), use, 90 * second), 'unit').paused).toBe('A1');
     const putsBack = { ...zeroed, bounds: { ...zeroed.bounds, restocksOnCancel: true } };
-    const owing = used(none, putsBack, use);
+    const owing = used(none, putsBack, use, 90 * second);
     expect(unitOf(owing, 'unit')).toMatchObject({ paused: null, owed: 1 });
     const told = learnedRights(owing, ordersKnown(putsBack, 90 * second), 90 * second);
     expect(unitOf(told, 'unit').paused).toBe('A2');

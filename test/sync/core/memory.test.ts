@@ -60,6 +60,16 @@ describe('of too many readings', () => {
     expect(thinned(1, 4, 4, 4).map(([, at]) => at)).toEqual([0, 1, 3]);
   });
 
+  test('no unexplained one goes without which fewer units would be withheld, while another is left: missing units add up over writes', () => {
+    const looked = read(read(shadowOf(5), 3, 40 * second).shadow, 4, 50 * second).shadow;
+    const raisedOnce = read(written(looked, ['nine', 9], 60 * second, 'effective'), 8, 62 * second).shadow;
+    const raisedTwice = read(written(raisedOnce, ['ten', 10], 64 * second, 'effective'), 10, 66 * second);
+    const { shadow } = raisedTwice;
+
+    expect([shadow.hold, shadow.readings.map(({ value }) => value)]).toEqual([3, [3, 4, 8, 10]]);
+    expect(thinnedReadings(shadow, 3).map(({ value }) => value)).toEqual([3, 8, 10]);
+  });
+
   test('only the newest stays in a rush of which more is remembered than there is room for, orders known or not', () => {
     expect(readAroundSales(48)).toEqual([60, 65]);
     expect(readAroundSales(49)).toEqual([65]);

@@ -151,7 +151,7 @@ describe('a proof', () => {
       shadowOf(5),
     );
     expect(shadow.hold).toBe(4);
-    expect(shadow.readings.map(({ until }) => until / second)).toEqual([50, 51, 52, 53, 54, 58]);
+    expect(shadow.readings.map(({ until }) => until / second)).toEqual([50, 51, 52, 54, 56, 58]);
   });
 
   test('forgets what it has explained, keeps what may still land, and is drawn once', () => {

@@ -320,12 +320,12 @@ describe('a reading', () => {
     });
   });
 
-  test('is kept among six: the oldest, which are proved first, and the newest', () => {
+  test('is kept among six: the oldest, which are proved first, the newest, and between them those furthest from the others', () => {
     let shadow = shadowOf(5);
     for (let index = 1; index <= 8; index++)
       shadow = readingTaken(shadow, { value: 5, from: index, until: index }, index);
 
-    expect(shadow.readings.map(({ until }) => until)).toEqual([1, 2, 3, 4, 5, 8]);
+    expect(shadow.readings.map(({ until }) => until)).toEqual([1, 2, 3, 5, 7, 8]);
     expect(shadow.readAt).toBe(8);
     expect(readingTaken(shadow, { value: 5, from: 2, until: 4 }, 9).readAt).toBe(8);
   });

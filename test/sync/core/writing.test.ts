@@ -138,12 +138,12 @@ describe('what was learned since the last write', () => {
 });
 
 describe('a compared write', () => {
-  test('compares with the most that may be shown when it lowers, and with the least when it raises', () => {
+  test('compares with the most that may be shown, when it raises too: with less it could put back a unit sold unheard of', () => {
     const overtaken = sale(written(shadowOf(9), ['seven', 7], 10 * second, 'effective'), 1, 10.5 * second);
     const looked = ordersKnown({ ...overtaken, spokenAt: 20 * second }, 20 * second);
 
     expect(decided(looked, 5, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 7 });
-    expect(decided(looked, 8, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 6 });
+    expect(decided(looked, 8, 20 * second, { compareAndSet: true })).toMatchObject({ expected: 7 });
     expect(decided(overtaken, 8, 20 * second, { compareAndSet: true })).toEqual({ kind: 'fence' });
     expect(decided(looked, 8, 20 * second)).toMatchObject({ expected: null });
   });
