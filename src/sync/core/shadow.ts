@@ -1,7 +1,8 @@
 /** What we believe one write unit shows: every write that may be in force, every known sale, and what readings said. Pure values and transitions. */
-import { settled, thinnedReadings } from './collapse.ts';
+import { settled } from './collapse.ts';
 import { shownBy, type UnshownWrite, withUnshown } from './lateWrites.ts';
 import { asCandidate, latestEffect, readingKey, tick } from './range.ts';
+import { thinnedReadings } from './thinning.ts';
 
 export { settled } from './collapse.ts';
 

@@ -6,34 +6,37 @@ import { judge } from '../../../src/sync/core/readings.ts';
 import { type Bounds, orderCancelled, type Shadow } from '../../../src/sync/core/shadow.ts';
 import { fresh, ordersKnown, read, sale, second, shadowOf, written } from './support.ts';
 
-describe('a unit that shows more than all its rights', () => {
-  const bounds: Bounds = { ...fresh, clockSkewMax: 5 * second, restocksOnCancel: true };
-  const putBack = (shadow: Shadow, at: number) =>
-    orderCancelled(
-      shadow,
-      {
-        orderId: `cancelled ${at}`,
-        quantity: 1,
-        from: at,
-        until: at,
-        restockedByChannel: true,
-        certain: false,
-      },
-      at,
-    );
-  /** Sold and cancelled once before a write of 4 and once after it; by the channel's clock both may have been sold before. */
-  const cancelledTwice = () => {
-    const soldOut = sale(shadowOf(1, bounds), 1, 2 * second);
-    const raised = written(soldOut, ['grant', 4], 10 * second, 'effective');
-    const seen = sale(read(raised, 4, 12 * second).shadow, 1, 14 * second);
-    return putBack(putBack(seen, 20 * second), 30 * second);
-  };
-  /** Had 3, and is granted more. */
-  const granted = (value: number) =>
-    grant(newEscrow(10, { unit: 3 }), 'unit', { key: 'grant', value, expected: null, sentAt: 10 * second });
-  const because = (had: number, shadow: Shadow, now = 90 * second) =>
-    beyondRights(newEscrow(10, { unit: had }), shadow, now);
+const bounds: Bounds = { ...fresh, clockSkewMax: 5 * second, restocksOnCancel: true };
+const putBack = (shadow: Shadow, at: number) =>
+  orderCancelled(
+    shadow,
+    {
+      orderId: `cancelled ${at}`,
+      quantity: 1,
+      from: at,
+      until: at,
+      restockedByChannel: true,
+      certain: false,
+    },
+    at,
+  );
+/** Sold and cancelled once before a write of 4 and once after it; by the channel's clock both may have been sold before. */
+const cancelledTwice = () => {
+  const soldOut = sale(shadowOf(1, bounds), 1, 2 * second);
+  const raised = written(soldOut, ['grant', 4], 10 * second, 'effective');
+  const seen = sale(read(raised, 4, 12 * second).shadow, 1, 14 * second);
+  return putBack(putBack(seen, 20 * second), 30 * second);
+};
+/** Had 3, and is granted more. */
+const granted = (value: number) =>
+  grant(newEscrow(10, { unit: 3 }), 'unit', { key: 'grant', value, expected: null, sentAt: 10 * second });
+const because = (had: number, shadow: Shadow, now = 90 * second) =>
+  beyondRights(newEscrow(10, { unit: had }), shadow, now);
+/** Showed 1 until `at`, and 3 from about then on. */
+const lessUntil = (at: number) =>
+  because(2, read(read(shadowOf(3), 1, at, 60 * second).shadow, 3, 71 * second, 69 * second).shadow);
 
+describe('a unit that shows more than all its rights', () => {
   test('is in breach of A4 although each number alone is explained, once every order up to the reading is known by either clock', () => {
     const { shadow, verdict } = read(cancelledTwice(), 6, 60 * second);
     const known = (watermark: number) => ordersKnown(shadow, watermark);
@@ -73,9 +76,6 @@ describe('a unit that shows more than all its rights', () => {
   });
 
   test('is not known while another reading that may be later shows less: somebody may have cut the number, or a sale is told too late', () => {
-    const lessUntil = (at: number) =>
-      because(2, read(read(shadowOf(3), 1, at, 60 * second).shadow, 3, 71 * second, 69 * second).shadow);
-
     expect(lessUntil(69 * second)).toBeNull();
     expect(lessUntil(69 * second - 1)).toBe('A4');
   });

@@ -137,6 +137,10 @@ function clockedStep(skew: number) {
 }
 type Step = ReturnType<typeof clockedStep> extends fc.Arbitrary<infer Value> ? Value : never;
 
+function unitAt(at: number) {
+  return { orderId: 'order', quantity: 1, from: at, until: at };
+}
+
 /** A channel as it truly is, and a hub that decides by the core alone. Time is in milliseconds. */
 class Shop {
   now = 0;
@@ -185,16 +189,15 @@ class Shop {
 
   private hear(order: Order | undefined): void {
     if (order === undefined) return;
-    const told = (at: number) => ({ orderId: 'order', quantity: 1, from: at, until: at });
     if (!order.known) {
       order.known = true;
       this.seq += 1;
-      this.shadow = orderSeen(this.shadow, told(order.clock), this.now);
+      this.shadow = orderSeen(this.shadow, unitAt(order.clock), this.now);
     }
     if (order.cancelledAt === null || order.cancelKnown) return;
     order.cancelKnown = true;
     this.seq += 1;
-    const put = told(order.cancelledAt + order.clock - order.at);
+    const put = unitAt(order.cancelledAt + order.clock - order.at);
     this.shadow = orderCancelled(this.shadow, { ...put, certain: false, restockedByChannel: true }, this.now);
   }
 

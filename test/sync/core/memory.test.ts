@@ -1,7 +1,7 @@
 /** Proves that a shadow's memory is bounded, and what goes first: no reading, write or sale that may still tell something. */
 import { describe, expect, test } from 'vitest';
 import { writeAnswered } from '../../../src/sync/core/answers.ts';
-import { candidatesMax, thinnedReadings } from '../../../src/sync/core/collapse.ts';
+import { candidatesMax } from '../../../src/sync/core/collapse.ts';
 import { tick } from '../../../src/sync/core/range.ts';
 import {
   type Candidate,
@@ -12,6 +12,7 @@ import {
   settled,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { thinnedReadings } from '../../../src/sync/core/thinning.ts';
 import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 /** What is left of a unit of 5 when its readings are one too many: each number with its second. */
