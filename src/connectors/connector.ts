@@ -1,10 +1,19 @@
 /** The one interface every marketplace implements, in domain messages only: no table and no wire shape crosses it. */
 import type { ChannelErrorCode } from './channelError.ts';
-import type { PriceReading, PriceWrite, PriceWriteResult } from './price.ts';
-import type { Turn, Urgency } from './turn.ts';
+import type { HttpClient } from './http.ts';
+import type { PriceReading, PriceSubmission, PriceWrite, PriceWriteResult, QueuedPrice } from './price.ts';
+import type { Turn } from './turn.ts';
 
 export { ChannelError, type ChannelErrorCode } from './channelError.ts';
-export type { PriceReading, PriceRefusal, PriceWrite, PriceWriteResult } from './price.ts';
+export type { HttpClient, HttpRequest, HttpResponse, RateLimit } from './http.ts';
+export type {
+  PriceReading,
+  PriceRefusal,
+  PriceSubmission,
+  PriceWrite,
+  PriceWriteResult,
+  QueuedPrice,
+} from './price.ts';
 export type { Turn, Urgency } from './turn.ts';
 
 export const platforms = ['etsy', 'amazon', 'ebay', 'shopify'] as const;
@@ -192,6 +201,11 @@ export interface Connector {
   readPrices(addresses: readonly ListingAddress[], turn?: Turn): Promise<readonly PriceReading[]>;
   /** Sets list prices, and never in another currency than the listing's. One result per write, in the order given; never throws for the channel's failures. */
   setPrices(writes: readonly PriceWrite[], turn?: Turn): Promise<readonly PriceWriteResult[]>;
+  /**
+   * What has become of prices that were accepted as `queued`: one answer each, in the order asked; never throws for the channel's failures. Absent where
+   * none ever is.
+   */
+  pricesSubmitted?(queued: readonly QueuedPrice[], turn?: Turn): Promise<readonly PriceSubmission[]>;
   /** The seller's whole catalogue, page by page. Ends normally only after the last page. */
   catalogue(): AsyncIterable<readonly CatalogueEntry[]>;
   /** Tells the channel that a parcel has left. Not idempotent at the channel: reads back before a second attempt. */
@@ -208,6 +222,8 @@ export type ConnectorCapabilities = {
   readonly compareAndSet: boolean;
   /** Writes that fit one call; larger batches are split inside the connector. */
   readonly writesPerCall: number;
+  /** Prices that one `setPrices` takes at once, so that they can travel together. May change with what the channel has granted lately. */
+  readonly pricesPerCall: number;
   /** True where a price can only be written together with the quantities of the whole unit (Etsy). */
   readonly priceWritesUnit: boolean;
   /** Largest quantity the channel shows (Etsy 999); larger targets are clamped by the availability rule. */
@@ -257,44 +273,4 @@ export interface CredentialStore {
     staleAccessToken: string,
     refresh: (current: Credentials) => Promise<Credentials>,
   ): Promise<Credentials>;
-}
-
-// ------------------------------------------------------------------------------------------------------------------ http
-
-export type HttpRequest = {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** A stable name for logs, metrics and the rate budget, e.g. `amazon.searchOrders`. */
-  readonly operation: string;
-  /** `safe`: may be sent again after any failure. `never`: sent once; a lost answer is a `timeout` or `network` error with `maybeApplied`. */
-  readonly retry: 'safe' | 'never';
-  /** The budget this call draws from. Absent: unlimited. */
-  readonly budget?: RateLimit;
-  /** Absent: as urgent as a reading. */
-  readonly turn?: Turn;
-  /** Whole time allowed, retries and waiting included. Default from configuration. */
-  readonly deadlineMs?: number;
-};
-
-/** A token bucket: `burst` tokens at most, refilled at `perSecond`; one call takes `cost` (default 1). */
-export type RateLimit = {
-  readonly key: string;
-  readonly perSecond: number;
-  readonly burst: number;
-  readonly cost?: number;
-  /** The most urgent that ever draws from it: nothing is kept back for what never comes. Default `lower`. */
-  readonly mostUrgent?: Urgency;
-};
-
-export type HttpResponse = {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-};
-
-/** Sends with deadline, retry with full jitter, `Retry-After`, rate budget and redacted logs. Any status below 500 but 429 is an answer. */
-export interface HttpClient {
-  send(request: HttpRequest): Promise<HttpResponse>;
 }

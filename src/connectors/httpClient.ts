@@ -177,6 +177,8 @@ async function attemptOnce(settings: Settings, request: HttpRequest, remainingMs
 async function boundedText(answer: Response, bytesMax: number, request: HttpRequest): Promise<string> {
   if (answer.body === null) return '';
   const decoder = new TextDecoder();
+  const decode = (chunk: Uint8Array): string =>
+    request.binary === true ? Buffer.from(chunk).toString('latin1') : decoder.decode(chunk, { stream: true });
   let bytes = 0;
   let text = '';
   for await (const chunk of answer.body) {
@@ -191,7 +193,7 @@ async function boundedText(answer: Response, bytesMax: number, request: HttpRequ
         },
       );
     }
-    text += decoder.decode(chunk, { stream: true });
+    text += decode(chunk);
   }
   return text + decoder.decode();
 }

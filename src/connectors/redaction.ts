@@ -10,7 +10,7 @@ const secretHeaders = new Set([
 ]);
 
 const secretMember =
-  'access_token|refresh_token|client_secret|id_token|subject_token|code_verifier|spapi_oauth_code|accessToken|refreshToken|clientSecret';
+  'access_token|refresh_token|client_secret|id_token|subject_token|code_verifier|spapi_oauth_code|accessToken|refreshToken|clientSecret|X-Amz-Signature|X-Amz-Security-Token';
 
 const jsonSecret = new RegExp(`("(?:${secretMember})"\\s*:\\s*")(?:[^"\\\\]|\\\\.)*(?:"|$)`, 'g');
 const formSecret = new RegExp(`((?:^|[?&\\s])(?:${secretMember}|code)=)[^&\\s"]*`, 'g');

@@ -13,7 +13,14 @@ function intendedOf(listing: Amounts, item: Amounts | null) {
   return item !== null && item.currency === listing.currency ? moneyOf(item.priceMinor, item.currency) : null;
 }
 
-const writeFields = { state: true, sentMinor: true, error: true, refusal: true } as const;
+const writeFields = {
+  state: true,
+  sentMinor: true,
+  error: true,
+  refusal: true,
+  reference: true,
+  workedOffAt: true,
+} as const;
 const undecided = new Set<string>(openStates);
 
 builder.prismaObjectFields(Listing, (t) => ({
@@ -67,6 +74,8 @@ type PricedListing = Amounts & {
     readonly state: NonNullable<PriceFacts['write']>['state'];
     readonly sentMinor: bigint | null;
     readonly error: string | null;
+    readonly reference: string | null;
+    readonly workedOffAt: Date | null;
   }[];
 };
 
@@ -86,7 +95,12 @@ function factsOf(listing: PricedListing): PriceFacts {
     write:
       write === undefined
         ? null
-        : { state: write.state, sent: textOf(write.sentMinor, listing.currency), error: write.error },
+        : {
+            state: write.state,
+            sent: textOf(write.sentMinor, listing.currency),
+            error: write.error,
+            queued: write.reference !== null && write.workedOffAt === null,
+          },
   };
 }
 

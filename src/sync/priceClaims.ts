@@ -22,9 +22,11 @@ export type PriceClaim = StoredBounds & {
   readonly tolerance: number;
   /** What was shown when it was asked for. */
   readonly before: number | null;
-  /** The newest price sent, and for how long it has been on its way, in milliseconds. */
+  /** The newest price sent, and for how long it has been on its way, in milliseconds: once its queue was worked off, since then. */
   readonly sent: number | null;
   readonly sentForMs: number | null;
+  /** Of a queue at the channel in which it stands, as far as is known; null when it stands in none. */
+  readonly reference: string | null;
 };
 
 /**
@@ -55,7 +57,8 @@ const dueSql = `
 SELECT price.listing_id AS "listingId", price.account_id AS "accountId", item.id AS "itemId", listing.unit_id AS "unitId", listing.variant_id AS "variantId",
        price.state, price.attempts, price.lost, listing.currency, item.price_minor::float8 AS intended, listing.price_minor::float8 AS shown,
        account.price_tolerance_minor AS tolerance, price.before_minor::float8 AS before, price.sent_minor::float8 AS sent,
-       extract(epoch FROM statement_timestamp() - price.sent_at)::float8 * 1000 AS "sentForMs", ${boundColumns}
+       extract(epoch FROM statement_timestamp() - coalesce(price.worked_off_at, price.sent_at))::float8 * 1000 AS "sentForMs",
+       CASE WHEN price.worked_off_at IS NULL THEN price.reference END AS reference, ${boundColumns}
   FROM dirty_prices price
   JOIN listings listing ON listing.id = price.listing_id
   JOIN connections connection ON connection.id = price.connection_id
@@ -143,7 +146,7 @@ WITH wanted AS (
 UPDATE dirty_prices price
    SET before_minor = CASE WHEN listing.price_minor = price.sent_minor THEN listing.price_minor ELSE price.before_minor END,
        earlier_minor = CASE WHEN listing.price_minor = price.sent_minor THEN price.before_minor ELSE price.earlier_minor END,
-       state = 'sent', sent_minor = wanted."minor", sent_version = price.version, sent_at = clock_timestamp(),
+       state = 'sent', sent_minor = wanted."minor", sent_version = price.version, sent_at = clock_timestamp(), reference = NULL, worked_off_at = NULL,
        leased_until = clock_timestamp() + $2 * interval '1 ms', lease_owner = $1, operation_id = coalesce(price.operation_id, wanted."operationId")
   FROM wanted JOIN listings listing ON listing.id = wanted."listingId" WHERE price.listing_id = wanted."listingId"`;
 

@@ -25,6 +25,7 @@ import {
   recordPrices,
   rejoin,
 } from './priceClaims.ts';
+import { followQueues, keepReferences } from './priceQueues.ts';
 import { type PriceOutcome, settlePrice } from './priceSettling.ts';
 import { checkPrices } from './prices.ts';
 import { doubtUnits, othersIn, takeAlong } from './priceUnits.ts';
@@ -88,13 +89,14 @@ async function takePrices(
   { connection, connector }: ConnectedChannel,
   owner: string,
 ): Promise<Taken | null> {
-  const { batchMax, leaseMs, clock } = options;
+  const { leaseMs, clock } = options;
+  const pricesMax = Math.max(options.batchMax, connector.capabilities.pricesPerCall);
   return inTransaction(options.db, async (client) => {
     // Units are leased by one worker at a time.
     await lockClaims(client, connection.id);
-    let due = await lockDue(client, connection.id, batchMax);
+    let due = await lockDue(client, connection.id, pricesMax);
     if (connector.capabilities.priceWritesUnit && (await rejoin(client, connection.id, due)))
-      due = await lockDue(client, connection.id, batchMax);
+      due = await lockDue(client, connection.id, pricesMax);
     if (due.length === 0) return null;
     const over = due.filter(isOver);
     const wanted = due.filter((claim): claim is PriceToSend => claim.state === 'waiting' && !isOver(claim));
@@ -165,7 +167,7 @@ async function send(run: Run, { toSend, recordedAt }: Taken, urgency: Urgency): 
     class: 'price' as const,
     exposure: 0,
   }));
-  const waiting = calls(sendables, run.channel.connector.capabilities.writesPerCall).others.values();
+  const waiting = calls(sendables, run.channel.connector.capabilities.pricesPerCall).others.values();
   const lane = async (): Promise<void> => {
     for (const call of waiting) await sendCall(run, call, turn);
   };
@@ -194,6 +196,7 @@ async function sendCall(run: Run, call: readonly PriceToSend[], turn: Required<T
     const result = results[index] ?? ({ kind: 'unknown', reason: 'the connector gave no result' } as const);
     return { claim, result, sentAt: calledAt };
   });
+  await keepReferences(run, answered);
   // The numbers that travelled along first: should we die between the two, the price is read back, and they are doubted then.
   await takeAlong(run, answered);
   for (const { claim, result } of answered) {
@@ -260,9 +263,11 @@ async function settleOne(run: Run, claim: PriceClaim, outcome: PriceOutcome): Pr
 // ------------------------------------------------------------------------------------------------------------ reading back
 
 async function readBack(run: Run, claims: readonly PriceClaim[]): Promise<void> {
-  if (claims.length === 0) return;
-  const readings = await readingsOf(run, claims);
-  for (const [index, claim] of claims.entries()) {
+  const { decided, toRead } = await followQueues(run, claims, (claim) => timesOf(run, claim).waitMs);
+  for (const { claim, outcome } of decided) await settleOne(run, claim, outcome);
+  if (toRead.length === 0) return;
+  const readings = await readingsOf(run, toRead);
+  for (const [index, claim] of toRead.entries()) {
     const reading = readings[index] ?? { kind: 'unknown', reason: 'the channel left the listing out' };
     await settleOne(run, claim, judgePrice(claim, reading, timesOf(run, claim)));
   }

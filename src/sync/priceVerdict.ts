@@ -17,7 +17,7 @@ export type PriceTimes = {
 /** A channel that takes the same price in so often and never shows it rejects it without saying so. */
 const lostMax = 3;
 /** Past the time in which a price lands: a listing that says no price for so long is gone, or has none any more. */
-const unreadableMaxMs = 86_400_000;
+export const unreadableMaxMs = 86_400_000;
 
 /**
  * The price that was sent proves itself, at any time. Any other one says nothing until the write can no longer land and no reading can be from before:

@@ -16,6 +16,8 @@ export type PriceFacts = {
     readonly state: 'waiting' | 'sent' | 'accepted' | 'unknown' | 'refused' | 'shown';
     readonly sent: string | null;
     readonly error: string | null;
+    /** True while it stands in a queue of the channel, together with others. */
+    readonly queued?: boolean;
   } | null;
 };
 
@@ -32,7 +34,7 @@ export function explainPrice(facts: PriceFacts): string {
     case 'sent':
     case 'accepted':
     case 'unknown':
-      return `${write.sent ?? intended} was sent, and it is not proved yet that it is shown.${after(write.error)}`;
+      return `${write.sent ?? intended} was sent${notProved(intended, write)}${after(write.error)}`;
     case 'refused':
       return `The channel refused ${write.sent ?? intended}: ${write.error ?? 'it did not say why'}. Setting a price tries again.`;
     case 'shown':
@@ -45,6 +47,13 @@ function waits(intended: string, paused: string | null, error: string | null): s
   return paused === null
     ? `${intended} waits to be written.${after(error)}`
     : `${intended} is to be written, but ${paused}.`;
+}
+
+function notProved(intended: string, { sent, queued = false }: NonNullable<PriceFacts['write']>): string {
+  if (!queued) return ', and it is not proved yet that it is shown.';
+  // Two writes to one listing could be carried out in either order.
+  const later = sent === null || sent === intended ? '' : ` ${intended} is written after that.`;
+  return ` together with others, and the channel has not worked them off yet.${later}`;
 }
 
 const after = (error: string | null): string => (error === null ? '' : ` The last attempt: ${error}.`);

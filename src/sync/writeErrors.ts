@@ -2,6 +2,7 @@
 import {
   ChannelError,
   type ChannelErrorCode,
+  type PriceSubmission,
   type PriceWriteResult,
   type StockWriteResult,
 } from '../connectors/connector.ts';
@@ -11,7 +12,7 @@ const needPeople = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured']);
 
 /** At most one per reason, in the order of the results. */
 export function connectionErrors(
-  results: readonly (StockWriteResult | PriceWriteResult)[],
+  results: readonly (StockWriteResult | PriceWriteResult | PriceSubmission)[],
 ): readonly ChannelError[] {
   const found = new Map<ChannelErrorCode, ChannelError>();
   for (const result of results) {

@@ -13,6 +13,10 @@ const called: Readonly<Record<string, number>> = {
   'listingsItems_2021-08-01 getListingsItem': 3,
   'listingsItems_2021-08-01 searchListingsItems': 3,
   'listingsItems_2021-08-01 patchListingsItem': 5,
+  'feeds_2021-06-30 createFeedDocument': 2,
+  'feeds_2021-06-30 createFeed': 2,
+  'feeds_2021-06-30 getFeed': 2,
+  'feeds_2021-06-30 getFeedDocument': 2,
   'ordersV0 confirmShipment': 2,
   'sellers_v1 getMarketplaceParticipations': 2,
 };
@@ -21,11 +25,12 @@ const readByNewApi = 'deprecated: orders are read by version 2026-01-01';
 /** The operations that carry examples and are never called: of a whole model, or one by one. */
 const notCalled: Readonly<Record<string, string>> = {
   'definitionsProductTypes_2020-09-01': 'listings are neither created nor described',
-  'feeds_2021-06-30': 'numbers are written one SKU at a time, which says at once what was refused',
   notifications_v1: 'the seller sets up the queue or bus that forwards the notifications',
   'productPricing_2022-05-01': 'competitors and their prices are not read',
   'reports_2021-06-30': 'the catalogue is read by searchListingsItems',
   'tokens_2021-03-01': 'version 2026-01-01 of the orders needs no restricted token',
+  'feeds_2021-06-30 cancelFeed': 'it takes back nothing that is being worked off',
+  'feeds_2021-06-30 getFeeds': 'each feed of ours is asked for by its id',
   'listingsItems_2021-08-01 deleteListingsItem': 'listings are never deleted',
   'listingsItems_2021-08-01 putListingsItem': 'listings are neither created nor replaced',
   'ordersV0 getOrder': readByNewApi,

@@ -341,6 +341,9 @@ describe('secrets', () => {
     expect(redactUrl('https://user:pass@host/x?refresh_token=abc&a=1')).toBe(
       'https://[redacted]@host/x?refresh_token=[redacted]&a=1',
     );
+    expect(redactUrl('https://store/x?X-Amz-Expires=300&X-Amz-Signature=abc')).toBe(
+      'https://store/x?X-Amz-Expires=300&X-Amz-Signature=[redacted]',
+    );
     expect(redactHeaders({ 'X-Api-Key': 'k:s', 'X-Amz-Access-Token': 'Atza|x', Accept: 'a/b' })).toEqual({
       'x-api-key': '[redacted]',
       'x-amz-access-token': '[redacted]',

@@ -20,6 +20,7 @@ export type Reply = {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
+  readonly bytes?: Buffer;
 };
 
 /** `lost`: the request is taken in and the connection cut. `silent`: no answer ever comes. */
@@ -61,7 +62,7 @@ export async function startLocalChannel(handler: Handler): Promise<LocalChannel>
       return;
     }
     outgoing.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers });
-    outgoing.end(reply.text ?? (reply.json === undefined ? '' : JSON.stringify(reply.json)));
+    outgoing.end(reply.bytes ?? reply.text ?? (reply.json === undefined ? '' : JSON.stringify(reply.json)));
   };
   const server = createServer((incoming, outgoing) => {
     answer(incoming, outgoing).catch((error: unknown) => {

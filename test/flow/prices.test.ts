@@ -169,6 +169,51 @@ test.each(['etsy', 'ebay', 'shopify'] as const)(
   },
 );
 
+test('more than fifty prices reach Amazon as one feed, and the one that it refuses is told', async () => {
+  const skus = Array.from({ length: 110 }, (_unused, index) => `SKU-${index + 1}`);
+  const catalogue = tinyCatalogue(Object.fromEntries(skus.map((sku) => [sku, 5])), ['amazon']);
+  await using product = await startProduct({
+    sandbox: { catalogue },
+    environment: { SEND_WITHIN_MS: '5000' },
+  });
+  await product.inStep();
+  const patched = priceWrites(product, 'amazon');
+  const [refused = '', ...changed] = skus.slice(0, 52);
+  const switchTo = (status: string) =>
+    product.db.query(`UPDATE connections SET status = $2 WHERE id = $1`, [
+      product.connections.amazon,
+      status,
+    ]);
+  await switchTo('paused');
+  for (const sku of changed) await mean(product, sku, '29.90');
+  await mean(product, refused, '0.00');
+  await switchTo('active');
+  const listingOf = async (sku: string) => {
+    const { inventoryItemBySku: item } = await product.graphql(pricesBySku, { sku });
+    return item?.listings.nodes[0];
+  };
+  await waitFor(
+    async () => {
+      const listings = await Promise.all(skus.slice(0, 52).map(listingOf));
+      return listings.every((listing) => listing?.pricePending === false);
+    },
+    { timeoutMs: 20_000, intervalMs: 100, what: 'the end of all prices' },
+  );
+  expect(changed.map((sku) => shownOn(product, 'amazon', sku))).toEqual(changed.map(() => 2_990));
+  expect(await listingOf(changed[0] ?? '')).toMatchObject({
+    price: { amount: '29.90' },
+    priceExplanation: 'It shows 29.90 USD, as it should.',
+  });
+  expect(await listingOf(refused)).toMatchObject({
+    price: { amount: '24.50' },
+    priceRefusal: 'PRICE_NOT_ALLOWED',
+    priceExplanation: expect.stringContaining('The channel refused 0.00 USD'),
+  });
+  const feeds = product.sandbox.requests('amazon').filter(({ operation }) => operation === 'createFeed');
+  expect([...feeds]).toHaveLength(1);
+  expect(priceWrites(product, 'amazon')).toBe(patched);
+});
+
 /** RED and BLUE are variants of one Etsy listing, each with a price of its own. */
 function variantsOnEtsy(): readonly CatalogueItem[] {
   return tinyCatalogue({ RED: 40, BLUE: 40 }).map((item, index) => {

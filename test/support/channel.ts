@@ -271,7 +271,11 @@ export async function letTimePass(
   const tables = [
     ['dirty_listings', 'connection_id', ['not_before', 'leased_until']],
     ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
-    ['dirty_prices', 'connection_id', ['since', 'not_before', 'leased_until', 'sent_at', 'echo_until']],
+    [
+      'dirty_prices',
+      'connection_id',
+      ['since', 'not_before', 'leased_until', 'sent_at', 'worked_off_at', 'echo_until'],
+    ],
     ['webhook_deliveries', 'connection_id', ['not_before', 'leased_until']],
     ['listings', 'connection_id', ['price_looked_at', 'observed_at']],
     [

@@ -15,7 +15,9 @@ export const layers: readonly Layer[] = [
   // The words of every marketplace, and money: whoever may import nothing else of `connectors` may still speak them.
   {
     name: 'contract',
-    files: ['connector', 'channelError', 'money', 'price', 'turn'].map((name) => `src/connectors/${name}.ts`),
+    files: ['connector', 'channelError', 'http', 'money', 'price', 'turn'].map(
+      (name) => `src/connectors/${name}.ts`,
+    ),
     mayImport: ['contract'],
   },
   { name: 'printer', files: ['src/schema/print.ts'], mayImport: ['schema', 'foundation'] },

@@ -10,8 +10,10 @@ import type {
   Order,
   Platform,
   PriceReading,
+  PriceSubmission,
   PriceWrite,
   PriceWriteResult,
+  QueuedPrice,
   Shipment,
   StockReading,
   StockWrite,
@@ -41,6 +43,8 @@ export type ScriptedChannel = {
   readonly priceCalls: { readonly writes: readonly PriceWrite[]; readonly turn: Turn | undefined }[];
   readonly priceReads: (readonly ListingAddress[])[];
   readonly priceReadTurns: (Turn | undefined)[];
+  /** What was asked of prices that stand in a queue, one entry per call. */
+  readonly queueAsks: (readonly QueuedPrice[])[];
   readonly orders: Map<string, Order>;
   readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
   /** What each factory call was given: one per connector that was built. */
@@ -50,6 +54,7 @@ export type ScriptedChannel = {
   onWrite: (write: StockWrite) => Answer<StockWriteResult>;
   onPriceRead: (address: ListingAddress) => Answer<PriceReading>;
   onPrice: (write: PriceWrite) => Answer<PriceWriteResult>;
+  onQueued: (queued: QueuedPrice) => Answer<PriceSubmission>;
   onShip: (orderId: string, shipment: Shipment) => Answer<void>;
   onParse: (topic: string, body: Buffer) => readonly ChannelMessage[];
   onOrder: (orderId: string) => Answer<Order | null>;
@@ -64,6 +69,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     capabilities: {
       compareAndSet: false,
       writesPerCall: 100,
+      pricesPerCall: 100,
       priceWritesUnit: false,
       quantityMax: 1_000_000,
       pollIntervalMs: 60_000,
@@ -86,6 +92,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
     priceCalls: [],
     priceReads: [],
     priceReadTurns: [],
+    queueAsks: [],
     orders: new Map(),
     shipments: [],
     contexts: [],
@@ -103,6 +110,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
       priced(channel, write.address, write.price);
       return { kind: 'effective' };
     },
+    onQueued: () => ({ kind: 'open' }),
     onShip: () => undefined,
     onParse: (_topic, body) => JSON.parse(body.toString(), revive) as ChannelMessage[],
     onOrder: (orderId) => channel.orders.get(orderId) ?? null,
@@ -148,6 +156,11 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       const channel = channelOf();
       channel.priceCalls.push({ writes, turn });
       return Promise.all(writes.map(async (write) => channel.onPrice(write)));
+    },
+    async pricesSubmitted(queued) {
+      const channel = channelOf();
+      channel.queueAsks.push(queued);
+      return Promise.all(queued.map(async (one) => channel.onQueued(one)));
     },
     catalogue: () => channelOf().cataloguePages(),
     async ship(orderId, shipment) {

@@ -135,6 +135,7 @@ describe('the order of sending', () => {
   });
 
   test('a number that becomes dirty between two batches of prices goes first', async () => {
+    shop.channel.capabilities.pricesPerCall = 1;
     const [first, second, sold] = [await shop.listed(), await shop.listed(), await shop.listed()];
     await shop.mean(first, fixtures.euros(1_100));
     await shop.mean(second, fixtures.euros(1_100));

@@ -51,7 +51,7 @@ describe('a price', () => {
   );
 
   test('whose turn comes too late after it was remembered does not leave, and is taken anew, by what holds then', async () => {
-    shop.channel.capabilities.writesPerCall = 1;
+    shop.channel.capabilities.pricesPerCall = 1;
     for (let index = 0; index < 3; index += 1) {
       await shop.mean(await shop.listed(), fixtures.euros(1_100));
     }

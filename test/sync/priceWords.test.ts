@@ -43,6 +43,14 @@ test.each<[string, Partial<PriceFacts>]>([
     { write: { state: 'unknown', sent: '12.00 EUR', error: 'no answer' } },
   ],
   [
+    '11.00 EUR was sent together with others, and the channel has not worked them off yet.',
+    { write: { state: 'accepted', sent: '11.00 EUR', error: null, queued: true } },
+  ],
+  [
+    '12.00 EUR was sent together with others, and the channel has not worked them off yet. 11.00 EUR is written after that.',
+    { write: { state: 'accepted', sent: '12.00 EUR', error: null, queued: true } },
+  ],
+  [
     'The channel refused 0.01 EUR: 25003: too low. Setting a price tries again.',
     { write: { state: 'refused', sent: '0.01 EUR', error: '25003: too low' } },
   ],

@@ -5,9 +5,10 @@ import { ChannelError, type ConnectorFactory } from '../connector.ts';
 import { parseBody } from '../wire.ts';
 import { type AmazonApi, amazonError, createAmazonApi } from './api.ts';
 import { readAmazonSettings } from './auth.ts';
+import { createAmazonFeeds } from './feeds.ts';
 import { amazonCatalogue, createListingMemory } from './listings.ts';
 import { amazonOrdersSince, fetchAmazonOrder, orderOf } from './orders.ts';
-import { readAmazonPrices, setAmazonPrices } from './prices.ts';
+import { patchedMax, pricesPerFeed, readAmazonPrices, setAmazonPrices } from './prices.ts';
 import { shipAmazonOrder } from './shipments.ts';
 import { readAmazonStock, setAmazonStock } from './stock.ts';
 import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
@@ -18,12 +19,16 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
   const api = createAmazonApi(context, settings);
   const forOrders = api.inTurn({ urgency: 'orders' });
   const memory = createListingMemory(settings.marketplaceId, context.now);
+  const feeds = createAmazonFeeds(context.now);
 
   return {
     platform: 'amazon',
     capabilities: {
       compareAndSet: false,
       writesPerCall: 1,
+      get pricesPerCall() {
+        return feeds.mayBeSent() ? pricesPerFeed : patchedMax;
+      },
       priceWritesUnit: false,
       quantityMax: 1_000_000,
       // The usage plan of searchOrders refills one call in about 179 s.
@@ -48,7 +53,9 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       readAmazonStock(api.inTurn(turn), memory, addresses),
     setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
     readPrices: (addresses, turn = { urgency: 'read' }) => readAmazonPrices(api.inTurn(turn), addresses),
-    setPrices: (writes, turn = { urgency: 'price' }) => setAmazonPrices(api.inTurn(turn), writes),
+    setPrices: (writes, turn = { urgency: 'price' }) =>
+      setAmazonPrices(api.inTurn(turn), feeds, writes, turn),
+    pricesSubmitted: (queued, turn = { urgency: 'read' }) => feeds.outcomes(api.inTurn(turn), queued),
     catalogue: () => amazonCatalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),
     async receiveWebhook(request) {

@@ -21,6 +21,11 @@ const usagePlans = {
   getListingsItem: { perSecond: 5, burst: 10, mostUrgent: 'lower' },
   patchListingsItem: { perSecond: 5, burst: 5, mostUrgent: 'lower' },
   getMarketplaceParticipations: { perSecond: 0.016, burst: 15, mostUrgent: 'read' },
+  // The plan says 15, but five listings feeds in five minutes are the most: three, and what comes back in that time, are never more.
+  createFeed: { perSecond: 0.0083, burst: 3, mostUrgent: 'price' },
+  createFeedDocument: { perSecond: 0.5, burst: 15, mostUrgent: 'price' },
+  getFeed: { perSecond: 2, burst: 15, mostUrgent: 'read' },
+  getFeedDocument: { perSecond: 0.0222, burst: 10, mostUrgent: 'read' },
 } as const;
 
 export type AmazonOperation = keyof typeof usagePlans;
@@ -37,11 +42,18 @@ export type AmazonRequest = {
   readonly patient?: boolean;
 };
 
+export type StorageRequest = Pick<HttpRequest, 'url' | 'headers' | 'body'> & {
+  readonly method: 'GET' | 'PUT';
+  readonly operation: string;
+};
+
 export interface AmazonApi {
   readonly settings: AmazonSettings;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   send(request: AmazonRequest): Promise<HttpResponse>;
+  /** To the presigned URL of a document. The URL is the permission: no token of the seller goes there. */
+  store(request: StorageRequest): Promise<HttpResponse>;
   /** The same, taking another turn. */
   inTurn(turn: Turn): AmazonApi;
 }
@@ -67,6 +79,15 @@ export function createAmazonApi(context: ConnectorContext, settings: AmazonSetti
     settings,
     now: context.now,
     inTurn,
+    store: ({ operation, ...request }) =>
+      context.http.send({
+        ...request,
+        operation: `amazon.${operation}`,
+        // A document is complete or not there: putting it twice is putting it once.
+        retry: 'safe',
+        binary: true,
+        turn,
+      }),
     async send({ operation, method, path, query, json, retry, patient = false }) {
       const budget = budgetFor(operation);
       const refillMs = Math.ceil(1000 / budget.perSecond);

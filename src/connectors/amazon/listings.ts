@@ -7,7 +7,7 @@ import { moneyOrNull, parseBody } from '../wire.ts';
 import { type AmazonApi, amazonError } from './api.ts';
 
 /** `identifiers` and `pageSize` are limited to 20 (Listings Items 2021-08-01). */
-const skusPerCall = 20;
+export const skusPerCall = 20;
 /** At most 1000 results can be paged through (Listings Items 2021-08-01): before that the scan starts anew at the last creation date. */
 const resultsPerSliceMax = 900;
 const callsInFlight = 2;

@@ -15,6 +15,7 @@ import { createWebhooks, parseWebhook } from './webhooks.ts';
 const capabilities: ConnectorCapabilities = {
   compareAndSet: false,
   writesPerCall: 25,
+  pricesPerCall: 25,
   priceWritesUnit: false,
   // eBay names no largest quantity; this one fits its int32 with room.
   quantityMax: 1_000_000_000,
@@ -37,7 +38,11 @@ export const createEbayConnector: ConnectorFactory = (context) => {
   const webhooks = createWebhooks(api);
   return {
     platform: 'ebay',
-    capabilities: { ...capabilities, writesPerCall: api.settings.skusPerUpdate },
+    capabilities: {
+      ...capabilities,
+      writesPerCall: api.settings.skusPerUpdate,
+      pricesPerCall: api.settings.skusPerUpdate,
+    },
     check: () => check(api),
     ordersModifiedSince: (since) => changedOrders(forOrders, since),
     order: (orderId) => findOrder(forOrders, orderId),

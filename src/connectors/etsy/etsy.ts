@@ -17,6 +17,7 @@ const capabilities: ConnectorCapabilities = {
   compareAndSet: false,
   // One call writes one listing; a batch lets the variants of one listing travel together.
   writesPerCall: 10,
+  pricesPerCall: 10,
   priceWritesUnit: true,
   quantityMax,
   pollIntervalMs: 60_000,

@@ -24,6 +24,8 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
     capabilities: {
       compareAndSet: true,
       writesPerCall: idsPerCall,
+      // The connector puts the variants of one product together; each product is a call of its own.
+      pricesPerCall: idsPerCall,
       priceWritesUnit: false,
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,
