@@ -133,6 +133,8 @@ function clockedStep(skew: number) {
     before: fc.nat(1),
     after: fc.nat(1),
     answer: fc.constantFrom('told', 'told', 'told', 'lost', 'never'),
+    /** A write leaves in one call with others. */
+    company: fc.boolean(),
   });
 }
 type Step = ReturnType<typeof clockedStep> extends fc.Arbitrary<infer Value> ? Value : never;
@@ -153,6 +155,7 @@ class Shop {
   private seq = 0;
   private readonly orders: Order[] = [];
   private readonly effective = new Set<string>();
+  private readonly inCompany = new Set<string>();
 
   constructor(bounds: Bounds) {
     this.shadow = newShadow('unit', bounds, { value: stock, at: 0, targetSeq: 0 });
@@ -236,7 +239,10 @@ class Shop {
     const { onHand, now } = this;
     this.writes += 1;
     const key = repeats ?? `w${this.writes}`;
-    this.shadow = writeSent(this.shadow, { key, value, targetSeq, expected }, now);
+    if (this.inCompany.has(key)) this.breaches.push(`${key} repeated, although it had company`);
+    const company = one.company && repeats === null ? { inCompany: true as const } : {};
+    if ('inCompany' in company) this.inCompany.add(key);
+    this.shadow = writeSent(this.shadow, { key, value, targetSeq, expected, ...company }, now);
     this.wait(one.time % 5);
     this.sell(one.before, one.off);
     const done = this.effective.has(key);
@@ -284,7 +290,8 @@ class Shop {
 
   /** Nothing happens any more but that orders are asked for and the channel is read. */
   rest(rounds: number): void {
-    const quiet = { time: 1, off: 0, which: 0, acts: true, restocks: false, before: 0, after: 0 } as const;
+    const nothing = { time: 1, off: 0, which: 0, before: 0, after: 0 } as const;
+    const quiet = { ...nothing, acts: true, restocks: false, company: false } as const;
     for (let round = 0; round < rounds; round += 1) {
       this.wait(40);
       this.poll();
