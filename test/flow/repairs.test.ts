@@ -118,14 +118,17 @@ test.each(platforms)(
         ? { ...drawn, serverErrorStatus: 503 }
         : drawn;
     });
+    const told = vi.spyOn(product.app.connections, 'report');
     await product.poll(platform);
     expect(pages).toBeGreaterThan(1);
     expect(await countOf(product, 'orders')).toBeLessThan(total);
     const after = await connectionOf(product, platform);
     expect(after.watermark).toEqual(before.watermark);
-    // Which of the two ended it depends on how many attempts fit into the deadline.
-    expect(after.error).toMatch(/^(unavailable|timeout)/);
+    // Which of the two ended it depends on how many attempts fit into the deadline. A push that the channel has answered since may have taken it back.
+    const codes = told.mock.calls.flatMap(([, error]) => error?.code ?? []);
+    expect(codes.filter((code) => code === 'unavailable' || code === 'timeout')).not.toEqual([]);
 
+    told.mockRestore();
     broken.mockRestore();
     await product.poll(platform);
     expect(await countOf(product, 'orders')).toBe(total);
