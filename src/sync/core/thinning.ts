@@ -5,26 +5,24 @@ import type { Reading, Shadow } from './shadow.ts';
 
 /**
  * At most so many. The oldest are the first whose orders become known, and the newest says how it is now: what is between goes, the explained before
- * the unexplained, and never the one that withholds most, nor, while others are left, one without which fewer units would be withheld. Were it the oldest
- * that go, a unit read more often than its orders are would never prove anything; and were it always the newest of those between, nothing could be proved
- * for as long again once the orders of the oldest are known: of what may go, it is the one closest to others.
+ * the unexplained, and of these one without which as many units as possible are withheld. Were it the oldest that go, a unit read more often than its orders
+ * are would never prove anything; and were it always the newest of those between, nothing could be proved for as long again once the orders of the oldest are
+ * known: of what may go, it is the one closest to others.
  */
 export function thinnedReadings(shadow: Shadow, most: number): readonly Reading[] {
   const { readings } = shadow;
   if (readings.length <= most) return readings;
-  const deficits = readings.map((reading) => deficitOf(shadow, reading));
-  const largest = deficits.indexOf(Math.max(...deficits));
   const between = readings.slice(0, -1).map((reading, index) => ({ reading, index }));
   const explained = between.filter(
-    ({ reading, index }) => deficits[index] === 0 && excessOf(shadow, reading) === 0,
+    ({ reading }) => deficitOf(shadow, reading) === 0 && excessOf(shadow, reading) === 0,
   );
   if (explained.length > 0) return withoutClosest(readings, explained);
-  const others = between.filter(({ index }) => index !== largest);
-  const hold = holdOf(shadow);
-  const spare = others.filter(
-    ({ index }) => holdOf({ ...shadow, readings: readings.toSpliced(index, 1) }) === hold,
+  const held = between.map(({ index }) => holdOf({ ...shadow, readings: readings.toSpliced(index, 1) }));
+  const heldMost = Math.max(...held);
+  return withoutClosest(
+    readings,
+    between.filter((_, index) => held[index] === heldMost),
   );
-  return withoutClosest(readings, spare.length > 0 ? spare : others);
 }
 
 /** Without the one of these that leaves the shortest time unread: the newest where several do, and the very oldest only where there is no other. */
