@@ -1,5 +1,5 @@
 /** S4: what may be too high is lowered within a bounded time. Sent counts, whatever becomes of it; what was refused or got no answer is owed anew. */
-import { type Escrow, unitOf } from '../sync/core/escrow.ts';
+import { charge, type Escrow, unitOf } from '../sync/core/escrow.ts';
 import { preemptMaxOf, verifyIntervalMs } from '../sync/core/limits.ts';
 import { candidateRange, latestEffect } from '../sync/core/range.ts';
 import { type Shadow, settled } from '../sync/core/shadow.ts';
@@ -212,8 +212,12 @@ function isBusy({ name, lastSentAt }: KeptUnit, escrow: Escrow): boolean {
 /** What the unit shows once its write has landed. */
 function showing(kept: KeptUnit, escrow: Escrow, now: number): number {
   const { name, shadow } = kept;
-  const { cur, write, paused } = unitOf(escrow, name);
-  if (write !== null && isBusy(kept, escrow)) return write.value;
+  const rights = unitOf(escrow, name);
+  const { cur, write, paused } = rights;
+  if (write !== null && isBusy(kept, escrow)) {
+    // What is known to be sold of it is off its rights as it is off what is left: it is not shown any more.
+    return paused === null ? Math.min(write.value, charge(rights)) : write.value;
+  }
   const { high } = rangeNow(shadow, now);
   // What may still land was charged when escrow began, or is proved to be somebody else's.
   return paused === null ? Math.min(cur, high) : high;

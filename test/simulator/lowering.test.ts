@@ -7,11 +7,12 @@ import { createKeeper } from '../../src/simulator/keeper.ts';
 import type { Keeper, Keeping, KeptUnit } from '../../src/simulator/keeping.ts';
 import { newKept } from '../../src/simulator/keptUnits.ts';
 import { createLedger } from '../../src/simulator/ledger.ts';
-import { owingOf } from '../../src/simulator/lowering.ts';
+import { owingOf, owingRights } from '../../src/simulator/lowering.ts';
 import { minute, type Parameters, pageWorld, second } from '../../src/simulator/parameters.ts';
 import { sharedKeeping } from '../../src/simulator/sharedKeeping.ts';
 import { createWorld } from '../../src/simulator/world.ts';
 import { type WriteAnswer, writeAnswered } from '../../src/sync/core/answers.ts';
+import { booked, grant, newEscrow, restocked } from '../../src/sync/core/escrow.ts';
 import { newShadow, settled, writeSent } from '../../src/sync/core/shadow.ts';
 
 const calm: Parameters = { ...pageWorld, answerLoss: 0, duplicates: 0 };
@@ -172,5 +173,30 @@ describe('a lowering that a write in flight stands in the way of', () => {
     expect(owingOf(kept, want, landed + second)).toMatchObject([{ shown: 5, wanted: 0, wait: 0 }]);
     kept.shadow = settled(kept.shadow, landed + second);
     expect(owingOf(kept, want, landed + second)).toMatchObject([{ shown: 5, wanted: 0, wait: 0 }]);
+  });
+});
+
+/** Six in stock, three shown by Shopify. Etsy is granted three of which `sold` are known to be sold; `taken` leave the shelf, and Shopify is lowered to 2. */
+function owed({ sold, taken }: { readonly sold: number; readonly taken: number }) {
+  const world = createWorld(calm, createEventQueue(), 1, () => undefined);
+  const stage = { world, ledger: createLedger(1, calm.stock), seed: 1 };
+  const { keeper } = createKeeper(stage, escrowKeeping);
+  const write = { key: 'w', sentAt: 0 };
+  const sale = { quantity: sold, from: 1, until: 1, mayBePutBack: false };
+  const begun = newEscrow(6, { shopify: 3, etsy: 0, ebay: 0, amazon: 0 });
+  const raised = grant(begun, 'etsy', { ...write, value: 3, expected: null });
+  const short = restocked(booked(raised, 'etsy', sale), -taken);
+  return owingRights(keeper, 0, grant(short, 'shopify', { ...write, value: 2, expected: 3 }));
+}
+
+describe('under escrow, while units are short', () => {
+  test('what is known to be sold of a write under way is not shown any more: it is off what is left already', () => {
+    expect(owed({ sold: 3, taken: 1 })).toEqual([]);
+    expect(owed({ sold: 1, taken: 1 })).toEqual([]);
+  });
+
+  test('what is left of it is', () => {
+    expect(owed({ sold: 1, taken: 2 })).toMatchObject([{ shown: 4, wanted: 3 }]);
+    expect(owed({ sold: 3, taken: 2 })).toMatchObject([{ shown: 2, wanted: 1 }]);
   });
 });

@@ -4,6 +4,7 @@ import {
   charge,
   confirmed,
   type Escrow,
+  type GrantWrite,
   provenAtMost,
   reoffered,
   settledRights,
@@ -57,10 +58,11 @@ export function learnedRights(escrow: Escrow, shadow: Shadow, now: number): Escr
 }
 
 /** What has become of the write under way. */
-function learnedGrant(escrow: Escrow, { unit: name, candidates }: Shadow, now: number): Escrow {
+function learnedGrant(escrow: Escrow, shadow: Shadow, now: number): Escrow {
+  const { unit: name, candidates } = shadow;
   const { write, paused } = unitOf(escrow, name);
   const candidate = candidates.find(({ key }) => key === write?.key);
-  if (candidate === undefined) return escrow;
+  if (candidate === undefined) return isForgotten(write, shadow, now) ? undecidedGrant(escrow, name) : escrow;
   const { state, expected, settledAt } = candidate;
   // An older write that may still land would put rights back that are counted as replaced.
   const alone = candidates.every((one) => one === candidate || one.endedAt !== null);
@@ -68,6 +70,11 @@ function learnedGrant(escrow: Escrow, { unit: name, candidates }: Shadow, now: n
   // A paused unit goes to zero without waiting for a reading to tell: the orders that such a reading needs may not be known for as long as clocks can differ.
   const past = state === 'UNKNOWN' && expected === null && settledAt !== null;
   return past && paused !== null ? undecidedGrant(escrow, name) : escrow;
+}
+
+/** Its shadow has begun anew since, as a rule from a reading that proved an edit: it has landed or never will, and nothing can tell any more which. */
+function isForgotten(write: GrantWrite | null, { bounds, knownSince }: Shadow, now: number): boolean {
+  return write !== null && write.sentAt < knownSince && now >= write.sentAt + bounds.settleMax;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Which rights to grant and which to take back, so that units are where buyers are. Every step it proposes can be paid. Pure. */
-import { canGrant, charge, costOf, type Escrow, unitOf } from './escrow.ts';
+import { canGrant, charge, costOf, type Escrow, type EscrowUnit, unitOf } from './escrow.ts';
 
 export type RebalanceUnit = {
   readonly name: string;
@@ -113,8 +113,7 @@ export function rebalance(
   limits: RebalanceLimits,
 ): readonly Grant[] {
   const taking = channels.filter(({ name }) => unitOf(escrow, name).paused === null);
-  const usable = taking.reduce((sum, { name }) => sum + unitOf(escrow, name).cur, escrow.free);
-  const allocation = allocationOf(Math.max(0, usable - escrow.shortfall), taking, limits);
+  const allocation = sharedOut(escrow, taking, limits);
   const paused = channels.filter((channel) => !taking.includes(channel));
   const stops = paused.flatMap((channel) => zeroing(escrow, channel));
   const returns = taking.flatMap((channel) => handingBack(escrow, channel, taking, allocation, limits));
@@ -130,6 +129,28 @@ export function rebalance(
       return [raise];
     });
   return [...stops, ...returns, ...raises];
+}
+
+/**
+ * What each should show of the rights in force. Where more units are short than the writes under way take back, a channel with such a write cannot give more
+ * now, and the others must not wait for it: they make do with what is left beside it.
+ */
+function sharedOut(
+  escrow: Escrow,
+  taking: readonly RebalanceUnit[],
+  limits: RebalanceLimits,
+): ReadonlyMap<string, number> {
+  const idle = taking.filter(({ name }) => unitOf(escrow, name).write === null);
+  const returning = taking.reduce((sum, { name }) => sum + returningFrom(unitOf(escrow, name)), 0);
+  const uncovered = escrow.shortfall - returning;
+  const [channels, short] = uncovered > 0 ? [idle, uncovered] : [taking, escrow.shortfall];
+  const usable = channels.reduce((sum, { name }) => sum + unitOf(escrow, name).cur, escrow.free);
+  return allocationOf(Math.max(0, usable - short), channels, limits);
+}
+
+/** Rights that the write under way leaves nothing to sell by. */
+function returningFrom(unit: EscrowUnit): number {
+  return unit.write === null ? 0 : Math.max(0, charge(unit) - unit.write.value);
 }
 
 /** Buyers per millisecond who find nothing there. */

@@ -195,9 +195,21 @@ export function writeSent(
       ? { ...reading, writesUntil: Math.max(reading.from, Math.min(reading.writesUntil ?? now, now - tick)) }
       : reading,
   );
+  const before = withChangesBefore(shadow, now);
   const known =
-    again || write.expected !== null ? shadow : withUnshown(shadow, { ...write, sentAt: now }, now);
+    again || write.expected !== null ? before : withUnshown(before, { ...write, sentAt: now }, now);
   return settled({ ...known, candidates, readings, sentSeq: write.targetSeq }, now);
+}
+
+/** What was known before a write left had happened before it, even in the same millisecond: most writes follow from what has just become known. */
+function withChangesBefore(shadow: Shadow, now: number): Shadow {
+  const { candidates, readings, sales, restocks } = shadow;
+  const newest = Math.max(...candidates.map(({ sentAt }) => sentAt), ...readings.map(({ from }) => from));
+  // It may have happened after something older of this very millisecond.
+  if (newest >= now) return shadow;
+  const isJustKnown = ({ knownAt }: Change) => knownAt !== undefined && knownAt >= now;
+  const before = (change: Change) => (isJustKnown(change) ? { ...change, knownAt: now - tick } : change);
+  return { ...shadow, sales: sales.map(before), restocks: restocks.map(before) };
 }
 
 /** Units of an order became known: the ledger's movement for this unit, never a second delivery of the same news. */

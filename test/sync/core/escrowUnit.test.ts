@@ -18,7 +18,8 @@ import {
   rebalanceUnit,
   used,
 } from '../../../src/sync/core/escrowUnit.ts';
-import { type Bounds, type Shadow, settled } from '../../../src/sync/core/shadow.ts';
+import { judge } from '../../../src/sync/core/readings.ts';
+import { type Bounds, type Shadow, settled, shadowFromReading } from '../../../src/sync/core/shadow.ts';
 import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 const skewed: Bounds = { ...fresh, clockSkewMax: 5 * second };
@@ -191,6 +192,24 @@ describe('a grant', () => {
     expect(rights(at(paused, due))).toEqual({ cur: 7, old: 0, new: 0, free: 3 });
     expect(canGrant(at(paused, due), 'unit', 0, null)).toBe(true);
     expect(rights(at(escrow, due))).toEqual(unconfirmed);
+  });
+
+  test('that its shadow has forgotten, because a reading proved an edit, is given up as soon as it cannot land any more', () => {
+    const lost = written(shadowOf(3), ['grant', 4], 10 * second, 'unknown');
+    const { shadow, proof } = judge(read(lost, 9, 60 * second).shadow, 60 * second);
+    expect([proof?.delta, shadow.candidates.map(({ key }) => key)]).toEqual([5, ['reading']]);
+
+    for (const start of [escrow, violated(escrow, 'unit', 'A4')]) {
+      const known = learnedRights(start, shadow, 60 * second);
+      expect(rights(known)).toEqual({ cur: 7, old: 0, new: 0, free: 3 });
+      expect(canGrant(known, 'unit', 0, null)).toBe(true);
+    }
+    const anew = shadowFromReading('unit', fresh, { value: 3, from: 11 * second, until: 11 * second }, 0);
+    const due = 10 * second + fresh.settleMax;
+    expect(rights(learnedRights(escrow, anew, due - 1))).toEqual(unconfirmed);
+    expect(rights(learnedRights(escrow, anew, due)).cur).toBe(7);
+    // Where nothing was begun anew, its candidate is only not there yet, or was refused.
+    expect(rights(learnedRights(escrow, shadowOf(3), 60 * second))).toEqual(unconfirmed);
   });
 
   test('that was compared is never given up: asked again under its key, the channel tells what became of it', () => {

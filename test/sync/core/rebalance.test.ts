@@ -145,6 +145,10 @@ describe('a paused unit', () => {
   });
 });
 
+/** Two of b's rights are being taken down to one. */
+const lowering = (stock: number) =>
+  grant(newEscrow(stock, { a: 1, b: 2 }), 'b', { key: 'key', value: 1, expected: 2, sentAt: 0 });
+
 describe('rights are taken back', () => {
   test('while units are short: absolutely to zero, compared to what is left for the channel', () => {
     const short = newEscrow(2, { a: 2, b: 2 });
@@ -158,6 +162,18 @@ describe('rights are taken back', () => {
     expect(rebalance(short, [{ ...exactly, exact: 1 }, facts('b')], limits)).toHaveLength(1);
     expect(rebalance(short, [{ ...exactly, exact: 3 }, facts('b')], limits)[0]).toMatchObject({ value: 0 });
     expect(rebalance(underWay(short, 'a'), [facts('a'), facts('b')], limits)).toHaveLength(1);
+  });
+
+  test('while units are short, from what has no write under way: it does not wait for one that takes back too few', () => {
+    const first = facts('a', { compareAndSet: true, exact: 1 });
+    const other = facts('b', { compareAndSet: true });
+    expect(rebalance(lowering(2), [first, other], limits)).toEqual([]);
+    expect(rebalance(lowering(1), [first, other], limits)).toEqual([{ name: 'a', value: 0, expected: 1 }]);
+    // What a raise under way carries is not to be had either, and is no reason to take more from the others.
+    const raising = restocked(underWay(newEscrow(5, { a: 2, b: 0 }), 'b', 3), -1);
+    expect(rebalance(raising, [{ ...first, exact: 2 }, facts('b')], limits)).toEqual([
+      { name: 'a', value: 1, expected: 2 },
+    ]);
   });
 
   const rich = facts('a', { ratePerMs: 1 / (60 * second), refill: 600 * second, drain: 10 * second });

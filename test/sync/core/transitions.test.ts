@@ -9,13 +9,14 @@ import {
   readingOf,
   readingTaken,
   rebased,
+  type Shadow,
   shadowFromReading,
   targetSet,
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
 import { rangeNow } from '../../../src/sync/core/shown.ts';
-import { fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
+import { delta, fresh, ordersKnown, quick, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 const never = Number.NEGATIVE_INFINITY;
 
@@ -147,6 +148,34 @@ describe('a write', () => {
     const instant = { value: 5, from: 10 * second, until: 10 * second };
     const read5 = readingTaken(shadowOf(5), instant, 10 * second);
     expect(writeSent(read5, write, 10 * second).readings).toEqual([{ ...instant, writesUntil: 10 * second }]);
+  });
+
+  test('comes after what was known before it left, even in the same millisecond and whatever the channel’s clock says', () => {
+    const skewed = { ...fresh, clockSkewMax: 3_600 * second, restocksOnCancel: true };
+    const absolute = { ...write, expected: null };
+    const inForce = (shadow: Shadow) =>
+      writeAnswered(writeSent(shadow, absolute, 10 * second), 'key', { kind: 'effective' }, 11 * second);
+
+    const sold = inForce(sale(shadowOf(5, skewed), 1, 9 * second, 10 * second));
+    const missing = read(read(sold, 3, 60 * second).shadow, 3, 90 * second).shadow;
+    expect(missing.hold).toBe(1);
+    expect(delta(ordersKnown(missing, 3_690 * second), 3_690 * second)).toBe(-1);
+    const news = { ...changeAt(9 * second), restockedByChannel: true };
+    const putBack = inForce(orderCancelled(shadowOf(3, skewed), news, 10 * second));
+    expect(read(putBack, 5, 60 * second).verdict).toEqual({ kind: 'aboveHigh', units: 1 });
+  });
+
+  test('may have left before what became known in its millisecond where something older is of that millisecond, too', () => {
+    const opened = newShadow('unit', fresh, { value: 5, at: 10 * second, targetSeq: 0 });
+    const raised = { ...write, value: 6, expected: null };
+    const sent = writeSent(sale(opened, 1, 10 * second), raised, 10 * second);
+    expect(rangeNow(sent, 10 * second).low).toBe(4);
+
+    const instant = { value: 5, from: 10 * second, until: 10 * second };
+    const seen = readingTaken(shadowOf(5), instant, 10 * second);
+    expect(writeSent(sale(seen, 1, 10 * second), raised, 10 * second).sales).toMatchObject([
+      { knownAt: 10 * second },
+    ]);
   });
 
   test('takes nothing from what a reading of the same millisecond shows: a sale of that moment is still in it', () => {
