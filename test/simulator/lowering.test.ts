@@ -177,7 +177,7 @@ describe('a lowering that a write in flight stands in the way of', () => {
 });
 
 /** Six in stock, three shown by Shopify. Etsy is granted three of which `sold` are known to be sold; `taken` leave the shelf, and Shopify is lowered to 2. */
-function owed({ sold, taken }: { readonly sold: number; readonly taken: number }) {
+function owedWhile({ sold, taken }: { readonly sold: number; readonly taken: number }) {
   const world = createWorld(calm, createEventQueue(), 1, () => undefined);
   const stage = { world, ledger: createLedger(1, calm.stock), seed: 1 };
   const { keeper } = createKeeper(stage, escrowKeeping);
@@ -191,12 +191,12 @@ function owed({ sold, taken }: { readonly sold: number; readonly taken: number }
 
 describe('under escrow, while units are short', () => {
   test('what is known to be sold of a write under way is not shown any more: it is off what is left already', () => {
-    expect(owed({ sold: 3, taken: 1 })).toEqual([]);
-    expect(owed({ sold: 1, taken: 1 })).toEqual([]);
+    expect(owedWhile({ sold: 3, taken: 1 })).toEqual([]);
+    expect(owedWhile({ sold: 1, taken: 1 })).toEqual([]);
   });
 
   test('what is left of it is', () => {
-    expect(owed({ sold: 1, taken: 2 })).toMatchObject([{ shown: 4, wanted: 3 }]);
-    expect(owed({ sold: 3, taken: 2 })).toMatchObject([{ shown: 2, wanted: 1 }]);
+    expect(owedWhile({ sold: 1, taken: 2 })).toMatchObject([{ shown: 4, wanted: 3 }]);
+    expect(owedWhile({ sold: 3, taken: 2 })).toMatchObject([{ shown: 2, wanted: 1 }]);
   });
 });
