@@ -12,6 +12,7 @@ import {
   type Parameters,
   pageWorld,
   violations,
+  withOutsideEdit,
   withStuckFeed,
   withViolation,
 } from '../../src/simulator/parameters.ts';
@@ -205,6 +206,14 @@ describe('in worlds that are drawn with every fault that keeps the assumptions',
       { numRuns: 6 },
     );
   });
+
+  test.each([289, 597, 1352, 6039, 9046, 9048, 9454, 9576, 9655])(
+    'and with an outside edit, every promise of escrow holds in the world of seed %i, in which one was broken once',
+    (seed) => {
+      const parameters = drawnWorld(withOutsideEdit(pageWorld), seed);
+      expect(run({ policy: 'escrow', parameters, seed, check: true, story: false }).failure).toBeNull();
+    },
+  );
 
   test('each seed has a world of its own', () => {
     const worlds = seeds.map((seed) => drawnWorld(pageWorld, seed));
