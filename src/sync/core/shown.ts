@@ -1,5 +1,5 @@
 /** What a unit shows now, soon, and at most: what its writes allow, narrowed by what readings have shown since. Pure. */
-import { holdOf, knownLeast, knownMost, lowOf, mostMissing } from './missing.ts';
+import { holdOf, knownMost, lowOf, mostMissing } from './missing.ts';
 import {
   asCandidate,
   candidateRange,
@@ -120,14 +120,12 @@ export function sellableMax(shadow: Shadow, now: number): number {
 }
 
 /**
- * What a raise is compared with. Of all the number may be, it is the one by which no more is missing than what is withheld: were it lower, the raise would
- * offer what is missing beyond that once more. Where nobody can tell which sales came first, the most that can be missing counts: a number that turns out
- * too high is refused, and changes nothing. Above what the unit can show, or infinite, as long as only more orders can tell.
+ * What a raise is compared with: the least by which no more can be missing than what is withheld. Were it lower, the raise could offer once more what is
+ * missing beyond that; a number that turns out too high is refused, and changes nothing. Above what the unit can show, or infinite, as long as only more
+ * orders can tell which of the known sales came first.
  */
 export function raisedFrom(shadow: Shadow, now: number): number {
-  const { low, high } = rangeNow(shadow, now);
-  const likely = Math.min(high, Math.max(low, knownLeast(shadow, { from: now, until: now }) - shadow.hold));
-  return Math.max(likely, knownMost(shadow, now) - shadow.hold);
+  return Math.max(rangeNow(shadow, now).low, knownMost(shadow, now) - shadow.hold);
 }
 
 /**
