@@ -194,7 +194,7 @@ export interface Connector {
   readStock(addresses: readonly ListingAddress[], turn?: Turn): Promise<readonly StockReading[]>;
   /**
    * One result per write, in the order given. At most one write per address. Never throws for the channel's failures. Without a turn it is one of a
-   * raise that may wait.
+   * raise that may wait. Where the channel compares, writes that are handed over together share one key: only one that is alone can be repeated under its own.
    */
   setStock(writes: readonly StockWrite[], turn?: Turn): Promise<readonly StockWriteResult[]>;
   /** One reading per address, in the order asked: the list price, never that of a promotion. Without a turn it is one of a reading. */

@@ -125,6 +125,9 @@ async function send(work: PlanWork, steps: readonly Decided[], decidedAt: number
   return over + (await sendPart(work, raising ?? [], { urgency: 'raise', decidedAt }));
 }
 
+/** Calls of one part under way at once. */
+const callsMax = 4;
+
 async function sendPart(
   work: PlanWork,
   sending: readonly Sending[],
@@ -150,10 +153,19 @@ async function sendPart(
   );
   // What was decided longer ago is decided again: every bound counts from the decision.
   const leaveBy = decidedAt + context.sendWithinMs;
-  const results =
-    options.clock.now() > leaveBy
-      ? writes.map((): StockWriteResult => tooLate)
-      : await channel.connector.setStock(writes, { urgency, leaveBy });
+  // A lost answer is asked for again under the write's own key: where keys belong to calls, each write is one.
+  const calls = compareAndSet ? writes.map((write) => [write]) : [writes];
+  const answers: (readonly StockWriteResult[])[] = [];
+  const waiting = calls.entries();
+  const lane = async (): Promise<void> => {
+    for (const [index, call] of waiting)
+      answers[index] =
+        options.clock.now() > leaveBy
+          ? call.map(() => tooLate)
+          : await channel.connector.setStock(call, { urgency, leaveBy });
+  };
+  await Promise.all(Array.from({ length: callsMax }, lane));
+  const results = answers.flat();
   const unanswered: StockWriteResult = { kind: 'unknown', reason: 'the connector gave no result' };
   return underLease(work, async (client) => {
     const over = await settleRestores(

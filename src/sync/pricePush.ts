@@ -25,7 +25,7 @@ import {
   recordPrices,
   rejoin,
 } from './priceClaims.ts';
-import { followQueues, keepReferences } from './priceQueues.ts';
+import { followQueues, keepReferences, stands } from './priceQueues.ts';
 import { type PriceOutcome, settlePrice } from './priceSettling.ts';
 import { checkPrices } from './prices.ts';
 import { doubtUnits, othersIn, takeAlong } from './priceUnits.ts';
@@ -40,6 +40,8 @@ const callsMax = 2;
 const budgetPauseMsMin = 100;
 /** How long a price waits behind numbers that never end. */
 const lateAfterMs = 60_000;
+/** How long a price that nobody wants any more is left alone while it stands in a queue of the channel. */
+const standingMs = 300_000;
 /** How long a price waits for the numbers of its unit to be written. */
 const busyUnitMs = 500;
 
@@ -98,7 +100,9 @@ async function takePrices(
     if (connector.capabilities.priceWritesUnit && (await rejoin(client, connection.id, due)))
       due = await lockDue(client, connection.id, pricesMax);
     if (due.length === 0) return null;
-    const over = due.filter(isOver);
+    const standing = due.filter((claim) => isOver(claim) && stands(claim));
+    await putOff(client, standing, standingMs);
+    const over = due.filter((claim) => isOver(claim) && !stands(claim));
     const wanted = due.filter((claim): claim is PriceToSend => claim.state === 'waiting' && !isOver(claim));
     const toRead = due.filter((claim) => claim.state !== 'waiting' && !isOver(claim));
     await endPrices(client, over);

@@ -36,6 +36,16 @@ export async function keepReferences(run: Run, answered: readonly Answered[]): P
   await withRetry(() => run.options.db.query({ name: 'prices-queued', text: keepSql, values }));
 }
 
+/** True while its queue may not be worked off yet: were it forgotten, what is wished for next would not wait for it. */
+export function stands({ reference, sentForMs }: PriceClaim): boolean {
+  return reference !== null && (sentForMs ?? 0) < unreadableMaxMs;
+}
+
+/** A queue that has stood for long is asked for more seldom: after an eighth of that time. */
+function pauseOf({ options }: Run, { sentForMs }: PriceClaim, waitMs: number): number {
+  return Math.max(waitMs, Math.min((sentForMs ?? 0) / 8, options.backoffMaxMs));
+}
+
 type Followed = {
   /** What is decided without a reading. */
   readonly decided: readonly { readonly claim: PriceClaim; readonly outcome: PriceOutcome }[];
@@ -62,7 +72,10 @@ export async function followQueues(
     const onItsWayMs = sentForMs ?? 0;
     if (submission.kind !== 'ended' && onItsWayMs < unreadableMaxMs) {
       const error = submission.kind === 'unknown' ? submission.reason : null;
-      decided.push({ claim, outcome: { kind: 'accepted', waitMs: waitMs(claim), error } });
+      decided.push({
+        claim,
+        outcome: { kind: 'accepted', waitMs: pauseOf(run, claim, waitMs(claim)), error },
+      });
       return [];
     }
     if (submission.kind === 'ended' && submission.refused !== null) {

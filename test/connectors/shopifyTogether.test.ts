@@ -166,6 +166,23 @@ describe('when Shopify refuses one of them', () => {
     expect(sizes(shop)).toEqual([8, 4, 4, 2, 1, 1, 2]);
   });
 
+  test('unread, for one that it does not take at all, only that one is rejected', async () => {
+    const { shop, connector } = await open(8);
+    const errors = [
+      { message: 'Variable $input was provided invalid value', extensions: { code: 'INVALID_VARIABLE' } },
+    ];
+    shop.before = ({ entries }) =>
+      entries.some(({ inventoryItemId }) => plain(inventoryItemId) === 3) ? { json: { errors } } : null;
+    expect(kinds(await connector.setStock(lowered(8)))).toEqual(only('rejected', 'effective', 8, 2));
+  });
+
+  test('and the answer of the smaller call is lost, those that were refused stay told', async () => {
+    const { shop, connector } = await open(4);
+    shop.available.set(1, 1);
+    shop.after = (answer, { entries }) => (entries.length === 3 ? 'lost' : answer);
+    expect(kinds(await connector.setStock(lowered(4)))).toEqual(only('stale', 'unknown', 4, 0));
+  });
+
   test('a call that costs too much is halved', async () => {
     const { shop, connector } = await open(4);
     const errors = [{ message: 'too expensive', extensions: { code: 'MAX_COST_EXCEEDED' } }];

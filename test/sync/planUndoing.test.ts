@@ -40,6 +40,19 @@ type Applied = {
   readonly planId: string;
 };
 
+/** Two items of 9 each of which the channel showed 3. */
+async function twoApplied(): Promise<{ readonly planId: string }> {
+  for (const sku of ['A', 'B']) await shop.item(sku, 9);
+  for (const sku of ['A', 'B']) shop.offer(sku, 3);
+  const planId = await shop.planned();
+  await shop.apply(planId);
+  await shop.finish(planId);
+  shop.later(10_000);
+  await shop.push();
+  shop.later(10_000);
+  return { planId };
+}
+
 async function connectionWaits(): Promise<boolean | undefined> {
   const { rows } = await open.pool.query<{ awaiting_plan: boolean }>(
     'SELECT awaiting_plan FROM connections WHERE id = $1',
@@ -173,6 +186,24 @@ describe('an undo', () => {
     await shop.push();
     expect([shop.shows(mug), await connectionWaits()]).toEqual([8, false]);
     expect(await entryOf(open.pool, second, mug)).toMatchObject({ state: 'undone', enabled: true });
+  });
+
+  test('writes each listing by itself where the channel compares: what got no answer is asked for again under its own key', async () => {
+    Object.assign(shop.channel.capabilities, { compareAndSet: true, writesPerCall: 100 });
+    const { planId } = await twoApplied();
+    const before = shop.channel.writeCalls.length;
+    const silent = new Map<string, StockWriteResult>();
+    shop.channel.onWrite = (write) => {
+      const known = silent.get(write.key);
+      if (known !== undefined) return known;
+      silent.set(write.key, support.takeEffect(shop.channel, write));
+      return { kind: 'unknown', reason: 'no answer in time' };
+    };
+    await shop.undo(planId);
+    expect(await shop.finish(planId)).toBe('undone');
+    const calls = shop.channel.writeCalls.slice(before);
+    expect(calls.map((call) => call.length)).toEqual(calls.map(() => 1));
+    expect(new Set(calls.flat().map(({ key }) => key)).size).toBe(2);
   });
 
   test('stops a plan that is being applied and takes back what it has done', async () => {

@@ -93,6 +93,24 @@ describe('a price in a queue', () => {
     expect(await rowOf(one)).toEqual({ reference: 'feed-2', lost: 1, worked_off: false });
   });
 
+  test('that nobody wants any more is remembered while the queue stands, and the next wish waits for it', async () => {
+    const one = await queuedPrice();
+    await open.pool.query('UPDATE inventory_items SET price_minor = NULL, currency = NULL WHERE id = $1', [
+      one.item.id,
+    ]);
+    await shop.later(hour);
+    expect(await rowOf(one)).toMatchObject({ reference: 'feed-1' });
+    await shop.mean(one, fixtures.euros(1_200));
+    await shop.push();
+    expect(shop.sent()).toEqual([1_100]);
+    shop.channel.onQueued = endedNow;
+    support.priced(shop.channel, one, fixtures.euros(1_100));
+    await shop.later(hour);
+    await shop.later(hour);
+    expect(shop.sent()).toEqual([1_100, 1_200]);
+    expect(await shop.openConflicts(one)).toEqual([]);
+  });
+
   test('over which a third one is shown after its end is somebody else’s edit', async () => {
     const one = await queuedPrice();
     support.priced(shop.channel, one, fixtures.euros(1_500));

@@ -3,9 +3,9 @@
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { mapBounded } from '../concurrency.ts';
-import { ChannelError, type PriceSubmission, type QueuedPrice } from '../connector.ts';
+import { ChannelError, type PriceSubmission, type QueuedPrice, type Turn } from '../connector.ts';
 import { redactText } from '../redaction.ts';
-import { instantSchema, parseBody, precedingCall, statusError } from '../wire.ts';
+import { assertInTime, instantSchema, parseBody, precedingCall, statusError } from '../wire.ts';
 import { type AmazonApi, amazonError } from './api.ts';
 
 const feedsPath = '/feeds/2021-06-30';
@@ -31,7 +31,7 @@ export interface AmazonFeeds {
    * Answers a reference for each message, in their order. Throws `ChannelError`, with `neverSent` where a call before the feed itself failed: the feed is
    * created once or never.
    */
-  submit(api: AmazonApi, messages: readonly FeedMessage[]): Promise<readonly string[]>;
+  submit(api: AmazonApi, messages: readonly FeedMessage[], turn: Turn): Promise<readonly string[]>;
   /** One answer per price, in the order asked. */
   outcomes(api: AmazonApi, queued: readonly QueuedPrice[]): Promise<PriceSubmission[]>;
 }
@@ -54,9 +54,10 @@ export function createAmazonFeeds(now: () => number): AmazonFeeds {
 
   return {
     mayBeSent: () => now() >= closedUntil,
-    async submit(api, messages) {
+    async submit(api, messages, turn) {
       try {
         const documentId = await precedingCall(upload(api, messages));
+        assertInTime(turn, now());
         const feedId = await create(api, documentId);
         return messages.map((_message, index) => referenceOf(feedId, index + 1));
       } catch (error) {

@@ -79,8 +79,8 @@ export async function setAmazonPrices(
   const ready = judged.filter((one) => one.kind === 'ready');
   const answers =
     ready.length > patchedMax && feeds.mayBeSent()
-      ? await sendTogether(api, feeds, ready)
-      : await patchAll(api, ready);
+      ? await sendTogether(api, feeds, ready, turn)
+      : await patchAll(api, ready, turn);
   const results = new Map(ready.map((one, index) => [one, answers[index]]));
   return judged.map((one) =>
     one.kind === 'ready' ? (results.get(one) ?? { kind: 'unknown', reason: 'the price has no result' }) : one,
@@ -137,20 +137,22 @@ async function sendTogether(
   api: AmazonApi,
   feeds: AmazonFeeds,
   ready: readonly Ready[],
+  turn: Turn,
 ): Promise<PriceWriteResult[]> {
   try {
     const messages = ready.map(({ sku, change }) => ({ sku, ...change }));
-    const references = await feeds.submit(api, messages);
+    const references = await feeds.submit(api, messages, turn);
     return references.map((reference) => ({ kind: 'accepted', reference, queued: true }));
   } catch (error) {
     const failure = priceWriteFailure(error);
-    return failure.kind === 'unknown' ? ready.map(() => failure) : patchAll(api, ready);
+    return failure.kind === 'unknown' ? ready.map(() => failure) : patchAll(api, ready, turn);
   }
 }
 
-function patchAll(api: AmazonApi, ready: readonly Ready[]): Promise<PriceWriteResult[]> {
+function patchAll(api: AmazonApi, ready: readonly Ready[], turn: Turn): Promise<PriceWriteResult[]> {
   return mapBounded(ready, writesInFlight, async (one) => {
     try {
+      assertInTime(turn, api.now());
       return await patch(api, one);
     } catch (error) {
       return priceWriteFailure(error);

@@ -3,7 +3,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { chunks, mapBounded } from '../concurrency.ts';
-import type { ListingAddress, StockReading, StockWrite, StockWriteResult } from '../connector.ts';
+import {
+  ChannelError,
+  type ListingAddress,
+  type StockReading,
+  type StockWrite,
+  type StockWriteResult,
+} from '../connector.ts';
 import { assertInTime, precedingCall, stockWriteFailure } from '../wire.ts';
 import { isTooExpensive, type ShopifyApi } from './graphql.ts';
 import { stockIds } from './ids.ts';
@@ -50,13 +56,19 @@ async function setTogether(api: ShopifyApi, writes: readonly StockWrite[]): Prom
   try {
     answer = await underEitherKey(api, writes);
   } catch (error) {
-    if (isTooExpensive(error) && writes.length > 1) return setHalves(api, writes);
+    if (writes.length > 1 && mayBeOneOfThem(error)) return setHalves(api, writes);
     const failure = stockWriteFailure(error);
     return writes.map((write) => [write, failure]);
   }
   if (writes.length > 1 && answer.kind === 'failedBefore') return setHalves(api, writes);
   if (writes.length > 1 && answer.kind === 'refused') return withoutRefused(api, writes, answer.errors);
   return mapBounded(writes, 1, async (write) => [write, await concluded(api, write, answer)]);
+}
+
+/** A call that was refused unread: it was too large, or one of its entries is not what Shopify takes at all. */
+function mayBeOneOfThem(error: unknown): boolean {
+  const refused = error instanceof ChannelError && error.code === 'rejected' && !error.maybeApplied;
+  return refused || isTooExpensive(error);
 }
 
 /** One bad entry refuses a whole call, and nothing of it was changed: the others go again without those that Shopify names. */

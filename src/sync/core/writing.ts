@@ -1,5 +1,5 @@
 /** Whether to write a unit's number now: never a sale offered again that we know of or could have known of. Pure. */
-import { candidateRange, latestEffect } from './range.ts';
+import { asCandidate, candidateRange, latestEffect } from './range.ts';
 import type { Candidate, Shadow } from './shadow.ts';
 import { type Believed, believedShown, eventualRange, ordersDueAt, raisedFrom, rangeNow } from './shown.ts';
 
@@ -183,14 +183,25 @@ function write(
     newest.targetSeq === targetSeq
   )
     return repeat(newest, direction);
-  const expected = limits.compareAndSet ? comparedWith(shadow, direction, now) : null;
+  const expected = limits.compareAndSet ? comparedWith(shadow, direction, value, now) : null;
   const believed = direction === 'raise' && !limits.compareAndSet ? believedShown(shadow, now) : null;
   return { kind: 'write', direction, value, targetSeq, expected, believed, repeats: null };
 }
 
-/** Where the number is not exact, a stale answer says what is shown, and nothing was changed. */
-function comparedWith(shadow: Shadow, direction: Direction, now: number): number {
-  return direction === 'raise' ? raisedFrom(shadow, now) : rangeNow(shadow, now).high;
+/**
+ * Where the number is not exact, a stale answer says what is shown, and nothing was changed. A raise that had company and got no answer may never have left:
+ * once the unit was read since, a lowering is compared with what was read, for the raise would be refused then.
+ */
+function comparedWith(shadow: Shadow, direction: Direction, target: number, now: number): number {
+  if (direction === 'raise') return raisedFrom(shadow, now);
+  const { high } = rangeNow(shadow, now);
+  const lost = shadow.candidates.findLast(
+    ({ inCompany, state, endedAt }) => inCompany === true && state === 'UNKNOWN' && endedAt === null,
+  );
+  const seen = shadow.readings.at(-1);
+  if (lost === undefined || seen === undefined || seen.until <= lost.lastSentAt) return high;
+  const read = candidateRange(shadow, asCandidate(seen), { from: now, until: now }).high;
+  return read > target && read < high ? read : high;
 }
 
 function repeat(candidate: Candidate, direction: Direction): WriteDecision {

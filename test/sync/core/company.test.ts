@@ -66,6 +66,19 @@ describe('a write that left in company and got no answer', () => {
     expect(decided(seen, 6, at + 7 * second, compares)).toMatchObject({ kind: 'write', expected: 5 });
   });
 
+  test('and never left holds up no lowering: once the unit was read, that is what is compared', () => {
+    // The write may still be at work: nothing can end it yet.
+    const atWork = { ...shopify, settleMax: 35 * second };
+    const sent = { expected: 1, inCompany: true } as const;
+    const open = written(shadowOf(1, atWork), ['first', 5], at, 'unknown', sent);
+    expect(decided(open, 0, at + 2 * second, compares)).toMatchObject({ value: 0, expected: 5 });
+    const seen = read(open, 1, at + 3 * second).shadow;
+    expect(decided(seen, 0, at + 4 * second, compares)).toMatchObject({ value: 0, expected: 1 });
+    // A lowering to what was read, or to more, would be no lowering of that.
+    expect(decided(seen, 1, at + 4 * second, compares)).toMatchObject({ value: 1, expected: 5 });
+    expect(decided(read(open, 1, at).shadow, 0, at + 4 * second, compares)).toMatchObject({ expected: 5 });
+  });
+
   test('holds up no other lowering, and no raise once another write was answered', () => {
     expect(decided(lost(1, 5), 0, at + 2 * second, compares)).toMatchObject({ value: 0, expected: 5 });
     const replaced = written(lost(1, 5), ['second', 0], at + 2 * second, 'effective', { expected: 5 });
