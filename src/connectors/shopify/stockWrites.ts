@@ -11,7 +11,7 @@ import {
   type StockWriteResult,
 } from '../connector.ts';
 import { assertInTime, precedingCall, stockWriteFailure } from '../wire.ts';
-import { isTooExpensive, type ShopifyApi } from './graphql.ts';
+import type { ShopifyApi } from './graphql.ts';
 import { stockIds } from './ids.ts';
 import { countedStock, idsPerCall, readItems, unknownItem } from './stock.ts';
 
@@ -65,10 +65,9 @@ async function setTogether(api: ShopifyApi, writes: readonly StockWrite[]): Prom
   return mapBounded(writes, 1, async (write) => [write, await concluded(api, write, answer)]);
 }
 
-/** A call that was refused unread: it was too large, or one of its entries is not what Shopify takes at all. */
+/** A call that was refused unread: it costs too much, or one of its entries is not what Shopify takes at all. */
 function mayBeOneOfThem(error: unknown): boolean {
-  const refused = error instanceof ChannelError && error.code === 'rejected' && !error.maybeApplied;
-  return refused || isTooExpensive(error);
+  return error instanceof ChannelError && error.code === 'rejected' && !error.maybeApplied;
 }
 
 /** One bad entry refuses a whole call, and nothing of it was changed: the others go again without those that Shopify names. */
