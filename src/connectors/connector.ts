@@ -1,19 +1,20 @@
 /** The one interface every marketplace implements, in domain messages only: no table and no wire shape crosses it. */
 import type { ChannelErrorCode } from './channelError.ts';
 import type { HttpClient } from './http.ts';
-import type { PriceReading, PriceSubmission, PriceWrite, PriceWriteResult, QueuedPrice } from './price.ts';
+import type { PriceReading, PriceWrite, PriceWriteResult } from './price.ts';
+import type { Accepted, QueuedWrite, StockQueue, Submission, Unanswered } from './queue.ts';
 import type { Turn } from './turn.ts';
 
 export { ChannelError, type ChannelErrorCode } from './channelError.ts';
 export type { HttpClient, HttpRequest, HttpResponse, RateLimit } from './http.ts';
+export type { PriceReading, PriceRefusal, PriceWrite, PriceWriteResult } from './price.ts';
 export type {
-  PriceReading,
-  PriceRefusal,
-  PriceSubmission,
-  PriceWrite,
-  PriceWriteResult,
-  QueuedPrice,
-} from './price.ts';
+  Accepted,
+  QueuedWrite,
+  StockQueue,
+  Submission,
+  Unanswered,
+} from './queue.ts';
 export type { Turn, Urgency } from './turn.ts';
 
 export const platforms = ['etsy', 'amazon', 'ebay', 'shopify'] as const;
@@ -99,6 +100,8 @@ export type StockWrite = {
    * higher: what is read just before may be from before a sale that is known.
    */
   readonly others?: readonly Pick<StockWrite, 'address' | 'quantity'>[];
+  /** It may be taken into a queue together with others: whoever hands it over has allowed for its landing whenever that is worked off. */
+  readonly mayQueue?: true;
 };
 
 /** Another variant of a unit that a write has set too, because the channel replaces them all at once (Etsy). */
@@ -116,14 +119,12 @@ export type Along = { readonly companions?: readonly Companion[] };
 export type StockWriteResult =
   /** The channel's answer proves that it shows `quantity` now. */
   | ({ readonly kind: 'effective'; readonly quantity: number } & Along)
-  /** Taken in, but only a later reading proves it (Amazon, feeds). */
-  | ({ readonly kind: 'accepted'; readonly reference: string | null } & Along)
+  | (Accepted & Along)
   /** Nothing was changed: the compare failed, or the number was shown already. `actual` if known; `read`: by a reading, which may be old. */
   | { readonly kind: 'stale'; readonly actual: number | null; readonly read?: true }
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | { readonly kind: 'rejected'; readonly code: string; readonly message: string; readonly raw: unknown }
-  /** No answer: the write may or may not have happened. Both numbers stay possible until read back. */
-  | ({ readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode } & Along)
+  | (Unanswered & Along)
   /** Certainly not sent or not applied; try again with the same key after `retryAfterMs`. `error`, here and above: the failure behind it. */
   | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
 export type Again = { readonly retryAfterMs: number; readonly error?: ChannelErrorCode };
@@ -202,10 +203,10 @@ export interface Connector {
   /** Sets list prices, and never in another currency than the listing's. One result per write, in the order given; never throws for the channel's failures. */
   setPrices(writes: readonly PriceWrite[], turn?: Turn): Promise<readonly PriceWriteResult[]>;
   /**
-   * What has become of prices that were accepted as `queued`: one answer each, in the order asked; never throws for the channel's failures. Absent where
-   * none ever is.
+   * What has become of prices and quantities that were, or may have been, taken into a queue: one answer each, in the order asked; never throws for the
+   * channel's failures. Absent where none ever is.
    */
-  pricesSubmitted?(queued: readonly QueuedPrice[], turn?: Turn): Promise<readonly PriceSubmission[]>;
+  submitted?(queued: readonly QueuedWrite[], turn?: Turn): Promise<readonly Submission[]>;
   /** The seller's whole catalogue, page by page. Ends normally only after the last page. */
   catalogue(): AsyncIterable<readonly CatalogueEntry[]>;
   /** Tells the channel that a parcel has left. Not idempotent at the channel: reads back before a second attempt. */
@@ -226,6 +227,11 @@ export type ConnectorCapabilities = {
   readonly pricesPerCall: number;
   /** True where a price can only be written together with the quantities of the whole unit (Etsy). */
   readonly priceWritesUnit: boolean;
+  /**
+   * Where raises may leave together as one queue that the channel works off when it pleases: only when at least `waitingMin` listings wait, with `callMin` to
+   * `callMax` writes each. Null where there is none, or none now.
+   */
+  readonly stockQueue: StockQueue | null;
   /** Largest quantity the channel shows (Etsy 999); larger targets are clamped by the availability rule. */
   readonly quantityMax: number;
   /** Default time between two order polls. */

@@ -1,7 +1,7 @@
 /** What is said to a channel about list prices, and what it answers: money in minor units, one currency per listing. */
 
-import type { ChannelErrorCode } from './channelError.ts';
 import type { Again, Along, ListingAddress, Money, StockWrite } from './connector.ts';
+import type { Accepted, Unanswered } from './queue.ts';
 
 /** The list price that buyers see, or why it cannot be said. */
 export type PriceReading =
@@ -34,27 +34,9 @@ export type PriceRefused = {
 export type PriceWriteResult =
   /** The channel's answer proves that it shows this price now. */
   | ({ readonly kind: 'effective' } & Along)
-  /** Taken in, but only a later reading proves it (Amazon). */
-  | { readonly kind: 'accepted'; readonly reference: string | null; readonly queued?: false }
-  /** Taken in together with others into a queue that can stand for hours; `pricesSubmitted` tells when it was worked off (Amazon's feeds). */
-  | { readonly kind: 'accepted'; readonly reference: string; readonly queued: true }
+  | Accepted
   /** Refused for a reason that a retry cannot mend. Nothing was changed. */
   | ({ readonly kind: 'refused' } & PriceRefused)
-  /** No answer: the write may or may not have happened. Both prices stay possible until read back. */
-  | ({ readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode } & Along)
+  | (Unanswered & Along)
   /** Certainly not sent or not applied; try again after `retryAfterMs`. */
   | ({ readonly kind: 'deferred'; readonly reason: string } & Again);
-
-/** A price that was accepted into a queue, with the reference that it was given. */
-export type QueuedPrice = { readonly address: ListingAddress; readonly reference: string };
-
-export type PriceSubmission =
-  /** Not worked off yet. */
-  | { readonly kind: 'open' }
-  /** It cannot be said now; ask again. */
-  | { readonly kind: 'unknown'; readonly reason: string; readonly error?: ChannelErrorCode }
-  /**
-   * Worked off at `at`, by the channel's clock: whatever was taken in shows within the usual time from then on, and only a reading proves it. `refused`: this
-   * price certainly was not.
-   */
-  | { readonly kind: 'ended'; readonly at: Date; readonly refused: PriceRefused | null };

@@ -19,6 +19,7 @@ export const amazonUsagePlans = {
   deleteListingsItem: { perSecond: 5, burst: 5 },
   createFeed: { perSecond: 0.0083, burst: 15 },
   getFeed: { perSecond: 2, burst: 15 },
+  getFeeds: { perSecond: 0.0222, burst: 10 },
   createFeedDocument: { perSecond: 0.5, burst: 15 },
   getFeedDocument: { perSecond: 0.0222, burst: 10 },
 } as const;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type AmazonAccess, amazonErrors } from './amazonAccess.ts';
 import type { AmazonAccount } from './amazonAccount.ts';
 import { type Issue, patchOperation, putRequest } from './amazonAttributes.ts';
+import { type FoundFeed, searchFeeds } from './amazonFeedSearch.ts';
 import type { AmazonSubmissions, Submission } from './amazonSubmissions.ts';
 import type { Call, Route } from './channel.ts';
 import { jsonBody, type Reply } from './http.ts';
@@ -18,12 +19,9 @@ export type AmazonFeedParts = {
 };
 
 type Document = { readonly contentType: string; readonly expiresAt: number; body: string | null };
-type Feed = {
-  readonly feedId: string;
-  readonly marketplaceIds: readonly string[];
-  readonly createdAt: number;
+type Feed = FoundFeed & {
   readonly lateMs: number;
-  status: 'IN_QUEUE' | 'IN_PROGRESS' | 'DONE' | 'FATAL';
+  status: FoundFeed['status'];
   startedAt: number | null;
   endedAt: number | null;
   resultFeedDocumentId: string | null;
@@ -87,6 +85,17 @@ const urlOf = (call: Call, documentId: string) =>
 /** A point in time under its name; nothing while it has not come. */
 const timeField = (name: string, at: number | null) =>
   at === null ? {} : { [name]: new Date(at).toISOString() };
+
+const feedBodyOf = (feed: Feed) => ({
+  feedId: feed.feedId,
+  feedType,
+  marketplaceIds: feed.marketplaceIds,
+  processingStatus: feed.status,
+  ...timeField('createdTime', feed.createdAt),
+  ...timeField('processingStartTime', feed.startedAt),
+  ...timeField('processingEndTime', feed.endedAt),
+  ...(feed.resultFeedDocumentId === null ? {} : { resultFeedDocumentId: feed.resultFeedDocumentId }),
+});
 
 function reportIssue(messageId: number, sku: string, issue: Issue): ReportIssue {
   const { code, severity, message: text, attributeNames } = issue;
@@ -208,19 +217,7 @@ export function createAmazonFeeds(parts: AmazonFeedParts, access: AmazonAccess):
   function get(call: Call): Reply {
     const feed = feeds.get(call.params['feedId'] ?? '');
     if (feed === undefined) return amazonErrors.notFound('No such feed.');
-    return {
-      status: 200,
-      body: {
-        feedId: feed.feedId,
-        feedType,
-        marketplaceIds: feed.marketplaceIds,
-        processingStatus: feed.status,
-        ...timeField('createdTime', feed.createdAt),
-        ...timeField('processingStartTime', feed.startedAt),
-        ...timeField('processingEndTime', feed.endedAt),
-        ...(feed.resultFeedDocumentId === null ? {} : { resultFeedDocumentId: feed.resultFeedDocumentId }),
-      },
-    };
+    return { status: 200, body: feedBodyOf(feed) };
   }
 
   function getDocument(call: Call): Reply {
@@ -256,6 +253,9 @@ export function createAmazonFeeds(parts: AmazonFeedParts, access: AmazonAccess):
       access.route('POST', '/feeds/2021-06-30/documents', 'createFeedDocument', createDocument),
       access.route('GET', '/feeds/2021-06-30/documents/:feedDocumentId', 'getFeedDocument', getDocument),
       access.route('POST', '/feeds/2021-06-30/feeds', 'createFeed', create),
+      access.route('GET', '/feeds/2021-06-30/feeds', 'getFeeds', (call) =>
+        searchFeeds(call, feedType, [...feeds.values()], feedBodyOf),
+      ),
       access.route('GET', '/feeds/2021-06-30/feeds/:feedId', 'getFeed', get),
       { method: 'PUT', path: storage, operation: 'uploadFeedDocument', handle: upload },
       { method: 'GET', path: storage, operation: 'downloadFeedDocument', handle: download },

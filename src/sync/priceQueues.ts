@@ -1,5 +1,6 @@
 /** Follows prices that a channel took into a queue together with others: until that is worked off nothing is concluded from what is shown. */
-import type { PriceSubmission, PriceWriteResult } from '../connectors/connector.ts';
+import type { PriceWriteResult, Submission } from '../connectors/connector.ts';
+import { queueOf } from '../connectors/queue.ts';
 import { withRetry } from '../dbErrors.ts';
 import type { PriceClaim } from './priceClaims.ts';
 import type { PriceOutcome } from './priceSettling.ts';
@@ -26,11 +27,10 @@ type Answered = { readonly claim: PriceClaim; readonly result: PriceWriteResult 
 
 /** One statement, before anything else is done with the answers: whoever dies later has not forgotten what to ask for. */
 export async function keepReferences(run: Run, answered: readonly Answered[]): Promise<void> {
-  const queued = answered.flatMap(({ claim, result }) =>
-    result.kind === 'accepted' && result.queued === true
-      ? [{ id: claim.listingId, reference: result.reference }]
-      : [],
-  );
+  const queued = answered.flatMap(({ claim: { listingId: id }, result }) => {
+    const reference = queueOf(result);
+    return reference === null ? [] : [{ id, reference }];
+  });
   if (queued.length === 0) return;
   const values = [run.owner, JSON.stringify(queued)];
   await withRetry(() => run.options.db.query({ name: 'prices-queued', text: keepSql, values }));
@@ -96,14 +96,16 @@ export async function followQueues(
 }
 
 /** By listing, what the channel says of those of which it still has to say something. */
-async function ask(run: Run, claims: readonly PriceClaim[]): Promise<ReadonlyMap<string, PriceSubmission>> {
+async function ask(run: Run, claims: readonly PriceClaim[]): Promise<ReadonlyMap<string, Submission>> {
   const { connector } = run.channel;
-  const queued = claims.flatMap(({ listingId, unitId, variantId, reference }) =>
-    reference === null ? [] : [{ listingId, address: { unitId, variantId }, reference }],
-  );
-  if (queued.length === 0 || connector.pricesSubmitted === undefined) return new Map();
-  const said = await connector.pricesSubmitted(
-    queued.map(({ address, reference }) => ({ address, reference })),
+  const now = run.context.now();
+  const queued = claims.flatMap(({ listingId, unitId, variantId, reference, sentForMs }) => {
+    const sentAt = new Date(now - (sentForMs ?? 0));
+    return reference === null ? [] : [{ listingId, address: { unitId, variantId }, reference, sentAt }];
+  });
+  if (queued.length === 0 || connector.submitted === undefined) return new Map();
+  const said = await connector.submitted(
+    queued.map(({ address, reference, sentAt }) => ({ address, reference, sentAt })),
   );
   run.heard ||= said.some(({ kind }) => kind !== 'unknown');
   run.errors.push(...connectionErrors(said));

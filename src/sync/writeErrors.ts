@@ -2,9 +2,9 @@
 import {
   ChannelError,
   type ChannelErrorCode,
-  type PriceSubmission,
   type PriceWriteResult,
   type StockWriteResult,
+  type Submission,
 } from '../connectors/connector.ts';
 
 /** A person has to act; everything else mends itself or concerns one listing. */
@@ -12,7 +12,7 @@ const needPeople = new Set<ChannelErrorCode>(['unauthorized', 'misconfigured']);
 
 /** At most one per reason, in the order of the results. */
 export function connectionErrors(
-  results: readonly (StockWriteResult | PriceWriteResult | PriceSubmission)[],
+  results: readonly (StockWriteResult | PriceWriteResult | Submission)[],
 ): readonly ChannelError[] {
   const found = new Map<ChannelErrorCode, ChannelError>();
   for (const result of results) {
@@ -22,4 +22,9 @@ export function connectionErrors(
       found.set(error, new ChannelError(error, reason));
   }
   return [...found.values()];
+}
+
+/** What to tell of the connection; null when nothing is wrong with it. */
+export function worstError(errors: readonly ChannelError[]): ChannelError | null {
+  return errors.find((error) => error.code === 'unauthorized') ?? errors[0] ?? null;
 }

@@ -19,6 +19,9 @@ describe('settings and authorisation', () => {
     [{ region: 'mars' }, /region/],
     [{ sellerId: 'not an id' }, /sellerId/],
     [{ tokenUrl: 'nowhere' }, /tokenUrl/],
+    [{ stockFeedMin: 50 }, /stockFeedMin/],
+    [{ stockFeedMin: 60.5 }, /stockFeedMin/],
+    [{ stockFeedMin: '1500' }, /stockFeedMin/],
   ])('%o is named as misconfigured', (wrong, place) => {
     const settings = { region: 'na', sellerId: 'A1', marketplaceId, ...wrong };
     const create = () => createAmazonConnector(createTestContext(settings, {}));

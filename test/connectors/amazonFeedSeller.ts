@@ -1,8 +1,10 @@
-/** A seller account with a Feeds API of a few lines: it knows every SKU, and each of its calls can be answered otherwise. */
+/** A seller account with a Feeds API of a few lines: it knows every SKU but GONE, Amazon stocks FBA, and each of its calls can be answered otherwise. */
+import assert from 'node:assert/strict';
 import {
   assertAmazonAnswer,
   assertAmazonBody,
   assertAmazonDocument,
+  assertAmazonQuery,
 } from '../support/amazonSpecification.ts';
 import { connectSeller, startSeller } from './amazonSeller.ts';
 import type { Answer, LocalChannel, ReceivedRequest } from './localChannel.ts';
@@ -15,6 +17,7 @@ export type FeedCall =
   | 'upload'
   | 'createFeed'
   | 'getFeed'
+  | 'getFeeds'
   | 'getFeedDocument'
   | 'download'
   | 'search'
@@ -24,6 +27,7 @@ const calls: readonly (readonly [call: FeedCall, method: string, path: RegExp])[
   ['createFeedDocument', 'POST', /^\/feeds\/2021-06-30\/documents$/],
   ['createFeed', 'POST', /^\/feeds\/2021-06-30\/feeds$/],
   ['getFeed', 'GET', /^\/feeds\/2021-06-30\/feeds\/[^/]+$/],
+  ['getFeeds', 'GET', /^\/feeds\/2021-06-30\/feeds$/],
   ['getFeedDocument', 'GET', /^\/feeds\/2021-06-30\/documents\/[^/]+$/],
   ['upload', 'PUT', /^\/storage\//],
   ['download', 'GET', /^\/storage\//],
@@ -59,6 +63,7 @@ export function reportOf(issues: readonly object[]) {
   return report;
 }
 
+const stocked = { fulfillmentAvailability: [{ fulfillmentChannelCode: 'AMAZON_NA', quantity: 9 }] };
 const skusOf = ({ query }: ReceivedRequest): readonly string[] =>
   (query.get('identifiers') ?? '').split(',').filter((sku) => sku !== 'GONE');
 
@@ -71,6 +76,8 @@ function usual(call: FeedCall, request: ReceivedRequest): Answer {
       return { status: 202, json: { feedId: '77' } };
     case 'getFeed':
       return doneFeed;
+    case 'getFeeds':
+      return { json: { feeds: [] } };
     case 'getFeedDocument':
       return { json: { feedDocumentId: 'result', url: storage } };
     case 'download':
@@ -78,7 +85,9 @@ function usual(call: FeedCall, request: ReceivedRequest): Answer {
     case 'upload':
       return {};
     case 'search': {
-      const items = skusOf(request).map((sku) => Object.assign({}, listing, { sku }));
+      const items = skusOf(request).map((sku) =>
+        Object.assign({}, listing, sku === 'FBA' ? stocked : {}, { sku }),
+      );
       return { json: { numberOfResults: items.length, items } };
     }
     case 'patch':
@@ -89,6 +98,7 @@ function usual(call: FeedCall, request: ReceivedRequest): Answer {
 /** What is asked of it, and what it answers of its own, is checked against Amazon's models. */
 export async function startFeedSeller(
   answers: Readonly<Partial<Record<FeedCall, Answer | ((request: ReceivedRequest) => Answer)>>> = {},
+  { now, ...settings }: Readonly<Record<string, unknown>> & { readonly now?: () => number } = {},
 ) {
   const channel = await startSeller((request) => {
     const call = callOf(request);
@@ -103,13 +113,16 @@ export async function startFeedSeller(
   });
   return {
     channel,
-    ...connectSeller(channel),
+    ...connectSeller(channel, settings, {}, now === undefined ? {} : { now }),
     asked: (call: FeedCall) => asked(channel, call),
     [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
   };
 }
 
-function checkAsked(call: FeedCall, { body }: ReceivedRequest): void {
+function checkAsked(call: FeedCall, { method, path, query, body }: ReceivedRequest): void {
+  if (!path.startsWith('/storage/')) assertAmazonQuery(method, path, query);
+  // Only the text of the model says so.
+  if (query.has('nextToken')) assert.equal(query.size, 1, 'nextToken is the only parameter');
   if (call === 'createFeedDocument')
     assertAmazonBody('feeds_2021-06-30', 'CreateFeedDocumentSpecification', JSON.parse(body));
   if (call === 'createFeed')

@@ -1,10 +1,10 @@
 /** Amazon: many prices leave as one feed, which is followed to its end; where there certainly is no feed they leave one by one. */
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { Connector, PriceWriteResult, QueuedPrice } from '../../src/connectors/connector.ts';
+import type { Connector, PriceWriteResult, QueuedWrite } from '../../src/connectors/connector.ts';
 import { describeBySpecification } from '../support/specifications.ts';
 import { amazonExamples } from './amazonExamples.ts';
-import { doneFeed, feedBody, feedEnded, reportOf, startFeedSeller } from './amazonFeedSeller.ts';
+import { doneFeed, feedBody, feedCreated, feedEnded, reportOf, startFeedSeller } from './amazonFeedSeller.ts';
 import { marketplaceId } from './amazonSeller.ts';
 import { type Answer, unclearAnswers } from './localChannel.ts';
 import { recording } from './recordings.ts';
@@ -29,12 +29,12 @@ const patch = {
 };
 
 /** A price of the feed that every seller here answers for. */
-const queued = (messageId: number, sku = `S${messageId}`): QueuedPrice => ({
+const queued = (messageId: number, sku = `S${messageId}`): QueuedWrite => ({
   address: { unitId: sku, variantId: '' },
   reference: `feed/77/${messageId}`,
+  sentAt: new Date(feedCreated),
 });
-const outcomes = (connector: Connector, ...prices: readonly QueuedPrice[]) =>
-  connector.pricesSubmitted?.(prices);
+const outcomes = (connector: Connector, ...prices: readonly QueuedWrite[]) => connector.submitted?.(prices);
 const accepted = { kind: 'ended', at: new Date(feedEnded), refused: null };
 
 describe('prices that are written at once', () => {
@@ -105,7 +105,9 @@ describe('prices that are written at once', () => {
     'are all unknown, and sent in no other way, where the feed was answered with %s',
     async (_name, answer) => {
       await using seller = await startFeedSeller({ createFeed: answer });
-      expect(kinds(await seller.connector.setPrices(writes(51)))).toEqual(['unknown']);
+      const sentAt = new Date(seller.context.now()).toISOString();
+      const unknown = { kind: 'unknown', reference: `feeds/${sentAt}` };
+      expect(await seller.connector.setPrices(writes(51))).toMatchObject(writes(51).map(() => unknown));
       expect(seller.asked('createFeed')).toHaveLength(1);
       expect(seller.asked('patch')).toEqual([]);
     },

@@ -1,6 +1,7 @@
 /** A seller account that answers each Selling Partner call with what a test says, for tests of the Amazon connector. */
 
 import { createAmazonConnector } from '../../src/connectors/amazon/amazon.ts';
+import type { HttpClientOptions } from '../../src/connectors/httpClient.ts';
 import { createTestContext, type Handler, type LocalChannel, startLocalChannel } from './localChannel.ts';
 import { recording } from './recordings.ts';
 
@@ -20,6 +21,7 @@ export function connectSeller(
   channel: { readonly url: string },
   settings: Readonly<Record<string, unknown>> = {},
   credentials: Readonly<Record<string, string>> = {},
+  options: Partial<HttpClientOptions> = {},
 ) {
   const context = createTestContext(
     {
@@ -38,7 +40,7 @@ export function connectSeller(
       webhookToken: 'forwarder-token',
       ...credentials,
     },
-    { retriesMax: 2, attemptTimeoutMs: 500 },
+    { retriesMax: 2, attemptTimeoutMs: 500, ...options },
   );
   return { connector: createAmazonConnector(context), context };
 }

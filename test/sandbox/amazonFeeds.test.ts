@@ -134,6 +134,70 @@ describe('a listings feed', () => {
     }));
 });
 
+type FeedPage = { readonly feeds: readonly { readonly feedId: string }[]; readonly nextToken?: string };
+
+const find = async ({ call }: AmazonBench, query: Readonly<Record<string, string>>) =>
+  call('GET', '/feeds/2021-06-30/feeds', { query });
+const found = async (bench: AmazonBench, query: Readonly<Record<string, string>> = {}) => {
+  const answer = await find(bench, { feedTypes: 'JSON_LISTINGS_FEED', ...query });
+  expect(answer.status).toBe(200);
+  return (answer.body as FeedPage).feeds.map(({ feedId }) => feedId);
+};
+
+describe('a search for feeds', () => {
+  const one = feedOf([quantityMessage(1, 'MUG-BLUE', 3)]);
+
+  it('finds those of a type, a status, a marketplace and a time, the newest first', () =>
+    withAmazon(
+      async (bench) => {
+        const first = await submit(bench, one);
+        bench.clock.advance(3_000);
+        const firstTime = new Date(bench.clock.now() - 3_000).toISOString();
+        const second = await submit(bench, one);
+        expect(await found(bench)).toEqual([second, first]);
+        expect(await found(bench, { feedTypes: 'POST_PRODUCT_DATA' })).toEqual([]);
+        expect(await found(bench, { feedTypes: 'POST_PRODUCT_DATA,JSON_LISTINGS_FEED' })).toHaveLength(2);
+        expect(await found(bench, { processingStatuses: 'DONE,FATAL' })).toEqual([first]);
+        expect(await found(bench, { processingStatuses: 'IN_QUEUE' })).toEqual([second]);
+        expect(await found(bench, { marketplaceIds: marketplaceId })).toEqual([second, first]);
+        expect(await found(bench, { marketplaceIds: 'A1F83G8C2ARO7P' })).toEqual([]);
+        expect(await found(bench, { createdUntil: firstTime })).toEqual([first]);
+        expect(await found(bench, { createdSince: firstTime })).toEqual([second, first]);
+        const later = new Date(bench.clock.now() - 1).toISOString();
+        expect(await found(bench, { createdSince: later })).toEqual([second]);
+      },
+      { feedStepMs: { min: 1_000, max: 1_000 } },
+    ));
+
+  it('goes on with the token, which remembers what was asked and stands alone', () =>
+    withAmazon(async (bench) => {
+      const all: string[] = [];
+      for (let count = 0; count < 3; count += 1) all.unshift(await submit(bench, one));
+      await submit(bench, { header: {} });
+      const query = { feedTypes: 'JSON_LISTINGS_FEED', processingStatuses: 'DONE', pageSize: '2' };
+      const page = (await find(bench, query)).body as FeedPage;
+      expect(page.feeds.map(({ feedId }) => feedId)).toEqual(all.slice(0, 2));
+      const { nextToken = '' } = page;
+      const next = (await find(bench, { nextToken })).body as FeedPage;
+      expect(next.feeds.map(({ feedId }) => feedId)).toEqual(all.slice(2));
+      expect(next.nextToken).toBeUndefined();
+      expect((await find(bench, { nextToken, pageSize: '2' })).status).toBe(400);
+      expect((await find(bench, { nextToken: 'guessed' })).status).toBe(400);
+    }));
+
+  it.each([
+    ['no type', {}],
+    ['no known status', { feedTypes: 'JSON_LISTINGS_FEED', processingStatuses: 'BAD_VALUE' }],
+    ['too large a page', { feedTypes: 'JSON_LISTINGS_FEED', pageSize: '101' }],
+    ['no time', { feedTypes: 'JSON_LISTINGS_FEED', createdSince: 'yesterday' }],
+    ['too many types', { feedTypes: Array.from({ length: 11 }, (_unused, index) => `T${index}`).join(',') }],
+  ])('that names %s is refused', (_name, query) =>
+    withAmazon(async (bench) => {
+      expect((await find(bench, query)).status).toBe(400);
+    }),
+  );
+});
+
 describe('a feed document', () => {
   it('takes an upload without a token for five minutes, with the content type it was made for', () =>
     withAmazon(async (bench) => {

@@ -7,6 +7,7 @@ import {
   createSchemaChecker,
   findOperation,
   isSpecified,
+  type JsonSchema,
   readOperations,
   readSpecification,
   type SpecifiedOperation,
@@ -23,6 +24,34 @@ const models = [
 
 const checker = createSchemaChecker();
 const operations: (SpecifiedOperation & { readonly model: string })[] = [];
+/** By operation and model: the schema of its query. */
+const queries = new Map<string, QuerySchema>();
+
+type Parameter = JsonSchema & { readonly name: string; readonly in: string; readonly type: string };
+type QuerySchema = {
+  readonly parameters: readonly Parameter[];
+  readonly conforms: ReturnType<typeof checker.compile>;
+};
+
+function queriesOf(document: JsonSchema): readonly (readonly [operation: string, schema: QuerySchema])[] {
+  const paths = Object.values(document['paths'] as Record<string, object>);
+  return paths
+    .flatMap((path) => Object.values(path) as { operationId?: string; parameters?: Parameter[] }[])
+    .flatMap(({ operationId, parameters: all = [] }) => {
+      const parameters = all.filter((parameter) => parameter.in === 'query');
+      const schema = {
+        type: 'object',
+        additionalProperties: false,
+        required: parameters.filter(({ required }) => required === true).map(({ name }) => name),
+        properties: Object.fromEntries(
+          parameters.map(({ required: _said, ...parameter }) => [parameter.name, closedObjects(parameter)]),
+        ),
+      };
+      return operationId === undefined
+        ? []
+        : [[operationId, { parameters, conforms: checker.compile(schema) }] as const];
+    });
+}
 
 if (specificationsPresent) {
   for (const model of models) {
@@ -30,6 +59,7 @@ if (specificationsPresent) {
     // Swagger 2.0 definitions are JSON Schema once examples and vendor keywords are gone.
     checker.addSchema({ $id: model, definitions: closedObjects(document['definitions']) });
     for (const operation of readOperations(document)) operations.push({ ...operation, model });
+    for (const [operation, query] of queriesOf(document)) queries.set(`${model} ${operation}`, query);
   }
   checker.addSchema(
     readSpecification('amazon/feed-schemas/listings-feed-processing-report-schema-v2.json'),
@@ -59,6 +89,20 @@ export const assertAmazonAnswer = (method: string, path: string, status: number,
   if (reference === null) assert.equal(body, null, `${operation.name} ${status} promises no body`);
   else
     assertConforms(checker.getSchema(`${operation.model}${reference}`), body, `${operation.name} ${status}`);
+};
+
+/** Fails unless the model's operation knows each parameter and allows its value. `path` is without the query. */
+export const assertAmazonQuery = (method: string, path: string, query: URLSearchParams): void => {
+  if (!specificationsPresent) return;
+  const { model, name } = findOperation(operations, method, path);
+  const { parameters = [], conforms } = queries.get(`${model} ${name}`) ?? {};
+  const typeOf = (wanted: string) => parameters.find((parameter) => parameter.name === wanted)?.type;
+  const values = [...query].map(([parameter, text]) => {
+    // Swagger 2.0 separates the values of a list by commas.
+    if (typeOf(parameter) === 'array') return [parameter, text.split(',')];
+    return [parameter, typeOf(parameter) === 'integer' ? Number(text) : text];
+  });
+  assertConforms(conforms, Object.fromEntries(values), `the query of ${name}`);
 };
 
 /** Fails unless the body is what the model's definition says. */

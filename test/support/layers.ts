@@ -15,7 +15,7 @@ export const layers: readonly Layer[] = [
   // The words of every marketplace, and money: whoever may import nothing else of `connectors` may still speak them.
   {
     name: 'contract',
-    files: ['connector', 'channelError', 'http', 'money', 'price', 'turn'].map(
+    files: ['connector', 'channelError', 'http', 'money', 'price', 'queue', 'turn'].map(
       (name) => `src/connectors/${name}.ts`,
     ),
     mayImport: ['contract'],

@@ -10,14 +10,14 @@ import type {
   Order,
   Platform,
   PriceReading,
-  PriceSubmission,
   PriceWrite,
   PriceWriteResult,
-  QueuedPrice,
+  QueuedWrite,
   Shipment,
   StockReading,
   StockWrite,
   StockWriteResult,
+  Submission,
   Turn,
 } from '../../src/connectors/connector.ts';
 
@@ -43,8 +43,8 @@ export type ScriptedChannel = {
   readonly priceCalls: { readonly writes: readonly PriceWrite[]; readonly turn: Turn | undefined }[];
   readonly priceReads: (readonly ListingAddress[])[];
   readonly priceReadTurns: (Turn | undefined)[];
-  /** What was asked of prices that stand in a queue, one entry per call. */
-  readonly queueAsks: (readonly QueuedPrice[])[];
+  /** What was asked of writes that stand in a queue, one entry per call. */
+  readonly queueAsks: (readonly QueuedWrite[])[];
   readonly orders: Map<string, Order>;
   readonly shipments: { readonly orderId: string; readonly shipment: Shipment }[];
   /** What each factory call was given: one per connector that was built. */
@@ -54,7 +54,7 @@ export type ScriptedChannel = {
   onWrite: (write: StockWrite) => Answer<StockWriteResult>;
   onPriceRead: (address: ListingAddress) => Answer<PriceReading>;
   onPrice: (write: PriceWrite) => Answer<PriceWriteResult>;
-  onQueued: (queued: QueuedPrice) => Answer<PriceSubmission>;
+  onQueued: (queued: QueuedWrite) => Answer<Submission>;
   onShip: (orderId: string, shipment: Shipment) => Answer<void>;
   onParse: (topic: string, body: Buffer) => readonly ChannelMessage[];
   onOrder: (orderId: string) => Answer<Order | null>;
@@ -71,6 +71,7 @@ export function createChannel(platform: Platform = 'shopify'): ScriptedChannel {
       writesPerCall: 100,
       pricesPerCall: 100,
       priceWritesUnit: false,
+      stockQueue: null,
       quantityMax: 1_000_000,
       pollIntervalMs: 60_000,
       pollWatchfulMs: 10_000,
@@ -157,7 +158,7 @@ function connectorOf(platform: Platform, channelOf: () => ScriptedChannel): Conn
       channel.priceCalls.push({ writes, turn });
       return Promise.all(writes.map(async (write) => channel.onPrice(write)));
     },
-    async pricesSubmitted(queued) {
+    async submitted(queued) {
       const channel = channelOf();
       channel.queueAsks.push(queued);
       return Promise.all(queued.map(async (one) => channel.onQueued(one)));

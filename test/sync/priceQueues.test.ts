@@ -1,6 +1,6 @@
 /** Proves that a price which stands in a queue of its channel is neither lost, repeated nor taken for somebody else's, however long that takes. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { PriceSubmission } from '../../src/connectors/connector.ts';
+import type { Submission } from '../../src/connectors/connector.ts';
 import { checkShownPrices } from '../../src/sync/prices.ts';
 import * as support from '../support/channel.ts';
 import { dyingPool, untilKilled } from '../support/dyingPool.ts';
@@ -26,7 +26,7 @@ beforeEach(async () => {
   shop.channel.onPrice = () => ({ kind: 'accepted', reference: `feed-${++feeds}`, queued: true });
 });
 
-const endedNow = (): PriceSubmission => ({
+const endedNow = (): Submission => ({
   kind: 'ended',
   at: new Date(support.clock.now()),
   refused: null,
@@ -144,6 +144,25 @@ describe('a price in a queue', () => {
     expect(await shop.openConflicts(bad)).toMatchObject([{ delta: 999 }]);
     expect(await shop.stateOf(good)).toMatchObject({ state: 'shown', shown: 1_100 });
     expect(shop.channel.queueAsks.map((ask) => ask.length)).toEqual([2]);
+  });
+
+  test('that may stand there without an answer is asked for under its reference before anything is read', async () => {
+    const reference = 'feeds/2026-05-04T12:00:00.000Z';
+    shop.channel.onPrice = () => ({ kind: 'unknown', reason: 'no answer', reference });
+    const one = await queuedPrice();
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'unknown', error: 'no answer' });
+    const sentAt = support.clock.now();
+    await shop.later(hour);
+    expect(await rowOf(one)).toEqual({ reference, lost: 0, worked_off: false });
+    expect(shop.channel.priceReads).toEqual([]);
+    const [asked] = shop.channel.queueAsks.flat();
+    expect(asked).toMatchObject({ reference, address: { unitId: one.unitId } });
+    expect(Math.abs((asked?.sentAt.getTime() ?? 0) - sentAt)).toBeLessThan(60_000);
+    shop.channel.onQueued = endedNow;
+    support.priced(shop.channel, one, fixtures.euros(1_100));
+    await shop.later(hour);
+    expect(await shop.stateOf(one)).toMatchObject({ state: 'shown', shown: 1_100 });
+    expect(shop.sent()).toEqual([1_100]);
   });
 
   test('is overtaken by a newer one only after the queue was worked off', async () => {

@@ -5,10 +5,11 @@ import { ChannelError, type ConnectorFactory } from '../connector.ts';
 import { parseBody } from '../wire.ts';
 import { type AmazonApi, amazonError, createAmazonApi } from './api.ts';
 import { readAmazonSettings } from './auth.ts';
+import { changesPerFeed, patchedMax } from './changes.ts';
 import { createAmazonFeeds } from './feeds.ts';
 import { amazonCatalogue, createListingMemory } from './listings.ts';
 import { amazonOrdersSince, fetchAmazonOrder, orderOf } from './orders.ts';
-import { patchedMax, pricesPerFeed, readAmazonPrices, setAmazonPrices } from './prices.ts';
+import { readAmazonPrices, setAmazonPrices } from './prices.ts';
 import { shipAmazonOrder } from './shipments.ts';
 import { readAmazonStock, setAmazonStock } from './stock.ts';
 import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
@@ -27,9 +28,13 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       compareAndSet: false,
       writesPerCall: 1,
       get pricesPerCall() {
-        return feeds.mayBeSent() ? pricesPerFeed : patchedMax;
+        return feeds.mayBeSent() ? changesPerFeed : patchedMax;
       },
       priceWritesUnit: false,
+      get stockQueue() {
+        const { stockFeedMin: waitingMin } = settings;
+        return feeds.mayBeSent() ? { waitingMin, callMin: patchedMax + 1, callMax: changesPerFeed } : null;
+      },
       quantityMax: 1_000_000,
       // The usage plan of searchOrders refills one call in about 179 s.
       pollIntervalMs: 180_000,
@@ -51,11 +56,12 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
     },
     readStock: (addresses, turn = { urgency: 'read' }) =>
       readAmazonStock(api.inTurn(turn), memory, addresses),
-    setStock: (writes, turn = { urgency: 'raise' }) => setAmazonStock(api.inTurn(turn), memory, writes),
+    setStock: (writes, turn = { urgency: 'raise' }) =>
+      setAmazonStock(api.inTurn(turn), { memory, feeds }, writes, turn),
     readPrices: (addresses, turn = { urgency: 'read' }) => readAmazonPrices(api.inTurn(turn), addresses),
     setPrices: (writes, turn = { urgency: 'price' }) =>
       setAmazonPrices(api.inTurn(turn), feeds, writes, turn),
-    pricesSubmitted: (queued, turn = { urgency: 'read' }) => feeds.outcomes(api.inTurn(turn), queued),
+    submitted: (queued, turn = { urgency: 'read' }) => feeds.outcomes(api.inTurn(turn), queued),
     catalogue: () => amazonCatalogue(api.inTurn({ urgency: 'import' })),
     ship: (orderId, shipment) => shipAmazonOrder(api, orderId, shipment),
     async receiveWebhook(request) {

@@ -22,9 +22,10 @@ const usagePlans = {
   patchListingsItem: { perSecond: 5, burst: 5, mostUrgent: 'lower' },
   getMarketplaceParticipations: { perSecond: 0.016, burst: 15, mostUrgent: 'read' },
   // The plan says 15, but five listings feeds in five minutes are the most: three, and what comes back in that time, are never more.
-  createFeed: { perSecond: 0.0083, burst: 3, mostUrgent: 'price' },
-  createFeedDocument: { perSecond: 0.5, burst: 15, mostUrgent: 'price' },
+  createFeed: { perSecond: 0.0083, burst: 3, mostUrgent: 'raise' },
+  createFeedDocument: { perSecond: 0.5, burst: 15, mostUrgent: 'raise' },
   getFeed: { perSecond: 2, burst: 15, mostUrgent: 'read' },
+  getFeeds: { perSecond: 0.0222, burst: 10, mostUrgent: 'read' },
   getFeedDocument: { perSecond: 0.0222, burst: 10, mostUrgent: 'read' },
 } as const;
 

@@ -29,6 +29,8 @@ const settingsSchema = z
     sellerId: z.string().regex(/^[A-Z0-9]+$/, 'must be a selling partner id'),
     marketplaceId: z.string().regex(/^[A-Z0-9]+$/, 'must be a marketplace id'),
     rateScale: z.number().positive().default(1),
+    // Five patches a second set 1500 SKUs in the five minutes in which a feed begins to show.
+    stockFeedMin: z.int().min(51).default(1_500),
   })
   .refine((settings) => settings.region !== undefined || settings.apiBaseUrl !== undefined, {
     path: ['region'],
@@ -41,6 +43,8 @@ export type AmazonSettings = {
   readonly sellerId: string;
   readonly marketplaceId: string;
   readonly rateScale: number;
+  /** From so many waiting listings on raises may go by feed. */
+  readonly stockFeedMin: number;
 };
 
 export function readAmazonSettings(settings: unknown): AmazonSettings {

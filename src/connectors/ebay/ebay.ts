@@ -17,6 +17,7 @@ const capabilities: ConnectorCapabilities = {
   writesPerCall: 25,
   pricesPerCall: 25,
   priceWritesUnit: false,
+  stockQueue: null,
   // eBay names no largest quantity; this one fits its int32 with room.
   quantityMax: 1_000_000_000,
   pollIntervalMs: 60_000,

@@ -19,6 +19,7 @@ const capabilities: ConnectorCapabilities = {
   writesPerCall: 10,
   pricesPerCall: 10,
   priceWritesUnit: true,
+  stockQueue: null,
   quantityMax,
   pollIntervalMs: 60_000,
   pollWatchfulMs: 10_000,

@@ -27,6 +27,7 @@ export const createShopifyConnector: ConnectorFactory = (context) => {
       // The connector puts the variants of one product together; each product is a call of its own.
       pricesPerCall: idsPerCall,
       priceWritesUnit: false,
+      stockQueue: null,
       quantityMax: 1_000_000_000,
       pollIntervalMs: 60_000,
       pollWatchfulMs: 10_000,
