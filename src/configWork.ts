@@ -104,7 +104,7 @@ export const workLimits = {
     'listings',
     50,
     [1, 1_000],
-    'Listings of one connection that a worker takes at once; where one call of its channel carries more (Shopify 250, prices on Amazon 400), so many.',
+    'Listings of one connection that a worker takes at once; where one call of its channel carries more (Shopify 250, prices and many raises on Amazon 400), so many.',
   ),
   deliveryAttemptsMax: integer(
     'DELIVERY_ATTEMPTS_MAX',

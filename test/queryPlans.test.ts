@@ -22,6 +22,7 @@ import { setItemPrice } from '../src/sync/prices.ts';
 import { pushConnection } from '../src/sync/push.ts';
 import { readConnection } from '../src/sync/reads.ts';
 import { adjustStock } from '../src/sync/stock.ts';
+import { followQueues } from '../src/sync/stockQueues.ts';
 import { lookForWork } from '../src/sync/supervisor.ts';
 import { type Api, openApi } from './schema/apiFixture.ts';
 import { bundleWorks } from './support/bundleWorks.ts';
@@ -239,6 +240,15 @@ const works: Readonly<Record<string, () => Promise<unknown>>> = {
       },
       shop.connectionId,
     ),
+  'queues of a channel are followed': async () => {
+    await api.database.pool.query(
+      `UPDATE listing_writes SET state = 'accepted', settled_at = NULL, queue_due_at = now() WHERE id = $1`,
+      [rowId('write', 4_007)],
+    );
+    channel.onQueued = () => ({ kind: 'ended', at: new Date(), refused: null });
+    const options = { ...support.readOptions(api.database.pool, connections), backoffMaxMs: 1_000 };
+    if ((await followQueues(options, shop.connectionId)) === 0) throw new Error('there was none');
+  },
   'the supervisor looks': () => lookForWork({ db: api.database.pool, wakeUps: noWakeUps }),
   'operations without a worker are swept': () => sweepOperations(operations()),
   'one item is synced': () =>

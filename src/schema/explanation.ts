@@ -143,6 +143,10 @@ const ExplainedCandidateType = builder.objectRef<ExplainedCandidate>('ExplainedC
       nullable: true,
       description: 'The latest it came into force; null while it is unconfirmed.',
     }),
+    queued: t.exposeBoolean('queued', {
+      description:
+        'True while it may stand in a queue of the channel, together with others (an Amazon feed): it comes into force when the channel pleases.',
+    }),
   }),
 });
 

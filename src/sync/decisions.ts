@@ -1,9 +1,9 @@
 /** Decides about claimed listings in one transaction: each decision is made on the newest stock under the shadow's lock, and a write is remembered before it leaves. */
 import type pg from 'pg';
-import type { ConnectorCapabilities } from '../connectors/connector.ts';
+import type { ConnectorCapabilities, StockQueue } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
 import { raiseInTime } from './core/exposure.ts';
-import { preemptMaxOf } from './core/limits.ts';
+import { preemptMaxOf, queuedMaxMs } from './core/limits.ts';
 import { stopsRaises } from './core/range.ts';
 import { newShadow, type Shadow, targetSet, writeSent } from './core/shadow.ts';
 import { type Believed } from './core/shown.ts';
@@ -65,6 +65,8 @@ export type DecisionOptions = {
   readonly zeroAgainMs: number;
   /** Wait for an answer that is overdue, in milliseconds. */
   readonly answerWaitMs: number;
+  /** Raises that may leave as one queue; null when too few wait, or the channel takes none. */
+  readonly queue: StockQueue | null;
 };
 
 export async function decide(
@@ -80,13 +82,15 @@ export async function decide(
     return listing === undefined ? [] : [decideOne(options, claim, listing, { targets, kept, looks }, now)];
   });
   await tellOthers(client, kept, claims, targets, now);
-  const allowed = inCalls(await guardBatch(client, options.connectionId, decided), options.capabilities);
+  const { capabilities, connectionId, queue } = options;
+  const allowed = inCalls(await guardBatch(client, connectionId, decided), capabilities, queue);
   const writes = allowed.flatMap((one) => (one.kind === 'write' ? [one.write] : []));
-  for (const { listing, key, quantity: value, expected, targetSeq, inCompany } of writes) {
-    const write = { key, value, expected, targetSeq, ...(inCompany ? { inCompany } : {}) };
+  for (const { listing, key, quantity: value, expected, targetSeq, inCompany, queued } of writes) {
+    const together = inCompany ? { inCompany } : queued ? { queuedUntil: now + queuedMaxMs } : {};
+    const write = { key, value, expected, targetSeq, ...together };
     if (listing.shadow !== null) listing.shadow = writeSent(listing.shadow, write, now);
   }
-  await recordWrites(client, writes);
+  await recordWrites(client, writes, options.answerWaitMs);
   return allowed;
 }
 

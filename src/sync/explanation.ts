@@ -104,6 +104,8 @@ export type ExplainedCandidate = {
   readonly state: CandidateState;
   readonly sentAt: Date;
   readonly settledAt: Date | null;
+  /** True while it may stand in a queue of the channel, together with others. */
+  readonly queued: boolean;
 };
 
 export type Rights = {
@@ -183,7 +185,7 @@ export function explanationOf(rows: ExplanationRows, now: number): Explanation {
     observedAt: listing.observed ? listing.quantityAt : null,
     candidates: (shadow?.candidates ?? [])
       .filter((candidate) => inForce(candidate, { from: now, until: now }))
-      .map(candidateOf),
+      .map((candidate) => candidateOf(candidate, now)),
     push: rows.push,
     ordersSince: rows.ordersSince,
     rights: rightsOf(rows),
@@ -238,13 +240,15 @@ function shownOf({ shadow, listing }: ExplanationRows, now: number): Range | nul
   return listing.quantity === null ? null : { low: listing.quantity, high: listing.quantity };
 }
 
-function candidateOf({ key, value, state, sentAt, settledAt }: Candidate): ExplainedCandidate {
+function candidateOf(candidate: Candidate, now: number): ExplainedCandidate {
+  const { key, value, state, sentAt, settledAt, queuedUntil } = candidate;
   return {
     key,
     value,
     state,
     sentAt: new Date(sentAt),
     settledAt: settledAt === null ? null : new Date(settledAt),
+    queued: settledAt === null && queuedUntil !== undefined && queuedUntil > now,
   };
 }
 

@@ -122,9 +122,9 @@ function shownWords({ shown, target, mode }: Unsummed, name: string): string {
 function pushWords({ candidates, ordersSince, push, waitingSince }: Unsummed): readonly string[] {
   const sentences: string[] = [];
   const open = candidates.filter(({ settledAt, state }) => settledAt === null && state !== 'REJECTED');
-  for (const { value, sentAt, state } of open)
+  for (const candidate of open)
     sentences.push(
-      `A write of ${value} at ${timeWords(sentAt)} is not confirmed${state === 'UNKNOWN' ? ': it got no answer' : ' yet'}.`,
+      `A write of ${candidate.value} at ${timeWords(candidate.sentAt)} ${openWords(candidate)}.`,
     );
   if (push?.state === 'rejected')
     sentences.push(
@@ -136,6 +136,14 @@ function pushWords({ candidates, ordersSince, push, waitingSince }: Unsummed): r
     );
   if (waitingSince !== null) sentences.push(`It waits since ${timeWords(waitingSince)} to be written.`);
   return sentences;
+}
+
+function openWords({ state, queued }: Unsummed['candidates'][number]): string {
+  if (state === 'UNKNOWN')
+    return `is not confirmed: it got no answer${queued ? ', and may stand in a queue of the channel' : ''}`;
+  return queued
+    ? 'went together with others into a queue that the channel has not worked off yet'
+    : 'is not confirmed yet';
 }
 
 function timeWords(at: Date): string {

@@ -110,17 +110,21 @@ export function measureOrder(
   buffer?.add(connectionId, 'saleToKnown', now - order.createdAt.getTime());
 }
 
-/** Called with every listing that was saved: its writes that have just come into force. One that time alone has settled took as long as its bound. */
+/**
+ * Called with every listing that was saved: its writes that have just come into force. One that time alone has settled took as long as its bound. How long
+ * one stood in a queue says nothing of the others.
+ */
 export function measureWrites(
   buffer: MeasureBuffer,
   { stored, shadow, connectionId, itemId }: KeptListing,
 ): void {
   const before = stored.state?.shadow.candidates ?? [];
-  for (const { key, state, settledAt, lastSentAt, value, targetSeq } of shadow?.candidates ?? []) {
-    const index = before.findIndex((candidate) => candidate.key === key);
+  for (const candidate of shadow?.candidates ?? []) {
+    const { key, state, settledAt, lastSentAt, value, targetSeq, queuedUntil } = candidate;
+    const index = before.findIndex((older) => older.key === key);
     const known = before[index];
     const underWay = known?.state === 'SENT' || known?.state === 'ACCEPTED';
-    if (!underWay || state !== 'EFFECTIVE' || settledAt === null) continue;
+    if (!underWay || state !== 'EFFECTIVE' || settledAt === null || queuedUntil !== undefined) continue;
     buffer.add(connectionId, 'writeToEffective', settledAt - lastSentAt);
     const lowers = value < (before[index - 1]?.value ?? value);
     if (lowers && itemId !== null) buffer.addLowered({ connectionId, itemId, seq: targetSeq, at: settledAt });

@@ -1,9 +1,9 @@
 /** Which writes of one decision leave in one call, and in which order the calls leave. Known before they leave, so that whoever finds no answer knows how to ask for it. */
-import type { ConnectorCapabilities } from '../connectors/connector.ts';
+import type { ConnectorCapabilities, StockQueue } from '../connectors/connector.ts';
 import { rateOf } from './core/demand.ts';
 import { excessPerMs } from './core/exposure.ts';
 import { demandLimits } from './core/limits.ts';
-import { calls, type Sendable } from './core/sending.ts';
+import { calls, type Sendable, sendingOrder } from './core/sending.ts';
 import type { Decided, PlannedWrite } from './decisions.ts';
 
 export type PackedWrite = PlannedWrite & {
@@ -11,32 +11,53 @@ export type PackedWrite = PlannedWrite & {
   readonly call: string;
   /** True when the channel's idempotency key is one for several writes: no lost answer of one of them can be asked for again. */
   readonly inCompany: boolean;
+  /** True when the channel may take it into a queue, where it stands until that is worked off. */
+  readonly queued: boolean;
 };
 
 type ToWrite = Extract<Decided, { readonly kind: 'write' }>;
 export type Packed = Exclude<Decided, ToWrite> | (ToWrite & { readonly write: PackedWrite });
 
-/** The writes come last, in the order of sending. */
-export function inCalls(decided: readonly Decided[], capabilities: ConnectorCapabilities): readonly Packed[] {
+type Waiting = Sendable & Pick<ToWrite, 'claim' | 'listing' | 'write'>;
+
+/** The writes come last, in the order of sending. Raises that leave as a `queue` leave after all others. */
+export function inCalls(
+  decided: readonly Decided[],
+  capabilities: ConnectorCapabilities,
+  queue: StockQueue | null,
+): readonly Packed[] {
   const others = decided.filter((one) => one.kind !== 'write');
   const writes = decided.filter((one) => one.kind === 'write');
-  const sendables = writes.map(({ claim, listing, write }) =>
-    Object.assign(sendable(write, capabilities), { claim, listing, write }),
+  const waiting = writes.map(
+    ({ claim, listing, write }): Waiting =>
+      Object.assign(sendable(write, capabilities), { claim, listing, write }),
   );
-  const { lowering, others: raising } = calls(sendables, capabilities.writesPerCall);
-  const packed = [...lowering, ...raising].flatMap((together) => {
-    const inCompany = capabilities.compareAndSet && together.length > 1;
-    const call = together[0]?.write.key ?? '';
-    return together.map(
-      ({ claim, listing, write }): Packed => ({
-        claim,
-        listing,
-        kind: 'write',
-        write: { ...write, call, inCompany },
-      }),
-    );
-  });
-  return [...others, ...packed];
+  const queued = queue === null ? [] : raisesFor(queue, waiting);
+  const alone = queued.length === 0 ? waiting : waiting.filter((one) => !queued.includes(one));
+  const { lowering, others: raising } = calls(alone, capabilities.writesPerCall);
+  const packed = [...lowering, ...raising].flatMap((together) =>
+    callOf(together, { inCompany: capabilities.compareAndSet && together.length > 1, queued: false }),
+  );
+  return [...others, ...packed, ...callOf(queued, { inCompany: false, queued: true })];
+}
+
+/** Nothing that lowers a number, or has to be proved soon (escrow's grants), may stand in a queue. */
+function raisesFor({ callMin, callMax }: StockQueue, waiting: readonly Waiting[]): readonly Waiting[] {
+  const raises = waiting.filter(({ write }) => write.direction === 'raise' && !write.repeatable);
+  return raises.length < callMin ? [] : sendingOrder(raises).slice(0, callMax);
+}
+
+function callOf(
+  together: readonly Waiting[],
+  way: Pick<PackedWrite, 'inCompany' | 'queued'>,
+): readonly Packed[] {
+  const call = together[0]?.write.key ?? '';
+  return together.map(({ claim, listing, write }) => ({
+    claim,
+    listing,
+    kind: 'write',
+    write: { ...write, call, ...way },
+  }));
 }
 
 function sendable(write: PlannedWrite, { compareAndSet }: ConnectorCapabilities): Sendable {

@@ -1,5 +1,5 @@
 /** Brings dirty listings of one connection in step: claim, decide under the shadow, look or write, and decide again with what that has told. Prices come last. */
-import type { ChannelError } from '../connectors/connector.ts';
+import type { StockQueue } from '../connectors/connector.ts';
 import type { ConnectedChannel } from './connections.ts';
 import { pushPrices } from './pricePush.ts';
 import { sendWrites } from './pushCalls.ts';
@@ -13,7 +13,8 @@ import {
   type Run,
   settle,
 } from './pushRun.ts';
-import { claimDirty } from './pushSql.ts';
+import { claimDirty, countDue } from './pushSql.ts';
+import { worstError } from './writeErrors.ts';
 
 export type { PushOptions } from './pushRun.ts';
 
@@ -42,12 +43,29 @@ async function pushStock(options: PushOptions, channel: ConnectedChannel): Promi
   const owner = options.newId();
   const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
   if (claims.length === 0) return false;
-  const run = beginRun(options, channel, owner);
-  await workOff(run, await decideClaims(run, claims), roundsMax);
+  const begun = beginRun(options, channel, owner);
+  const fillsWithRaises = claims.length === limit && !claims.some(({ lowers }) => lowers);
+  const queue = fillsWithRaises ? await queueFor(options, channel) : null;
+  const run = queue === null ? begun : { ...begun, decisions: { ...begun.decisions, queue } };
+  const more = Math.max(0, (queue?.callMax ?? 0) - limit);
+  const others =
+    more === 0 ? [] : await claimDirty(options.db, { connectionId, owner, limit: more, leaseMs });
+  await workOff(run, await decideClaims(run, [...claims, ...others]), roundsMax);
   // Only the channel's own answer says that nothing is wrong with it.
   if (run.heard || run.errors.length > 0) await connections.report(connectionId, worstError(run.errors));
   await options.onSettled([...run.items], channel);
   return true;
+}
+
+/** Not null where so many listings wait that their raises may leave as one queue of the channel: then as many as that holds are taken on together. */
+async function queueFor(
+  { db }: PushOptions,
+  { connection, connector }: ConnectedChannel,
+): Promise<StockQueue | null> {
+  const { stockQueue } = connector.capabilities;
+  if (stockQueue === null) return null;
+  const { waitingMin } = stockQueue;
+  return (await countDue(db, connection.id, waitingMin)) < waitingMin ? null : stockQueue;
 }
 
 /** A fence, a reading and a compare that failed each lead to one more decision; whatever is still open after these comes again later. */
@@ -72,8 +90,4 @@ async function workOff(run: Run, pending: readonly Pending[], rounds: number): P
       .then((claimed) => decideClaims(run, claimed))
       .then((next) => workOff(run, next, rounds - 1)),
   ]);
-}
-
-function worstError(errors: readonly ChannelError[]): ChannelError | null {
-  return errors.find((error) => error.code === 'unauthorized') ?? errors[0] ?? null;
 }

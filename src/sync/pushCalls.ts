@@ -1,6 +1,7 @@
 /** The calls of a push: in the order of their danger, packed as the channel takes them, and every answer taken in as evidence. */
 import type pg from 'pg';
 import type { StockWriteResult, Turn } from '../connectors/connector.ts';
+import { queueOf } from '../connectors/queue.ts';
 import { companionsOf, othersOf, takeCompanion, writtenOver } from './companions.ts';
 import { type WriteAnswer, writeAnswered } from './core/answers.ts';
 import { stopsRaises } from './core/range.ts';
@@ -66,12 +67,13 @@ async function sendCall(
     );
   }
   const results = await connector.setStock(
-    call.map(({ write: { listing, quantity, expected, believed, key } }) => ({
+    call.map(({ write: { listing, quantity, expected, believed, key, queued } }) => ({
       address: { unitId: listing.unitId, variantId: listing.variantId },
       quantity,
       ...writtenOver(connector.capabilities, { expected, believed }),
       key,
       ...others(listing),
+      ...(queued ? { mayQueue: true as const } : {}),
     })),
     { urgency, leaveBy },
   );
@@ -192,10 +194,11 @@ function evidence(shadow: Shadow, { write, result, sentAt }: Answered, now: numb
 function meaningOf(result: Answered['result']): WriteAnswer {
   switch (result.kind) {
     case 'effective':
-    case 'accepted':
-    case 'unknown':
     case 'rejected':
       return { kind: result.kind };
+    case 'accepted':
+    case 'unknown':
+      return { kind: result.kind, ...(queueOf(result) === null ? { queued: false } : {}) };
     case 'stale':
       return { kind: 'stale', actual: result.actual, read: result.read === true };
     case 'deferred':
@@ -210,7 +213,7 @@ function toRow({ claim, write, result }: Answered, kept: readonly KeptListing[])
   // That this attempt did nothing says nothing about one before it that was never answered.
   const open = listing?.shadow?.candidates.some(({ key, state }) => key === write.key && state === 'UNKNOWN');
   const state = open ? 'unknown' : unsent.has(result.kind) ? 'superseded' : result.kind;
-  return { id: write.key, listingId: claim.listingId, state, error: told(result) };
+  return { id: write.key, listingId: claim.listingId, state, error: told(result), queue: queueOf(result) };
 }
 
 function told(result: Answered['result']): string | null {

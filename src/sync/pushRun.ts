@@ -76,6 +76,7 @@ export function decisionOptions(
     fenceMaxMs,
     zeroAgainMs,
     answerWaitMs: sendWithinMs + callMaxMs,
+    queue: null,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The statements of the push: claim dirty listings, remember what is sent, write down the answers, and give the leases back. */
 import type pg from 'pg';
 import { inKeyedTransaction, type Queryable } from '../db.ts';
-import type { PlannedWrite } from './decisions.ts';
+import type { PackedWrite } from './packing.ts';
 
 export type Claim = {
   readonly listingId: string;
@@ -11,6 +11,8 @@ export type Claim = {
   readonly attempts: number;
   /** True when the change came from people or files, and counts towards the blast guard. */
   readonly guarded: boolean;
+  /** True when it probably shows more than it should. */
+  readonly lowers: boolean;
 };
 
 /**
@@ -22,7 +24,7 @@ export type Claim = {
  */
 const claimSql = `
 WITH picked AS (
-  SELECT dirty.listing_id
+  SELECT dirty.listing_id, coalesce(wanted.quantity < shown.quantity, false) AS lowers
     FROM dirty_listings dirty
     JOIN connections connection ON connection.id = dirty.connection_id AND connection.status = 'active' AND connection.sync_enabled
     JOIN accounts account ON account.id = dirty.account_id
@@ -56,7 +58,7 @@ UPDATE dirty_listings dirty
    SET leased_until = statement_timestamp() + $4 * interval '1 ms', lease_owner = $2, leased_version = dirty.version,
        leased_reread = dirty.leased_reread OR dirty.reread, reread = false
   FROM picked WHERE dirty.listing_id = picked.listing_id
-RETURNING dirty.listing_id AS "listingId", dirty.version, dirty.leased_reread AS reread, dirty.attempts, dirty.guarded`;
+RETURNING dirty.listing_id AS "listingId", dirty.version, dirty.leased_reread AS reread, dirty.attempts, dirty.guarded, picked.lowers`;
 
 /** Claims of one connection, of numbers and of prices, come one after the other, each with a snapshot that shows the leases of the one before. */
 export async function lockClaims(client: pg.PoolClient, connectionId: string): Promise<void> {
@@ -78,31 +80,51 @@ export async function claimDirty(
   return rows;
 }
 
+/** Listings of the connection that wait for nothing but their turn; at most `most`. */
+export async function countDue(pool: pg.Pool, connectionId: string, most: number): Promise<number> {
+  const { rows } = await pool.query<{ due: number }>({
+    name: 'push-due',
+    text: `SELECT count(*)::int AS due FROM (SELECT FROM dirty_listings WHERE connection_id = $1 AND not_before <= now() LIMIT $2) waiting`,
+    values: [connectionId, most],
+  });
+  return rows[0]?.due ?? 0;
+}
+
 /** Sent when this statement runs, under the lock: the transaction's time is from before the wait for it, and could be earlier than that of a write decided before. */
 const recordSql = `
 WITH wanted AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS wanted ("id" uuid, "listingId" uuid, "quantity" int, "expected" int, "targetSeq" bigint)
+  SELECT * FROM jsonb_to_recordset($1::jsonb)
+           AS wanted ("id" uuid, "listingId" uuid, "quantity" int, "expected" int, "targetSeq" bigint, "queued" boolean)
 ), sent AS (
   UPDATE listings listing SET target = wanted."quantity", target_seq = wanted."targetSeq"
     FROM wanted WHERE listing.id = wanted."listingId"
   RETURNING listing.id, listing.account_id, listing.connection_id
 )
-INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq, sent_at)
-SELECT wanted."id", sent.account_id, sent.connection_id, sent.id, wanted."quantity", wanted."expected", wanted."targetSeq", clock_timestamp()
+INSERT INTO listing_writes AS write (id, account_id, connection_id, listing_id, quantity, expected, target_seq, sent_at, queue_due_at)
+SELECT wanted."id", sent.account_id, sent.connection_id, sent.id, wanted."quantity", wanted."expected", wanted."targetSeq", clock_timestamp(),
+       CASE WHEN wanted."queued" THEN clock_timestamp() + $2 * interval '1 ms' END
   FROM wanted JOIN sent ON sent.id = wanted."listingId"
 ON CONFLICT (id) DO UPDATE SET state = 'sent', sent_at = excluded.sent_at, settled_at = NULL`;
 
-/** Remembers what is sent right after, in the transaction that decided it. A write under a key sent before is the same write. */
-export async function recordWrites(client: pg.PoolClient, writes: readonly PlannedWrite[]): Promise<void> {
+/**
+ * Remembers what is sent right after, in the transaction that decided it. A write under a key sent before is the same write. What may come to stand in a
+ * queue is asked for after `answerWaitMs`, should its answer be lost with whoever waits for it.
+ */
+export async function recordWrites(
+  client: pg.PoolClient,
+  writes: readonly PackedWrite[],
+  answerWaitMs: number,
+): Promise<void> {
   if (writes.length === 0) return;
-  const rows = writes.map(({ listing, key, quantity, expected, targetSeq }) => ({
+  const rows = writes.map(({ listing, key, quantity, expected, targetSeq, queued }) => ({
     id: key,
     listingId: listing.listingId,
     quantity,
     expected,
     targetSeq,
+    queued,
   }));
-  await client.query({ name: 'push-record', text: recordSql, values: [JSON.stringify(rows)] });
+  await client.query({ name: 'push-record', text: recordSql, values: [JSON.stringify(rows), answerWaitMs] });
 }
 
 export type WriteAnswerRow = {
@@ -110,14 +132,17 @@ export type WriteAnswerRow = {
   readonly listingId: string;
   readonly state: string;
   readonly error: string | null;
+  /** What to ask under for what became of it; null when it stands in no queue. */
+  readonly queue: string | null;
 };
 
 const answerSql = `
 WITH answer AS (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS answer ("id" uuid, "listingId" uuid, "state" write_state, "error" text)
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS answer ("id" uuid, "listingId" uuid, "state" write_state, "error" text, "queue" text)
 ), answered AS (
   UPDATE listing_writes write
-     SET state = answer."state", error = answer."error", answered_at = now(),
+     SET state = answer."state", error = answer."error", answered_at = now(), queue_reference = answer."queue",
+         queue_due_at = CASE WHEN answer."queue" IS NOT NULL THEN now() END,
          settled_at = CASE WHEN answer."state" IN ('sent', 'accepted', 'unknown') THEN NULL ELSE now() END
     FROM answer WHERE write.id = answer."id"
 )
@@ -133,6 +158,9 @@ export async function recordAnswers(
   if (answers.length === 0) return;
   await client.query({ name: 'push-answer', text: answerSql, values: [JSON.stringify(answers)] });
 }
+
+/** Of a write that stands, or may stand, in a queue: when to ask for it next. */
+export const isQueued = `state IN ('sent', 'accepted', 'unknown') AND queue_due_at`;
 
 /** What became of one claimed listing. */
 export type ClaimOutcome = {

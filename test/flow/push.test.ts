@@ -2,11 +2,11 @@
 import { expect, test } from 'vitest';
 import { graphql } from '../../.generated/gql/gql.ts';
 import { type Platform, platforms } from '../../src/connectors/connector.ts';
-import { openPool } from '../support/fixtures.ts';
 import { ledgerBreaches } from '../support/ledgerState.ts';
 import { type Product, startProduct } from '../support/product.ts';
 import { waitFor } from '../support/waiting.ts';
-import { adjustStock, connectionStates, itemBySku } from './operations.ts';
+import { connectionStates, itemBySku } from './operations.ts';
+import { adjust, allAtOnce, calls, effects } from './pushSteps.ts';
 
 type Write = {
   readonly id: string;
@@ -30,51 +30,6 @@ async function received(product: Product, what: string): Promise<void> {
   await waitFor(() => product.sandbox.faults.list().length === 0, { what: `${what} to arrive` });
 }
 
-async function adjust(product: Product, sku: string, delta: number): Promise<void> {
-  const { inventoryItemBySku: item } = await product.graphql(itemBySku, { sku });
-  const { stockAdjust } = await product.graphql(adjustStock, {
-    input: {
-      itemId: item?.id ?? '',
-      delta,
-      reason: 'CORRECTION',
-      idempotencyKey: `${sku} ${delta} ${Math.random()}`,
-    },
-  });
-  expect(stockAdjust.userErrors).toEqual([]);
-}
-
-/** What the seller's API calls made a marketplace show, in the order they took effect. */
-function effects(
-  product: Product,
-  platform: Platform,
-): readonly { readonly sku: string; readonly to: number }[] {
-  return product.sandbox.shops[platform].journal
-    .values()
-    .filter(({ cause }) => cause === 'write')
-    .map(({ sku, to }) => ({ sku, to }));
-}
-
-function calls(product: Product, platform: Platform, operation: string): number {
-  return product.sandbox.requests(platform).filter((request) => request.operation === operation).length;
-}
-
-/** So many listings of Shopify are out of step before the first of them is written. */
-async function allAtOnce(product: Product, listings: number, change: () => Promise<void>): Promise<void> {
-  const { db, connections } = product;
-  const holder = openPool(product.databaseUrl, 1);
-  const client = await holder.connect();
-  // While this lock is held no worker can claim listings of the connection.
-  await client.query(`SELECT pg_advisory_lock(hashtextextended('push ' || $1, 0))`, [connections.shopify]);
-  await change();
-  await waitFor(
-    async () =>
-      (await db.query('SELECT 1 FROM dirty_listings WHERE connection_id = $1', [connections.shopify]))
-        .rowCount === listings,
-  );
-  client.release(true);
-  await holder.end();
-}
-
 test('lowering writes go out before raising ones, and to zero before all', async () => {
   await using product = await startProduct({ skus: { RAISED: 5, LOWERED: 5, EMPTIED: 5 } });
   await allAtOnce(product, 3, async () => {
@@ -87,16 +42,6 @@ test('lowering writes go out before raising ones, and to zero before all', async
   expect(written.at(-1)).toEqual({ sku: 'RAISED', to: 9 });
   expect(written).toContainEqual({ sku: 'LOWERED', to: 3 });
   expect(written).toContainEqual({ sku: 'EMPTIED', to: 0 });
-});
-
-test('seventy numbers that fall together are one call to Shopify', async () => {
-  const skus = Array.from({ length: 70 }, (_unused, index) => `SKU-${index}`);
-  await using product = await startProduct({ skus: Object.fromEntries(skus.map((sku) => [sku, 5])) });
-  await allAtOnce(product, skus.length, async () => {
-    for (const sku of skus) product.buy('etsy', sku, 2);
-  });
-  await waitFor(() => Object.values(product.sandbox.displayed('shopify')).every((shown) => shown === 3));
-  expect(calls(product, 'shopify', 'inventorySetQuantities')).toBe(1);
 });
 
 test.each(['ebay', 'shopify'] as const)(

@@ -270,7 +270,7 @@ export async function letTimePass(
 ): Promise<void> {
   const tables = [
     ['dirty_listings', 'connection_id', ['not_before', 'leased_until']],
-    ['listing_writes', 'connection_id', ['sent_at', 'checked_at']],
+    ['listing_writes', 'connection_id', ['sent_at', 'checked_at', 'queue_due_at']],
     [
       'dirty_prices',
       'connection_id',

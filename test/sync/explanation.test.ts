@@ -1,6 +1,6 @@
 /** Proves by value that an explanation names every row that decides a number, and says it in words that a seller can read. */
 import { describe, expect, test } from 'vitest';
-import { writeAnswered } from '../../src/sync/core/answers.ts';
+import { writeAnswered, writeWorkedOff } from '../../src/sync/core/answers.ts';
 import { newEscrow, violated } from '../../src/sync/core/escrow.ts';
 import { newShadow, readingTaken, type Shadow, writeSent } from '../../src/sync/core/shadow.ts';
 import { type ExplanationRows, explanationOf } from '../../src/sync/explanation.ts';
@@ -177,6 +177,11 @@ describe('the numbers', () => {
   });
 });
 
+function toldOfWrites(shadow: Shadow) {
+  const { candidates, summary } = explanationOf(rows({ shadow }, { available: 9 }), noon);
+  return { queued: candidates.map((one) => one.queued), words: summary.split(': 9 available. ')[1] };
+}
+
 describe('what is unconfirmed', () => {
   const sent = writeSent(shadowOf(5), { key: 'w1', value: 2, targetSeq: 5, expected: null }, at(-10));
 
@@ -192,13 +197,33 @@ describe('what is unconfirmed', () => {
         state: 'EFFECTIVE',
         sentAt: new Date(at(-600)),
         settledAt: new Date(at(-600)),
+        queued: false,
       },
-      { key: 'w1', value: 2, state: 'UNKNOWN', sentAt: new Date(at(-10)), settledAt: null },
+      { key: 'w1', value: 2, state: 'UNKNOWN', sentAt: new Date(at(-10)), settledAt: null, queued: false },
     ]);
     expect(explained.shown).toEqual({ low: 2, high: 5 });
     expect(explained.summary).toBe(
       'Etsy shows 2 to 5 and should show 2: 2 available. A write of 2 at 11:59:50 UTC is not confirmed: it got no answer.',
     );
+  });
+
+  test('is told as standing in a queue until that was worked off, and as perhaps standing there without an answer', () => {
+    const write = { key: 'w1', value: 9, targetSeq: 5, expected: null, queuedUntil: at(86_400) };
+    const queued = writeSent(shadowOf(5), write, at(-10));
+    expect(toldOfWrites(writeAnswered(queued, 'w1', { kind: 'accepted' }, at(-5)))).toEqual({
+      queued: [false, true],
+      words:
+        'A write of 9 at 11:59:50 UTC went together with others into a queue that the channel has not worked off yet.',
+    });
+    expect(toldOfWrites(writeAnswered(queued, 'w1', { kind: 'unknown' }, at(-5)))).toEqual({
+      queued: [false, true],
+      words:
+        'A write of 9 at 11:59:50 UTC is not confirmed: it got no answer, and may stand in a queue of the channel.',
+    });
+    expect(toldOfWrites(writeWorkedOff(queued, 'w1', at(-2), at(-1)))).toEqual({
+      queued: [false, false],
+      words: 'A write of 9 at 11:59:50 UTC is not confirmed yet.',
+    });
   });
 
   test('is nothing once a write is proved', () => {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inTransaction } from '../../src/db.ts';
-import type { PlannedWrite } from '../../src/sync/decisions.ts';
+import type { PackedWrite } from '../../src/sync/packing.ts';
 import { recordWrites } from '../../src/sync/pushSql.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -26,17 +26,18 @@ test('of two writes the one recorded later was sent later, whichever transaction
       quantity: targetSeq,
       expected: null,
       targetSeq,
-    }) as unknown as PlannedWrite;
+      queued: false,
+    }) as unknown as PackedWrite;
   const again = randomUUID();
   const recordOther = (targetSeq: number, key?: string) =>
-    inTransaction(pool, (client) => recordWrites(client, [planned(targetSeq, key)]));
+    inTransaction(pool, (client) => recordWrites(client, [planned(targetSeq, key)], 0));
   await recordOther(1, again);
   await inTransaction(pool, async (client) => {
     // The transaction's time is taken here.
     await client.query('SELECT now()');
     await recordOther(2);
-    await recordWrites(client, [planned(3)]);
-    await recordWrites(client, [planned(1, again)]);
+    await recordWrites(client, [planned(3)], 0);
+    await recordWrites(client, [planned(1, again)], 0);
   });
   const { rows } = await pool.query<{ quantity: number }>(
     'SELECT quantity FROM listing_writes WHERE listing_id = $1 ORDER BY sent_at',

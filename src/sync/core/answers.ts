@@ -1,13 +1,14 @@
 /** What the answer to a write tells: it proves the effect, or that it comes, or nothing. Pure. */
 import { mayLandTwice, settled } from './collapse.ts';
 import { withoutUnshown } from './lateWrites.ts';
+import { leftAt } from './range.ts';
 import { type Candidate, readingTaken, type Shadow } from './shadow.ts';
 
 export type WriteAnswer =
   /** The answer proves that the write was in force when it was given. */
   | { readonly kind: 'effective' }
-  /** Taken in; takes effect within `settleMax`. */
-  | { readonly kind: 'accepted' }
+  /** Taken in; takes effect within `settleMax`. `queued`: false where one that was to stand in a queue went by itself. */
+  | { readonly kind: 'accepted'; readonly queued?: false }
   /** The compare failed and nothing changed. `actual` is what the channel says it shows. */
   | {
       readonly kind: 'stale';
@@ -17,13 +18,13 @@ export type WriteAnswer =
     }
   /** Nothing changed: refused, or certainly not sent. */
   | { readonly kind: 'rejected' }
-  /** No answer: it may or may not have happened. */
-  | { readonly kind: 'unknown' };
+  /** No answer: it may or may not have happened. `queued` as above. */
+  | { readonly kind: 'unknown'; readonly queued?: false };
 
 export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, now: number): Shadow {
   const written = shadow.candidates.find((candidate) => candidate.key === key);
   if (written === undefined) return shadow;
-  const due = written.lastSentAt + shadow.bounds.settleMax;
+  const due = leftAt(written) + shadow.bounds.settleMax;
   switch (answer.kind) {
     case 'effective':
       if (mayLandTwice(written)) return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
@@ -34,9 +35,9 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
         now,
       );
     case 'accepted':
-      return replaceCandidate(shadow, { ...written, state: 'ACCEPTED' }, now);
+      return replaceCandidate(shadow, { ...goneBy(written, answer), state: 'ACCEPTED' }, now);
     case 'unknown':
-      return replaceCandidate(shadow, { ...written, state: 'UNKNOWN' }, now);
+      return replaceCandidate(shadow, { ...goneBy(written, answer), state: 'UNKNOWN' }, now);
     case 'rejected':
     case 'stale': {
       // A reading has shown it in force: the answer to a repeated key can deny that, but not undo it.
@@ -50,6 +51,20 @@ export function writeAnswered(shadow: Shadow, key: string, answer: WriteAnswer, 
       return toldBy(next, written, answer, now);
     }
   }
+}
+
+function goneBy(written: Candidate, { queued }: { readonly queued?: false }): Candidate {
+  if (queued !== false) return written;
+  const { queuedUntil: _never, ...byItself } = written;
+  return byItself;
+}
+
+/** The channel has worked off the queue that the write stood in, at `at` by its clock: from then on it lands like any other. */
+export function writeWorkedOff(shadow: Shadow, key: string, at: number, now: number): Shadow {
+  const written = shadow.candidates.find((candidate) => candidate.key === key);
+  if (written?.queuedUntil === undefined) return shadow;
+  const queuedUntil = Math.max(written.lastSentAt, Math.min(at + shadow.bounds.clockSkewMax, now));
+  return replaceCandidate(shadow, { ...written, queuedUntil }, now);
 }
 
 /** Under a repeated key the channel may tell again what it told the first time; what was only read may be as old as any reading. */

@@ -1,6 +1,15 @@
 /** Candidates, sales and readings end when they can no longer matter, so that a shadow's memory is bounded. Pure. */
 import { deficitOf, hasUncertainOrder, holdOf, replacedBy } from './missing.ts';
-import { candidateRange, excessOf, inForce, latestEffect, latestOf, ordersCover, tick } from './range.ts';
+import {
+  candidateRange,
+  excessOf,
+  inForce,
+  latestEffect,
+  latestOf,
+  leftAt,
+  ordersCover,
+  tick,
+} from './range.ts';
 import type { Bounds, Candidate, Change, Reading, Shadow } from './shadow.ts';
 
 /** Above this number candidates are merged. So many are kept only while answers are lost in series, or writes follow sales in a rush. */
@@ -27,12 +36,16 @@ function withCandidates(shadow: Shadow, candidates: readonly Candidate[]): Shado
   return candidates === shadow.candidates ? shadow : { ...shadow, candidates };
 }
 
-/** What was accepted is in force after `settleMax`; what got no answer then is or never will be. A write whose answer is awaited stays SENT. */
+/**
+ * What was accepted is in force after `settleMax`; what got no answer then is or never will be, and so is what was accepted into a queue: that may have been
+ * given up, or leave it out. A write whose answer is awaited stays SENT.
+ */
 function aged(candidate: Candidate, bounds: Bounds, now: number): Candidate {
-  const due = candidate.lastSentAt + bounds.settleMax;
+  const due = leftAt(candidate) + bounds.settleMax;
   if (candidate.settledAt !== null || now < due) return candidate;
-  if (candidate.state === 'ACCEPTED') return { ...candidate, state: 'EFFECTIVE', settledAt: due };
-  return candidate.state === 'UNKNOWN' ? { ...candidate, settledAt: due } : candidate;
+  if (candidate.state === 'SENT' || candidate.state === 'REJECTED') return candidate;
+  const isCertain = candidate.state === 'ACCEPTED' && candidate.queuedUntil === undefined;
+  return { ...candidate, state: isCertain ? 'EFFECTIVE' : 'UNKNOWN', settledAt: due };
 }
 
 /** The same array when nothing is different: most transitions change nothing here. */

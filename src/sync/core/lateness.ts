@@ -1,5 +1,5 @@
 /** What a reading tells of how late a channel is: it still shows a higher number that a lowering write of ours had replaced. Pure. */
-import { candidateRange, inForce } from './range.ts';
+import { candidateRange, inForce, leftAt } from './range.ts';
 import type { Candidate, Reading, Shadow } from './shadow.ts';
 
 /** At least so many milliseconds old was what a read showed, or so late a write that only time had settled has landed. */
@@ -19,9 +19,9 @@ export function latenessOf(shadow: Shadow, reading: Reading): Lateness | null {
   if (candidates.slice(index + 1).some((newer) => mayShow(shadow, newer, reading))) return null;
   const replaced = candidates.slice(0, index).some((older) => explains(shadow, older, reading));
   if (!replaced) return null;
-  const byTimeAlone = written.settledAt >= written.lastSentAt + bounds.settleMax;
+  const byTimeAlone = written.settledAt >= leftAt(written) + bounds.settleMax;
   const ms = byTimeAlone
-    ? reading.from - written.lastSentAt
+    ? reading.from - leftAt(written)
     : reading.from + bounds.staleMax - written.settledAt;
   return ms > bounds[byTimeAlone ? 'settleMax' : 'staleMax']
     ? { of: byTimeAlone ? 'settleMax' : 'staleMax', ms }

@@ -18,6 +18,9 @@ export const fenceMaxMs = 15_000;
 /** While an older write may still land after a zero, the zero is sent again after so long, then ever more seldom. */
 export const zeroAgainMs = 30_000;
 
+/** How long a write may stand in a queue of its channel before it counts as worked off. */
+export const queuedMaxMs = 86_400_000;
+
 /** Pause between two looks at a write that is not yet proved. */
 export const verifyIntervalMs = 15_000;
 

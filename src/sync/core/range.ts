@@ -14,9 +14,14 @@ export type Window = {
 /** Less than a millisecond: tells apart what happened within one. */
 export const tick = 0.5;
 
+/** From when `settleMax` counts: a queue of the channel is worked off when it pleases. */
+export function leftAt({ queuedUntil, lastSentAt }: Candidate): number {
+  return queuedUntil ?? lastSentAt;
+}
+
 /** The last instant at which a write may come into force. */
 export function latestEffect(candidate: Candidate, bounds: Bounds): number {
-  return candidate.settledAt ?? candidate.lastSentAt + bounds.settleMax;
+  return candidate.settledAt ?? leftAt(candidate) + bounds.settleMax;
 }
 
 /** The last instant, on our clock, at which the units can have been sold or put back. */

@@ -119,7 +119,10 @@ export type ReadPace = {
   readonly reconcileIntervalMs: number;
 };
 
-/** Open questions are asked again soon, a unit in step now and then. */
+/**
+ * Open questions are asked again soon, a unit in step now and then. While nothing but a write in a queue is open, and nothing was written since that it could
+ * overwrite, ever more seldom: after an eighth of the time that it has stood.
+ */
 export function readDueAt(
   shadow: Shadow,
   { verifyIntervalMs, reconcileIntervalMs }: ReadPace,
@@ -131,7 +134,14 @@ export function readDueAt(
   const open = recent.length > 1 || shadow.candidates.some(({ settledAt }) => settledAt === null);
   const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
   const unexplained = shadow.hold > 0 || stopsRaises(shadow);
-  return open || unexplained
-    ? Math.max(asked, now - verifyIntervalMs) + verifyIntervalMs
-    : asked + reconcileIntervalMs;
+  if (!open && !unexplained) return asked + reconcileIntervalMs;
+  const pauseMs = unexplained ? verifyIntervalMs : Math.max(verifyIntervalMs, stoodFor(shadow, now) / 8);
+  return Math.max(asked, now - pauseMs) + pauseMs;
+}
+
+/** How long the newest write has stood in a queue, in milliseconds; 0 when it does not. */
+function stoodFor({ candidates }: Shadow, now: number): number {
+  const newest = candidates.at(-1);
+  const stands = newest?.settledAt === null && (newest.queuedUntil ?? 0) > now;
+  return stands ? now - newest.lastSentAt : 0;
 }

@@ -29,6 +29,8 @@ export type Candidate = {
   readonly endedAt: number | null;
   /** True when it left in one call with others, which has one key for all of them: it is never repeated, but read back. Left out otherwise. */
   readonly inCompany?: true;
+  /** Until when it may stand in a queue of the channel; once that is known, when it was worked off. Left out when it is not queued. */
+  readonly queuedUntil?: number;
 };
 
 /** Units sold, or put back by the channel itself, somewhere in [from, until] on the channel's clock. */
@@ -162,13 +164,7 @@ export function targetSet(shadow: Shadow, target: number, targetSeq: number): Sh
 /** A write leaves. The same key again is a retry: one candidate, whose effect may come as late as the newest attempt's. */
 export function writeSent(
   shadow: Shadow,
-  write: {
-    readonly key: string;
-    readonly value: number;
-    readonly targetSeq: number;
-    readonly expected: number | null;
-    readonly inCompany?: true;
-  },
+  write: Pick<Candidate, 'key' | 'value' | 'targetSeq' | 'expected' | 'inCompany' | 'queuedUntil'>,
   now: number,
 ): Shadow {
   if (write.targetSeq < shadow.sentSeq)

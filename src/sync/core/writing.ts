@@ -78,6 +78,8 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
     // Ours is on its way or there; only an older one that may land after it is still above the target, and nothing can be done about that before a
     // reading shows that it did: then ours has ended.
     const stands = newest.state !== 'UNKNOWN' && newest.state !== 'REJECTED' && newest.endedAt === null;
+    // What stood in a queue when ours left lands from now on, perhaps on top of it.
+    if (isWorkedOffSince(shadow, newest, now)) return write(shadow, want, limits, direction, now);
     if (stands && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
@@ -85,9 +87,10 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
       want.target > limits.preemptMax &&
       newest.state !== 'UNKNOWN' &&
       latest > now &&
+      newest.queuedUntil === undefined &&
       isLowering(shadow, newest)
     )
-      return waiting(shadow, now);
+      return { kind: 'wait', until: latest };
   }
   return write(shadow, want, limits, direction, now);
 }
@@ -139,17 +142,25 @@ function zeroAgain(shadow: Shadow, newest: Candidate, limits: WritingLimits, now
       };
 }
 
+function isWorkedOffSince({ candidates }: Shadow, { lastSentAt }: Candidate, now: number): boolean {
+  return candidates.some((candidate) => {
+    const { queuedUntil } = candidate;
+    return isOpen(candidate) && queuedUntil !== undefined && queuedUntil > lastSentAt && queuedUntil <= now;
+  });
+}
+
 function isLowering({ candidates }: Shadow, newest: Candidate): boolean {
   return candidates.some((older) => older !== newest && older.endedAt === null && older.value > newest.value);
 }
 
 /**
- * An absolute write that certainly landed or never will is written anew instead: it would overwrite what was read since. One that left in company has no key
- * of its own.
+ * An absolute write that certainly landed or never will is written anew instead: it would overwrite what was read since. One that left in company, or into a
+ * queue, has no key of its own.
  */
 function isUnanswered(candidate: Candidate): boolean {
-  const { state, expected, endedAt, inCompany } = candidate;
-  const repeatable = inCompany !== true && (expected !== null || isOpen(candidate));
+  const { state, expected, endedAt, inCompany, queuedUntil } = candidate;
+  const repeatable =
+    inCompany !== true && queuedUntil === undefined && (expected !== null || isOpen(candidate));
   return state === 'UNKNOWN' && endedAt === null && repeatable;
 }
 

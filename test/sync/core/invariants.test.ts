@@ -1,7 +1,7 @@
 /** Proves S3 to S8 of decisions and shadows together, and E3 of rights, under any schedule of a channel that sells, lands late and loses answers. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { writeAnswered } from '../../../src/sync/core/answers.ts';
+import { writeAnswered, writeWorkedOff } from '../../../src/sync/core/answers.ts';
 import {
   booked,
   confirmed,
@@ -23,16 +23,18 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
-import { eventualRange } from '../../../src/sync/core/shown.ts';
+import { eventualRange, rangeNow } from '../../../src/sync/core/shown.ts';
 import { decideWrite, type WriteDecision } from '../../../src/sync/core/writing.ts';
 import { fresh, limits } from './support.ts';
 
 const bounds = { ...fresh, staleMax: 20, settleMax: 15, readMax: 10 };
 const stock = 8;
+/** Longest time that a write may stand in a queue: longer than any does here. */
+const queuedMax = 400;
 
 type Answer = 'effective' | 'accepted' | 'lost' | 'never';
 /** How the channel writes: over whatever is there, over what it has read just before, or only where it still shows what was expected. */
-type Way = 'over anything' | 'after a look' | 'compared';
+type Way = 'over anything' | 'after a look' | 'compared' | 'raised by a queue';
 type Write = Extract<WriteDecision, { kind: 'write' }>;
 const step = fc.record({
   kind: fc.constantFrom('wait', 'wait', 'sell', 'beyond', 'elsewhere', 'deliver', 'learn', 'poll', 'read'),
@@ -148,7 +150,10 @@ class Hub {
     if (targetSeq < (this.sent.at(-1)?.targetSeq ?? 0)) this.broken.push('S6: an older target');
     this.sent.push(write);
     const key = write.repeats ?? `w${this.sent.length}`;
-    this.shadow = writeSent(this.shadow, { key, value, targetSeq, expected }, this.now);
+    const queued = this.way === 'raised by a queue' && direction === 'raise';
+    const standing = queued ? { queuedUntil: this.now + queuedMax } : {};
+    this.shadow = writeSent(this.shadow, { key, value, targetSeq, expected, ...standing }, this.now);
+    if (queued) return this.queue(key, value, lands, answer);
     if (expected !== null) {
       const fits = expected === this.seen;
       const told = fits ? ({ kind: 'effective' } as const) : ({ kind: 'stale', actual: this.shown } as const);
@@ -172,6 +177,24 @@ class Hub {
     if (answer === 'effective') tell('effective', this.now + lands);
     else if (answer === 'accepted') tell('accepted', this.now + 1);
     else tell('unknown', this.now + 10);
+  }
+
+  /** The channel works its queue off when it pleases: what was taken in lands after that; of what does not, its report names some. */
+  queue(key: string, value: number, lands: number, answer: Answer): void {
+    const later = (ms: number, run: () => void) => this.due.push({ at: this.now + ms, run });
+    const stands = lands * 10;
+    const workedOffAt = this.now + stands;
+    if (answer !== 'never') later(stands + lands, () => this.change(value));
+    const told = answer === 'lost' ? 'unknown' : 'accepted';
+    later(1, () => {
+      this.shadow = writeAnswered(this.shadow, key, { kind: told }, this.now);
+    });
+    later(stands + 5, () => {
+      this.shadow =
+        answer === 'never' && lands % 2 === 0
+          ? writeAnswered(this.shadow, key, { kind: 'rejected' }, this.now)
+          : writeWorkedOff(this.shadow, key, workedOffAt, this.now);
+    });
   }
 
   /** A look that refuses a raise must have told something, or the same raise would be refused for ever. */
@@ -217,6 +240,7 @@ class Hub {
       this.take(one);
       this.wait(1);
       this.act(one);
+      if (rangeNow(this.shadow, this.now).high < this.seen) this.broken.push('S1: more is shown than can be');
     }
   }
 
@@ -236,6 +260,7 @@ describe.each([
   ['absolute writes', 'over anything'],
   ['absolute writes after a look', 'after a look'],
   ['a compare-and-set', 'compared'],
+  ['raises that stand in a queue', 'raised by a queue'],
 ] as const)('with %s', (_name, way) => {
   test('S4 to S7: a raise leaves alone and no older target after a newer one; after a quiet the target is shown, and its echoes cause no write', () => {
     fc.assert(
