@@ -12,6 +12,7 @@ import {
   withViolation,
 } from './parameters.ts';
 import { type PolicyName, policyNames } from './policies.ts';
+import { withQueues } from './standing.ts';
 
 export const usage = `npm run simulate -- [OPTIONS]
 
@@ -25,6 +26,7 @@ export const usage = `npm run simulate -- [OPTIONS]
   --storms         every fault that keeps the model's assumptions
   --random         a world of its own for each seed: shops, stock, demand, latencies and all those faults
   --stuck          the slow channel's feed is stuck for up to two hours; runs of four hours
+  --queues         raises on the slow channel stand in a queue for three to twenty minutes, as an Amazon feed's do
   --edits          one edit behind our back per run
   --violation NAME one broken assumption of escrow per run: ${violations.join(', ')}
   --check          check every promise after every event, and that all comes to rest
@@ -67,6 +69,7 @@ const options = {
   storms: { type: 'boolean', default: false },
   random: { type: 'boolean', default: false },
   stuck: { type: 'boolean', default: false },
+  queues: { type: 'boolean', default: false },
   edits: { type: 'boolean', default: false },
   violation: { type: 'string' },
   check: { type: 'boolean', default: false },
@@ -87,6 +90,7 @@ export function readCommand(words: readonly string[]): Command {
   };
   if (values.storms) world = withStorms(world);
   if (values.stuck) world = withStuckFeed(world);
+  if (values.queues) world = withQueues(world);
   if (values.edits) world = withOutsideEdit(world);
   if (values.violation !== undefined) {
     const [violation] = oneOf('violation', values.violation, violations);

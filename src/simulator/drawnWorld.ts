@@ -18,7 +18,7 @@ export function drawnWorld(base: Parameters, seed: number): Parameters {
   const random = createRandom(seed, streams.world);
   const items = random.integer([1, 3]);
   const count = random.integer([2, 5]);
-  const channels = Array.from({ length: count }, (_, index) => drawnChannel(random, index, base.duration));
+  const channels = Array.from({ length: count }, (_, index) => drawnChannel(random, index, base));
   const slowest = Math.max(...channels.map(({ effect, stuckTime }) => effect[1] + stuckTime[1]));
   const { outsideEdit, violation } = base.faults;
   // An edit is proven once every order up to its reading is known, by the slowest of all clocks; until then nothing is raised.
@@ -42,8 +42,8 @@ export function drawnWorld(base: Parameters, seed: number): Parameters {
   };
 }
 
-function drawnChannel(random: Random, index: number, duration: number): ChannelParameters {
-  const template = pageWorld.channels[random.integer([0, pageWorld.channels.length - 1])];
+function drawnChannel(random: Random, index: number, { duration, channels }: Parameters): ChannelParameters {
+  const template = channels[random.integer([0, channels.length - 1])];
   if (template === undefined) throw new Error('the page world has no channels');
   const slow = template.effect[1] > 0;
   const jumps = random.chance(0.1);

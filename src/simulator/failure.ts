@@ -77,6 +77,10 @@ const simplifications: readonly ((parameters: Parameters, result: RunResult) => 
     ...parameters,
     channels: parameters.channels.map((one) => ({ ...one, stuckPerHour: 0, stuckTime: [0, 0] })),
   }),
+  (parameters) => ({
+    ...parameters,
+    channels: parameters.channels.map((one) => ({ ...one, queueTime: [0, 0] })),
+  }),
 ];
 
 /** One channel after the other closes; the last one stays. */

@@ -21,6 +21,8 @@ export type ChannelParameters = {
   /** Times in which its feed is stuck and no write takes effect: how many per hour, and how long each. */
   readonly stuckPerHour: number;
   readonly stuckTime: Span;
+  /** How long raises stand in a queue before they are carried out; [0, 0] where they leave by themselves. */
+  readonly queueTime: Span;
   /** True when writes take effect in the order in which they were carried out. */
   readonly ordered: boolean;
   /** True when a good answer proves the effect; false when it only says that the write was taken in. */
@@ -151,6 +153,7 @@ const fast: ChannelParameters = {
   effectSkew: 1,
   stuckPerHour: 0,
   stuckTime: [0, 0],
+  queueTime: [0, 0],
   ordered: true,
   answerProves: true,
   visible: [0, second],

@@ -53,5 +53,6 @@ export const streams = {
   doubles: 11,
   world: 12,
   stuck: 13,
+  queues: 14,
   orders: 100,
 };

@@ -1,6 +1,6 @@
 /** What the hub asks of the channels: writes, reads, orders, and the fence that is made of both; each answer becomes knowledge. */
-import { type WriteAnswer, writeAnswered } from '../sync/core/answers.ts';
-import { verifyIntervalMs } from '../sync/core/limits.ts';
+import { type WriteAnswer, writeAnswered, writeWorkedOff } from '../sync/core/answers.ts';
+import { queuedMaxMs, verifyIntervalMs } from '../sync/core/limits.ts';
 import { readDueAt } from '../sync/core/readings.ts';
 import { watermarkAdvanced, writeSent } from '../sync/core/shadow.ts';
 import type { Evidence } from './evidence.ts';
@@ -9,7 +9,8 @@ import type { Findings, Keeper, Keeping, KeptUnit } from './keeping.ts';
 import type { Lifetime } from './lifetime.ts';
 import { boundsOf, indexLagOf } from './parameters.ts';
 import type { Stage } from './policy.ts';
-import { type Answer, channelOf } from './world.ts';
+import type { QueueEnd } from './standing.ts';
+import { type Answer, channelOf, clockOf } from './world.ts';
 
 /** Orders are fetched again from this long before the watermark, because channels sort by clocks of their own. */
 const overlap = 10_000;
@@ -48,12 +49,14 @@ export function createRequests(parts: RequestsParts): Requests {
     const key = write.key ?? `w${keys}`;
     const targetSeq = Math.max(ledger.seq(kept.unit.item), kept.shadow.sentSeq);
     const { value, expected, believed = null } = write;
+    const queued = standsInQueue(kept, write);
     const sent = {
       key,
       value,
       expected,
       targetSeq,
       ...(leavesInCompany(write) ? { inCompany: true as const } : {}),
+      ...(queued ? { queuedUntil: queue.now() + queuedMaxMs } : {}),
     };
     kept.shadow = writeSent(kept.shadow, sent, queue.now());
     kept.lastSentAt = queue.now();
@@ -63,8 +66,25 @@ export function createRequests(parts: RequestsParts): Requests {
       () =>
         `write ${kept.name} = ${value}${expected === null ? '' : ` if it shows ${expected}`}${write.key === null ? '' : ' again'}`,
     );
-    world.write(kept.unit, { key, value, expected, believed }, (answer) => takeAnswer(kept, key, answer));
+    const request = {
+      key,
+      value,
+      expected,
+      believed,
+      ...(queued ? { queued: (end: QueueEnd) => takeEnd(kept, key, end) } : {}),
+    };
+    world.write(kept.unit, request, (answer) => takeAnswer(kept, key, answer));
     return key;
+  }
+
+  function takeEnd(kept: KeptUnit, key: string, { at, refused }: QueueEnd): void {
+    lifetime.whenBack(() => {
+      kept.shadow = refused
+        ? writeAnswered(kept.shadow, key, { kind: 'rejected' }, queue.now())
+        : writeWorkedOff(kept.shadow, key, clockOf(kept.channel, at), queue.now());
+      evidence().weigh(kept);
+      reconcile(kept.unit.item);
+    });
   }
 
   /** Every second one, so that both kinds of lost answers come. A write without a comparison has no key that would be asked for again. */
@@ -166,4 +186,11 @@ export function createRequests(parts: RequestsParts): Requests {
   }
 
   return { send, read, readLater, fetchOrders, fence, lookAgain, fetchedAt };
+}
+
+function standsInQueue(
+  { channel }: KeptUnit,
+  { key, raise, packable }: Parameters<Keeper['send']>[1],
+): boolean {
+  return packable === true && key === null && raise && channel.queueTime[1] > 0;
 }

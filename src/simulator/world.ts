@@ -4,6 +4,7 @@ import type { EventQueue } from './eventQueue.ts';
 import type { ChannelParameters, Parameters } from './parameters.ts';
 import { createRandom, type Random, type Span, streams } from './random.ts';
 import { createRefusals } from './refusals.ts';
+import { findNone, type QueueEnd, stand } from './standing.ts';
 import { changeShown, newUnit, shownAt, type Unit } from './unit.ts';
 import { isViolated, markViolated, type Violation, violationOf } from './violation.ts';
 import { type TimeWindow, windowsOf } from './windows.ts';
@@ -30,6 +31,8 @@ export type WriteRequest = {
   readonly believed?: Believed | null;
   /** What a policy that cannot exist knows (the floor): applied to the counter as it is when the write lands. */
   readonly apply?: (shown: number) => number;
+  /** It stands in a queue of the channel; called once the hub knows what became of that. */
+  readonly queued?: (end: QueueEnd) => void;
 };
 
 export type Answer =
@@ -135,6 +138,7 @@ export function createWorld(
     },
     note,
   };
+  const queues = createRandom(seed, streams.queues);
   const refusedFor = (channel: number) => {
     const pause = refusals(channel, random);
     if (pause !== null) world.disturbedAt = queue.now();
@@ -144,6 +148,7 @@ export function createWorld(
     world,
     channel: channelOf(parameters, channel),
     random,
+    queues,
     refusedFor: refusedFor(channel),
   });
   return world;
@@ -169,6 +174,7 @@ type Transport = {
   readonly world: World;
   readonly channel: ChannelParameters;
   readonly random: Random;
+  readonly queues: Random;
   /** Milliseconds until the request may come back; null when it is not refused. */
   readonly refusedFor: number | null;
 };
@@ -196,6 +202,7 @@ function write(
   }
   if (lost) {
     timeout();
+    if (request.queued) findNone(queue, sentAt, request.queued);
     return;
   }
   queue.at(sentAt + arrival, () => {
@@ -231,8 +238,8 @@ function landingTime({ channel, world }: Transport, effect: number): number {
 
 /** A repeated key is answered as it was the first time, where the channel compares; elsewhere it is the same absolute write again. */
 function carriedOut(transport: Transport, unit: Unit, request: WriteRequest, effect: number): Answer {
-  const { world, channel } = transport;
-  const { key, value, expected, believed, apply } = request;
+  const { world, channel, queues } = transport;
+  const { key, value, expected, believed, apply, queued } = request;
   if (channel.compareAndSet) {
     const known = unit.keys.get(key);
     if (known !== undefined) return known;
@@ -247,6 +254,13 @@ function carriedOut(transport: Transport, unit: Unit, request: WriteRequest, eff
   const looked = channel.looksFirst && believed ? agedNumber(transport, unit) : value;
   if (believed && looked < value && (looked < believed.least || looked > believed.most))
     return { kind: 'stale', actual: looked, read: true };
+  if (queued) {
+    const lands = () => world.queue.at(landingTime(transport, effect), () => land(world, unit, value));
+    const name = nameOf(world, unit);
+    const note = (end: string) => world.note(() => `a queue ended: ${name} = ${value} ${end}`);
+    stand(world.queue, queues, channel.queueTime, { lands, note, ended: queued });
+    return { kind: 'accepted' };
+  }
   if (effect === 0) land(world, unit, apply?.(unit.shown) ?? value);
   else world.queue.at(landingTime(transport, effect), () => land(world, unit, apply?.(unit.shown) ?? value));
   return { kind: channel.answerProves ? 'effective' : 'accepted' };

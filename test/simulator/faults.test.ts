@@ -13,6 +13,7 @@ import {
   pageWorld,
   violations,
   withOutsideEdit,
+  withStorms,
   withStuckFeed,
   withViolation,
 } from '../../src/simulator/parameters.ts';
@@ -22,6 +23,7 @@ import { createRefusals } from '../../src/simulator/refusals.ts';
 import { type RunResult, run } from '../../src/simulator/run.ts';
 import { runAll } from '../../src/simulator/runs.ts';
 import { sharedKeeping } from '../../src/simulator/sharedKeeping.ts';
+import { withQueues } from '../../src/simulator/standing.ts';
 import { changeShown } from '../../src/simulator/unit.ts';
 import { createWorld } from '../../src/simulator/world.ts';
 import { newEscrow } from '../../src/sync/core/escrow.ts';
@@ -33,7 +35,7 @@ function withFaults(faults: Partial<Parameters['faults']>): Parameters {
   return { ...pageWorld, faults: { ...pageWorld.faults, ...faults } };
 }
 
-function stories(policy: 'shadow' | 'escrow', parameters: Parameters): readonly RunResult[] {
+function stories(policy: 'shadow' | 'auto' | 'escrow', parameters: Parameters): readonly RunResult[] {
   return seeds.map((seed) => run({ policy, parameters, seed, check: true, story: true }));
 }
 
@@ -107,6 +109,18 @@ describe('each fault by itself is generated and breaks nothing', () => {
 
     expect(results.flatMap(failures)).toEqual([]);
     expect(results[1]?.map(({ totals }) => totals.oversold)).toEqual(seeds.map(() => 0));
+  });
+
+  test('raises that stand in a queue until the channel pleases, which leaves some of them out, break no promise and stand in no lowering’s way', () => {
+    const results = [
+      ...stories('shadow', withQueues(withStorms(pageWorld))),
+      ...stories('auto', withQueues(withStorms(rush))),
+    ];
+    const told = results.flatMap(({ story }) => story.map(({ text }) => text));
+
+    for (const fate of ['will land', 'is refused', 'is left out'])
+      expect(told.some((text) => text.startsWith('a queue ended') && text.endsWith(fate))).toBe(true);
+    expect(failures(results)).toEqual([]);
   });
 
   test('a second worker is refused as soon as the state has changed', () => {
