@@ -103,9 +103,10 @@ function refuted(shadow: Shadow): readonly Candidate[] {
 
 function refutedBy(shadow: Shadow, reading: Reading): readonly Candidate[] {
   const possible = shadow.candidates.filter((candidate) => inForce(candidate, reading));
+  if (possible.length < 2) return shadow.candidates;
   const surviving = possible.filter((candidate) => explains(shadow, candidate, reading));
   // Nothing explains it: that is a conflict's matter, not a reason to forget what we wrote.
-  if (surviving.length === 0 || possible.length < 2) return shadow.candidates;
+  if (surviving.length === 0 || surviving.length === possible.length) return shadow.candidates;
   const next = mapped(shadow.candidates, (candidate) => {
     if (!possible.includes(candidate)) return candidate;
     const latest = latestEffect(candidate, shadow.bounds);
@@ -182,23 +183,27 @@ function sinceEnded({ candidates, knownSince }: Shadow, kept: readonly Candidate
 }
 
 function isTelling(shadow: Shadow, reading: Reading, index: number): boolean {
-  const unexplained = deficitOf(shadow, reading) > 0 || excessOf(shadow, reading) > 0;
   const later = shadow.readings.slice(index + 1);
-  if (unexplained) {
-    // Only a reading that is later for certain can take back what this one says, and not one of a number that was written since.
-    return !later.some(
-      (other) =>
-        other.from > reading.until &&
-        deficitOf(shadow, other) === 0 &&
-        excessOf(shadow, other) === 0 &&
-        !writtenBetween(shadow, reading, other),
-    );
-  }
+  const tells = tellsExplained(shadow, reading, later);
+  // Only a reading that is later for certain can take back what an unexplained one says.
+  const after = later.filter(({ from }) => from > reading.until);
+  // It tells either way: whether it is explained is the dearest question here, and mostly need not be asked.
+  if (tells && after.length === 0) return true;
+  if (isExplained(shadow, reading)) return tells;
+  return !after.some((other) => isExplained(shadow, other) && !writtenBetween(shadow, reading, other));
+}
+
+/** What a reading that is explained is still good for. */
+function tellsExplained(shadow: Shadow, reading: Reading, later: readonly Reading[]): boolean {
   if (isCrowded(shadow) && later.length > 0) return false;
   // Until its orders are known it may still refute a candidate, or prove what the unit can sell at most.
   if (!ordersCover(shadow, reading)) return true;
   if (later.some((other) => ordersCover(shadow, other))) return false;
   return !shadow.candidates.some(({ state, sentAt }) => state === 'EFFECTIVE' && sentAt >= reading.until);
+}
+
+function isExplained(shadow: Shadow, reading: Reading): boolean {
+  return deficitOf(shadow, reading) === 0 && excessOf(shadow, reading) === 0;
 }
 
 /** True when the later reading may show a write that came into force after the earlier one: then it says nothing about what that one missed. */
@@ -212,8 +217,9 @@ const mergedKey = 'merged';
 
 /** Two candidates become one that allows whatever either of them did. */
 function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
+  if (candidates.length <= candidatesMax) return candidates;
   const [first, second, ...rest] = candidates;
-  if (candidates.length <= candidatesMax || first === undefined || second === undefined) return candidates;
+  if (first === undefined || second === undefined) return candidates;
   const value = Math.max(first.value, second.value);
   const lowest = Math.min(first.value - first.spread, second.value - second.spread);
   const one: Candidate = {

@@ -13,7 +13,7 @@ import {
   violated,
 } from './escrow.ts';
 import { oversoldBecause, raisedBecause } from './lateWrites.ts';
-import { latestEffect } from './range.ts';
+import { latestEffect, type Range } from './range.ts';
 import type { RebalanceUnit } from './rebalance.ts';
 import type { Shadow } from './shadow.ts';
 import { provenLeast, provenMax, rangeNow } from './shown.ts';
@@ -131,11 +131,18 @@ export type ChannelPace = {
 /** A channel is stocked for what it sells until a refill, and for half a minute more, because an event may be lost. */
 const refillMargin = 30_000;
 
-export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): RebalanceUnit {
-  const { low, high } = rangeNow(shadow, now);
+/** `shown` is what it shows now, where that was asked already. */
+export function rebalanceUnit(
+  shadow: Shadow,
+  pace: ChannelPace,
+  now: number,
+  shown: Range = rangeNow(shadow, now),
+): RebalanceUnit {
+  const { low, high } = shown;
   const { ratePerMs, sight, landing, drain, compareAndSet, quantityMax } = pace;
-  const writtenAt = shadow.candidates.map(({ sentAt }) => sentAt);
-  const soldAt = shadow.sales.map(({ until }) => until);
+  let movedAt = Number.NEGATIVE_INFINITY;
+  for (const { sentAt } of shadow.candidates) movedAt = Math.max(movedAt, sentAt);
+  for (const { until } of shadow.sales) movedAt = Math.max(movedAt, until);
   return {
     name: shadow.unit,
     ratePerMs,
@@ -144,7 +151,7 @@ export function rebalanceUnit(shadow: Shadow, pace: ChannelPace, now: number): R
     compareAndSet,
     exact: low === high ? low : null,
     quantityMax,
-    still: now - Math.max(...writtenAt, ...soldAt),
+    still: now - movedAt,
     busy: shadow.candidates.some((one) => one.endedAt === null && latestEffect(one, shadow.bounds) > now),
   };
 }

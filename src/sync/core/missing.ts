@@ -41,6 +41,8 @@ export function hasUncertainOrder({ sales, bounds }: Shadow, candidate: Candidat
  * whichever of the sales came before it and whichever after: so the number before it tells what the order of the sales cannot.
  */
 function leastShown(shadow: Shadow, candidate: Candidate, window: Window): number {
+  // Only a compared write tells how it has changed the number before it.
+  if (candidate.expected === null) return lowOf(shadow, candidate, window);
   return Math.max(0, leastCounted(shadow, candidate, window));
 }
 
@@ -145,11 +147,17 @@ export function holdOf(shadow: Shadow): number {
 export const lowOf: typeof leastShown = (shadow, candidate, window) =>
   candidateRange(shadow, candidate, window).low;
 
+/** By when they were answered: nearly always they came in that order. */
+function inOrder(readings: readonly Reading[]): readonly Reading[] {
+  const isSorted = readings.every(({ until }, index) => until <= (readings[index + 1]?.until ?? until));
+  return isSorted ? readings : readings.toSorted((one, other) => one.until - other.until);
+}
+
 /** Units that these readings found missing at most; `least` says what a write shows at least in a reading's window. */
 export function mostMissing(shadow: Shadow, readings: readonly Reading[], least: typeof leastShown): number {
   let most = 0;
   const missing: { readonly until: number; readonly units: number }[] = [];
-  for (const reading of readings.toSorted((one, other) => one.until - other.until)) {
+  for (const reading of inOrder(readings)) {
     let fewest = Number.POSITIVE_INFINITY;
     for (const candidate of possibleAt(shadow, reading)) {
       const low = lowOf(shadow, candidate, reading);
@@ -159,6 +167,8 @@ export function mostMissing(shadow: Shadow, readings: readonly Reading[], least:
       // What was missing before a compared write is in its own least number already.
       const counted = candidate.expected === null ? low : least(shadow, candidate, reading);
       fewest = Math.min(fewest, Math.max(lacks, counted - reading.value));
+      // Nothing is missing where one write explains it, as nearly always.
+      if (fewest === 0) break;
     }
     missing.push({ until: reading.until, units: fewest });
     most = Math.max(most, fewest);

@@ -111,7 +111,11 @@ export function isComparable(shadow: Shadow, reading: Reading): boolean {
 
 /** Units by which a reading is above everything that can be: an outside increase, or units put back by the channel. */
 export function excessOf(shadow: Shadow, reading: Reading): number {
-  return Math.max(0, reading.value - reachableRange(shadow, reading).high);
+  for (const candidate of possibleAt(shadow, reading)) {
+    // Nearly always the first of them can be that high: one is enough.
+    if (candidateRange(shadow, candidate, reading).high >= reading.value) return 0;
+  }
+  return reading.value - reachableRange(shadow, reading).high;
 }
 
 /** True while a reading is above everything that can be: then nothing is raised anywhere that shares units with it. */

@@ -46,29 +46,33 @@ export function allocationOf(
   channels: readonly RebalanceUnit[],
   limits: RebalanceLimits,
 ): ReadonlyMap<string, number> {
+  if (units === 0) return new Map(channels.map(({ name }) => [name, 0]));
   const total = channels.reduce((sum, { ratePerMs }) => sum + ratePerMs, 0);
-  const shown = new Map(channels.map(({ name }) => [name, 0]));
-  const caps = new Map(
-    channels.map((channel) => [
-      channel.name,
-      Math.min(enough(channel, limits), inTime(channel, units, total, limits)),
-    ]),
-  );
-  const busiest = busiestOf(channels);
+  const shares = channels.map((channel) => ({
+    name: channel.name,
+    ratePerMs: channel.ratePerMs,
+    cap: Math.min(enough(channel, limits), inTime(channel, units, total, limits)),
+    shown: 0,
+  }));
   // Trusted with none anywhere, the last units could never be bought.
-  if (busiest !== null && [...caps.values()].every((cap) => cap === 0)) caps.set(busiest, 1);
+  if (shares.every(({ cap }) => cap === 0)) {
+    const busiest = busiestOf(channels);
+    for (const share of shares) if (share.name === busiest) share.cap = 1;
+  }
   for (let left = units; left > 0; left--) {
-    let best: { readonly name: string; readonly weight: number } | null = null;
-    for (const { name, ratePerMs } of channels) {
-      const already = shown.get(name) ?? 0;
-      if (already >= (caps.get(name) ?? 0)) continue;
-      const weight = ratePerMs / (already + 1);
-      if (best === null || weight > best.weight) best = { name, weight };
+    let best: (typeof shares)[number] | null = null;
+    let most = 0;
+    for (const share of shares) {
+      if (share.shown >= share.cap) continue;
+      const weight = share.ratePerMs / (share.shown + 1);
+      if (best !== null && weight <= most) continue;
+      best = share;
+      most = weight;
     }
     if (best === null) break;
-    shown.set(best.name, (shown.get(best.name) ?? 0) + 1);
+    best.shown += 1;
   }
-  return shown;
+  return new Map(shares.map(({ name, shown }) => [name, shown]));
 }
 
 /** The channel with most buyers among those that may show any; null when none may. */
@@ -114,11 +118,13 @@ export function rebalance(
 ): readonly Grant[] {
   const taking = channels.filter(({ name }) => unitOf(escrow, name).paused === null);
   const allocation = sharedOut(escrow, taking, limits);
-  const paused = channels.filter((channel) => !taking.includes(channel));
+  const paused = channels.filter(({ name }) => unitOf(escrow, name).paused !== null);
   const stops = paused.flatMap((channel) => zeroing(escrow, channel));
   const returns = taking.flatMap((channel) => handingBack(escrow, channel, taking, allocation, limits));
-  const busy = new Set([...stops, ...returns].map(({ name }) => name));
   let { free } = escrow;
+  // Every raise is paid from it.
+  if (free === 0) return [...stops, ...returns];
+  const busy = new Set([...stops, ...returns].map(({ name }) => name));
   const raises = taking
     .filter(({ name }) => !busy.has(name))
     .toSorted((one, other) => urgency(escrow, other) - urgency(escrow, one))
