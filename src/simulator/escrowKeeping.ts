@@ -13,13 +13,14 @@ import {
 import { beyondRights, chaseOf, learnedRights, rebalanceUnit, used } from '../sync/core/escrowUnit.ts';
 import { demandLimits, rebalanceLimits } from '../sync/core/limits.ts';
 import { allocationOf, type Grant, type RebalanceUnit, rebalance } from '../sync/core/rebalance.ts';
-import { arrivedTooLate, settled } from '../sync/core/shadow.ts';
+import { arrivedTooLate } from '../sync/core/shadow.ts';
 import { sellableMax } from '../sync/core/shown.ts';
 import { checkEscrow, checkEscrowRest } from './escrowPromises.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import type { LineChange } from './ledger.ts';
 import { owingRights } from './lowering.ts';
 import { indexLagOf } from './parameters.ts';
+import { isSteady, settle, shownNow } from './steadiness.ts';
 
 export type EscrowKeeping = Keeping & {
   escrowOf(item: number): Escrow;
@@ -67,14 +68,20 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
   /** What the shadow knows by now about the unit's rights. */
   function advance(kept: KeptUnit): void {
     const now = keeper.now();
-    kept.shadow = settled(kept.shadow, now);
+    settle(kept, now);
+    const { shadow, name } = kept;
     const { item } = kept.unit;
-    const awaited = unitOf(escrowOf(item), kept.name).write;
-    escrows[item] = learnedRights(escrowOf(item), kept.shadow, now);
-    const because = beyondRights(escrowOf(item), kept.shadow, now);
-    if (because !== null) escrows[item] = violated(escrowOf(item), kept.name, because);
-    const { replacedAt, write } = unitOf(escrowOf(item), kept.name);
-    if (replacedAt !== null && write !== awaited) settleSoon(kept, replacedAt);
+    const before = unitOf(escrowOf(item), name);
+    if (isSteady(kept, now) && kept.learned?.shadow === shadow && kept.learned.rights === before) return;
+    escrows[item] = learnedRights(escrowOf(item), shadow, now);
+    const because = beyondRights(escrowOf(item), shadow, now);
+    if (because !== null) escrows[item] = violated(escrowOf(item), name, because);
+    const rights = unitOf(escrowOf(item), name);
+    const { replacedAt, write } = rights;
+    // Asked again it would answer the same; of a write under way, time alone can tell something.
+    const isAll = isSteady(kept, now) && rights === before && write === null;
+    kept.learned = isAll ? { shadow, rights } : null;
+    if (replacedAt !== null && write !== before.write) settleSoon(kept, replacedAt);
   }
 
   /** Orders are fetched again as soon as they can cover the confirmation: then the replaced rights are free. */
@@ -115,7 +122,7 @@ export function escrowKeeping(keeper: Keeper): EscrowKeeping {
     const drain = channel.compareAndSet ? landing : landing + channel.visible[1];
     const { compareAndSet } = channel;
     const pace = { ratePerMs: rate, sight, landing, drain, compareAndSet, quantityMax: 999 };
-    return rebalanceUnit(shadow, pace, keeper.now());
+    return rebalanceUnit(shadow, pace, keeper.now(), shownNow(kept, keeper.now()));
   }
 
   function issue(item: number, { name, value, expected }: Grant): void {

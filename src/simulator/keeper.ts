@@ -1,7 +1,6 @@
 /** Drives the decision core in the simulated world: shadows from orders, polls, reads and answers; no decision is made here. */
 import { type Demand, demandAged } from '../sync/core/demand.ts';
 import { demandLimits } from '../sync/core/limits.ts';
-import { rangeNow } from '../sync/core/shown.ts';
 import { createEvidence, type Evidence } from './evidence.ts';
 import { type Findings, type Keeper, type Keeping, type KeptUnit } from './keeping.ts';
 import { newKept, restart, startKeeping } from './keptUnits.ts';
@@ -9,6 +8,7 @@ import { createLifetime, type Lifetime } from './lifetime.ts';
 import type { Policy, Stage } from './policy.ts';
 import { createPolls, nextPollMax, type Polls } from './polls.ts';
 import { createRequests, type Requests } from './requests.ts';
+import { shownNow } from './steadiness.ts';
 
 export type Intake = Required<
   Pick<Policy, 'start' | 'orderEvent' | 'restocked' | 'crashed' | 'wiped' | 'doubled'>
@@ -61,7 +61,7 @@ export function createKeeper(stage: Stage, keepingOf: (keeper: Keeper) => Keepin
   function demands(item: number): readonly Demand[] {
     const now = queue.now();
     return (items[item] ?? []).map((kept) => {
-      const shows = rangeNow(kept.shadow, now).high > 0;
+      const shows = shownNow(kept, now).high > 0;
       kept.demand = demandAged(kept.demand, shows, now, demandLimits);
       return kept.demand;
     });

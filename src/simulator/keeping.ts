@@ -2,7 +2,8 @@
 
 import type { WriteAnswer } from '../sync/core/answers.ts';
 import type { Demand } from '../sync/core/demand.ts';
-import type { Violation } from '../sync/core/escrow.ts';
+import type { EscrowUnit, Violation } from '../sync/core/escrow.ts';
+import type { Range } from '../sync/core/range.ts';
 import type { Shadow } from '../sync/core/shadow.ts';
 import type { Believed } from '../sync/core/shown.ts';
 import type { LineChange } from './ledger.ts';
@@ -20,6 +21,8 @@ export type KeptUnit = {
   reading: boolean;
   /** When the unit is read next; null when that has to be set. */
   readDue: number | null;
+  /** What that was found by. */
+  dueBy: Shadow | null;
   /** No reading before: the last one was asked for a moment ago. */
   readNotBefore: number;
   fencing: boolean;
@@ -32,6 +35,12 @@ export type KeptUnit = {
   blindAt: number;
   /** When the stock of the item last moved because of this unit, as far as we know. */
   movedAt: number;
+  /** A shadow that time alone changes nothing in, and until when; null when it may at any moment. */
+  steady: { readonly shadow: Shadow; readonly until: number } | null;
+  /** What the unit was last found to show, and until when time changes nothing in that. */
+  shown: { readonly shadow: Shadow; readonly until: number; readonly range: Range } | null;
+  /** The rights that a steady shadow has nothing new to say about. */
+  learned: { readonly shadow: Shadow; readonly rights: EscrowUnit } | null;
   /** What was last found to keep the promises, and the most that it may show; null when nothing was looked at yet. */
   checked: { readonly shadow: Shadow; readonly shown: number; readonly high: number } | null;
   /** What was last found to be owed so that it shows no more than `wanted`, and until when time changes nothing in that; null when nothing was looked at yet. */

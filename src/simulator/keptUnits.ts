@@ -22,6 +22,7 @@ export function newKept(stage: Stage, unit: Unit): KeptUnit {
     demand: newDemand(0),
     reading: false,
     readDue: null,
+    dueBy: null,
     readNotBefore: 0,
     fencing: false,
     wakeAt: null,
@@ -29,6 +30,9 @@ export function newKept(stage: Stage, unit: Unit): KeptUnit {
     lastSentAt: 0,
     blindAt: 0,
     movedAt: 0,
+    steady: null,
+    shown: null,
+    learned: null,
     checked: null,
     lowered: null,
   };

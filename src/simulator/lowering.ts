@@ -7,6 +7,7 @@ import { rangeNow } from '../sync/core/shown.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
 import { indexLagOf } from './parameters.ts';
 import { nextPollMax } from './polls.ts';
+import { shownNow } from './steadiness.ts';
 
 /** By what is known too much may be shown, and no write that has left takes it away. */
 export type Owing = {
@@ -189,7 +190,7 @@ function owingRepeated(kept: KeptUnit, escrow: Escrow, now: number): Owing | nul
   const { write } = unitOf(escrow, kept.name);
   if (write === null || (write.expected === null && write.value > 0)) return null;
   if (!kept.shadow.candidates.some(({ key, state }) => key === write.key && state === 'UNKNOWN')) return null;
-  const shown = rangeNow(kept.shadow, now).high;
+  const shown = shownNow(kept, now).high;
   return shown > write.value
     ? { name: kept.name, units: [kept], shown, wanted: write.value, wait: 0, proof: 0 }
     : null;
@@ -211,14 +212,14 @@ function isBusy({ name, lastSentAt }: KeptUnit, escrow: Escrow): boolean {
 
 /** What the unit shows once its write has landed. */
 function showing(kept: KeptUnit, escrow: Escrow, now: number): number {
-  const { name, shadow } = kept;
+  const { name } = kept;
   const rights = unitOf(escrow, name);
   const { cur, write, paused } = rights;
   if (write !== null && isBusy(kept, escrow)) {
     // What is known to be sold of it is off its rights as it is off what is left: it is not shown any more.
     return paused === null ? Math.min(write.value, charge(rights)) : write.value;
   }
-  const { high } = rangeNow(shadow, now);
+  const { high } = shownNow(kept, now);
   // What may still land was charged when escrow began, or is proved to be somebody else's.
   return paused === null ? Math.min(cur, high) : high;
 }

@@ -116,6 +116,9 @@ export function createRequests(parts: RequestsParts): Requests {
 
   /** Sees to it that the unit is read when it is due. */
   function readLater(kept: KeptUnit): void {
+    // By the same knowledge it is never due sooner than was found before.
+    if (kept.readDue !== null && kept.dueBy === kept.shadow) return;
+    kept.dueBy = kept.shadow;
     const due = Math.ceil(Math.max(readDueAt(kept.shadow, pace, queue.now()), kept.readNotBefore));
     if (kept.readDue !== null && kept.readDue <= due) return;
     kept.readDue = due;

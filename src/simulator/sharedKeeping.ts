@@ -3,13 +3,14 @@ import { rateOf } from '../sync/core/demand.ts';
 import { exposedUnit, exposureOf, needsWatch, raiseInTime } from '../sync/core/exposure.ts';
 import { demandLimits, fenceMaxMs, preemptMaxOf, zeroAgainMs } from '../sync/core/limits.ts';
 import { excessOf } from '../sync/core/range.ts';
-import { settled, targetSet } from '../sync/core/shadow.ts';
+import { targetSet } from '../sync/core/shadow.ts';
 import { automaticBuffer, targetOf } from '../sync/core/targets.ts';
 import { decideWrite, type WriteDecision } from '../sync/core/writing.ts';
 import { checkAtTarget } from './invariants.ts';
 import { type Keeper, type Keeping, type KeptUnit, unchangedSince } from './keeping.ts';
 import { owingShared } from './lowering.ts';
 import type { Span } from './random.ts';
+import { settle } from './steadiness.ts';
 
 export type Buffering =
   | { readonly kind: 'fixed'; readonly units: number }
@@ -98,7 +99,7 @@ export function sharedKeeping(keeper: Keeper, buffering: Buffering): Keeping {
     plan(item) {
       const units = keeper.items[item] ?? [];
       const now = keeper.now();
-      for (const kept of units) kept.shadow = settled(kept.shadow, now);
+      for (const kept of units) settle(kept, now);
       const holds = units.reduce((sum, { shadow }) => sum + shadow.hold, 0);
       const raisesAllowed = units.every(({ shadow }) =>
         shadow.readings.every((reading) => excessOf(shadow, reading) === 0),

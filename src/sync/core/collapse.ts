@@ -17,7 +17,7 @@ export const candidatesMax = 24;
 /** Above this number old readings that prove nothing yet go, so that what happened before the newest one may be forgotten. */
 const changesMax = 48;
 /** Above this number the sales that no reading can tell apart any more are taken off the candidates' values. */
-const salesMax = 12;
+export const salesMax = 12;
 
 /** Lets time and new knowledge have their effect. Every transition ends here; call it alone when only time has passed. */
 export function settled(shadow: Shadow, now: number): Shadow {
