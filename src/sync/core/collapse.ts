@@ -246,11 +246,10 @@ function folded(shadow: Shadow, horizon: number): Shadow {
   for (const { sentAt } of shadow.candidates) start = Math.min(start, sentAt);
   for (const { from } of shadow.readings) start = Math.min(start, from);
   const matters = (change: Change) => latestOf(change, skew) >= start;
-  let next: Shadow = {
-    ...shadow,
-    sales: shadow.sales.filter(matters),
-    restocks: shadow.restocks.filter(matters),
-  };
+  const sales = filtered(shadow.sales, matters);
+  const restocks = filtered(shadow.restocks, matters);
+  const same = sales === shadow.sales && restocks === shadow.restocks;
+  let next: Shadow = same ? shadow : { ...shadow, sales, restocks };
   if (next.sales.length + next.restocks.length <= salesMax) return next;
   for (const [list, sign] of [
     ['sales', -1],
