@@ -19,12 +19,12 @@ export type Unanswered = {
   readonly reference?: string;
 };
 
-type Outside = {
+type OtherResult = {
   readonly kind: 'effective' | 'stale' | 'rejected' | 'refused' | 'deferred' | 'late';
 };
 
 /** What to ask under for what became of a write that stands, or may stand, in a queue; null of any other. */
-export function queueOf(result: Accepted | Unanswered | Outside): string | null {
+export function queueOf(result: Accepted | Unanswered | OtherResult): string | null {
   if (result.kind === 'accepted') return result.queued === true ? result.reference : null;
   return result.kind === 'unknown' ? (result.reference ?? null) : null;
 }
@@ -54,4 +54,6 @@ export type StockQueue = {
   readonly waitingMin: number;
   readonly callMin: number;
   readonly callMax: number;
+  /** From sending them until they are in force, as a rule, in milliseconds. */
+  readonly landingMs: number;
 };

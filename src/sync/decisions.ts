@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { ConnectorCapabilities, StockQueue } from '../connectors/connector.ts';
 import { guardBatch } from './blast.ts';
+import { withStanding } from './core/answers.ts';
 import { raiseInTime } from './core/exposure.ts';
 import { preemptMaxOf, queuedMaxMs } from './core/limits.ts';
 import { stopsRaises } from './core/range.ts';
@@ -33,6 +34,8 @@ export type PlannedWrite = {
   readonly direction: Direction;
   /** True when a lost answer has to be asked for again under its key: where keys belong to calls, it leaves in one of its own. */
   readonly repeatable: boolean;
+  /** True for a raise that may stand in a queue of the channel, and is in time still when that is worked off. */
+  readonly mayQueue: boolean;
   /** In milliseconds: what this was decided from was true then. */
   readonly decidedAt: number;
 };
@@ -86,8 +89,9 @@ export async function decide(
   const allowed = inCalls(await guardBatch(client, connectionId, decided), capabilities, queue);
   const writes = allowed.flatMap((one) => (one.kind === 'write' ? [one.write] : []));
   for (const { listing, key, quantity: value, expected, targetSeq, inCompany, queued } of writes) {
-    const together = inCompany ? { inCompany } : queued ? { queuedUntil: now + queuedMaxMs } : {};
-    const write = { key, value, expected, targetSeq, ...together };
+    const company = inCompany ? { inCompany } : {};
+    const standing = queued ? { queuedUntil: now + queuedMaxMs } : {};
+    const write = { key, value, expected, targetSeq, ...company, ...standing };
     if (listing.shadow !== null) listing.shadow = writeSent(listing.shadow, write, now);
   }
   await recordWrites(client, writes, options.answerWaitMs);
@@ -173,7 +177,24 @@ function decideOne(
   const shadow = targetSet({ ...known, mode: 'shared' }, quantity, targetSeq);
   listing.shadow = shadow;
   const decision = decideWrite(shadow, wantOf(listing, target), limitsOf(options, listing), now);
-  return { ...one, ...meaningOf(options, listing, decision, now) };
+  const meaning = meaningOf(options, listing, decision, now);
+  if (meaning.kind !== 'write') return { ...one, ...meaning };
+  return {
+    ...one,
+    kind: 'write',
+    write: { ...meaning.write, mayQueue: mayQueue(options, meaning.write, target) },
+  };
+}
+
+/** Not of an item that may come under escrow at any moment: until the queue is worked off all that stands there would be charged on top. */
+function mayQueue(
+  { queue }: DecisionOptions,
+  { listing, direction, repeatable }: PlannedWrite,
+  { input, othersPerMs, quietForMs }: ListingTarget,
+): boolean {
+  if (queue === null || direction !== 'raise' || repeatable) return false;
+  const pace = { othersPerMs, landing: queue.landingMs, quietFor: quietForMs };
+  return listing.stored.protection === 'shared' && raiseInTime(input.available, pace);
 }
 
 /** A raise that lands when the others have sold out can only be sold twice, or be taken back. */
@@ -187,6 +208,9 @@ function wantOf({ traits }: KeptListing, target: ListingTarget): Want {
     raiseInTime: raiseInTime(input.available, pace),
   };
 }
+
+/** What waits for a queue of the channel looks again now and then: a reading may have answered the question meanwhile. */
+const waitMaxMs = 600_000;
 
 export type Meaning =
   | { readonly kind: 'done' }
@@ -207,7 +231,7 @@ function meaningOf(
       if (decision.reason === 'raiseTooLate') return { kind: 'wait', until: now + listing.traits.landingMs };
       return { kind: 'done' };
     case 'wait':
-      return decision;
+      return { kind: 'wait', until: Math.min(decision.until, now + waitMaxMs) };
     case 'fence':
       return { kind: 'look', orders: true };
     case 'write': {
@@ -222,6 +246,7 @@ function meaningOf(
         targetSeq,
         direction,
         repeatable: repeats !== null,
+        mayQueue: false,
         decidedAt: now,
       };
       return { kind: 'write', write };
@@ -232,10 +257,10 @@ function meaningOf(
 const unread = 'unread';
 
 /** Anything from nothing to the most the channel can show. */
-function unreadShadow({ listingId, bounds }: KeptListing, most: number, now: number): Shadow {
+function unreadShadow({ listingId, bounds, stored }: KeptListing, most: number, now: number): Shadow {
   const shadow = newShadow(listingId, bounds, { value: most, at: now, targetSeq: 0 });
-  const [start] = shadow.candidates;
-  return start === undefined ? shadow : { ...shadow, candidates: [{ ...start, key: unread, spread: most }] };
+  const anything = shadow.candidates.map((start) => ({ ...start, key: unread, spread: most }));
+  return withStanding({ ...shadow, candidates: anything }, stored.standing ?? []);
 }
 
 export function limitsOf(options: DecisionOptions, { shadow }: KeptListing): WritingLimits {

@@ -21,7 +21,7 @@ import { type PushOptions, pushConnection } from './push.ts';
 import { decisionOptions } from './pushRun.ts';
 import type { ReadingOptions } from './readings.ts';
 import { type ReadOptions, readConnection } from './reads.ts';
-import { followQueues } from './stockQueues.ts';
+import { followStockQueues } from './stockQueues.ts';
 import type { TaskName } from './wakeUps.ts';
 
 /** The engine's options with what it keeps in memory for its own work. */
@@ -87,8 +87,9 @@ export function createTasks(
   return {
     push: ofSubject((id) => pushConnection(push, id)),
     read: ofSubject(async (id) => {
-      await followQueues({ ...read, backoffMaxMs: limits.backoffMaxMs }, id);
-      if ((await readConnection(read, id)) > 0) options.wakeUps.push([id]);
+      const following = followStockQueues({ ...read, backoffMaxMs: limits.backoffMaxMs }, id);
+      const [wrong] = await Promise.all([readConnection(read, id), following]);
+      if (wrong > 0) options.wakeUps.push([id]);
     }),
     prices: ofSubject((id) => lookAtPrices(priceLooks, id)),
     observe: ofSubject((id) => observeConnection(observing, id)),

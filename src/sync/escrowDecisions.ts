@@ -81,6 +81,7 @@ function planned(
     direction: directionOf(shadow, value, now),
     // Its rights stay charged until its answer is known.
     repeatable: true,
+    mayQueue: false,
     decidedAt: now,
   };
 }

@@ -141,7 +141,7 @@ function pushWords({ candidates, ordersSince, push, waitingSince }: Unsummed): r
 function openWords({ state, queued }: Unsummed['candidates'][number]): string {
   if (state === 'UNKNOWN')
     return `is not confirmed: it got no answer${queued ? ', and may stand in a queue of the channel' : ''}`;
-  return queued
+  return queued && state === 'ACCEPTED'
     ? 'went together with others into a queue that the channel has not worked off yet'
     : 'is not confirmed yet';
 }

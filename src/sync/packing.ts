@@ -20,7 +20,7 @@ export type Packed = Exclude<Decided, ToWrite> | (ToWrite & { readonly write: Pa
 
 type Waiting = Sendable & Pick<ToWrite, 'claim' | 'listing' | 'write'>;
 
-/** The writes come last, in the order of sending. Raises that leave as a `queue` leave after all others. */
+/** The writes come last, in the order of sending; a `queue` is one call, and leaves before all other raises. */
 export function inCalls(
   decided: readonly Decided[],
   capabilities: ConnectorCapabilities,
@@ -32,18 +32,19 @@ export function inCalls(
     ({ claim, listing, write }): Waiting =>
       Object.assign(sendable(write, capabilities), { claim, listing, write }),
   );
-  const queued = queue === null ? [] : raisesFor(queue, waiting);
-  const alone = queued.length === 0 ? waiting : waiting.filter((one) => !queued.includes(one));
-  const { lowering, others: raising } = calls(alone, capabilities.writesPerCall);
-  const packed = [...lowering, ...raising].flatMap((together) =>
-    callOf(together, { inCompany: capabilities.compareAndSet && together.length > 1, queued: false }),
-  );
-  return [...others, ...packed, ...callOf(queued, { inCompany: false, queued: true })];
+  const queued = new Set(queue === null ? [] : raisesFor(queue, waiting));
+  const byThemselves = waiting.filter((one) => !queued.has(one));
+  const { lowering, others: raising } = calls(byThemselves, capabilities.writesPerCall);
+  const packed = (all: readonly (readonly Waiting[])[]) =>
+    all.flatMap((together) =>
+      callOf(together, { inCompany: capabilities.compareAndSet && together.length > 1, queued: false }),
+    );
+  const standing = callOf([...queued], { inCompany: false, queued: true });
+  return [...others, ...packed(lowering), ...standing, ...packed(raising)];
 }
 
-/** Nothing that lowers a number, or has to be proved soon (escrow's grants), may stand in a queue. */
 function raisesFor({ callMin, callMax }: StockQueue, waiting: readonly Waiting[]): readonly Waiting[] {
-  const raises = waiting.filter(({ write }) => write.direction === 'raise' && !write.repeatable);
+  const raises = waiting.filter(({ write }) => write.mayQueue);
   return raises.length < callMin ? [] : sendingOrder(raises).slice(0, callMax);
 }
 

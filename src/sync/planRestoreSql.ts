@@ -31,9 +31,10 @@ SELECT entry.id, entry.listing_id, entry.item_id, listing.unit_id, listing.varia
        -- Under escrow the old number may be granted to others: it stays as it is, and stays charged.
        listing.sync_enabled OR EXISTS (SELECT FROM inventory_items WHERE id = entry.item_id AND protection <> 'shared') AS enabled, write.id AS write_id, write.quantity, write.expected, entry.restore_sent_at AS sent_at,
        write.state,
-       EXISTS (SELECT FROM listing_writes other WHERE other.listing_id = entry.listing_id AND other.state IN ('sent', 'accepted', 'unknown')
-                  -- Older ones cannot land any more, whoever was to close them.
-                  AND other.sent_at > now() - $5 * interval '1 ms' AND other.id IS DISTINCT FROM entry.restore_write_id) AS foreign_write
+       EXISTS (SELECT FROM listing_writes other WHERE other.listing_id = entry.listing_id AND other.id IS DISTINCT FROM entry.restore_write_id
+                  -- Older ones cannot land any more, whoever was to close them, unless they stand in a queue or did so until now.
+                  AND (other.state IN ('sent', 'accepted', 'unknown') AND (other.queue_due_at IS NOT NULL OR other.sent_at > now() - $5 * interval '1 ms')
+                       OR other.checked_at > now() - $5 * interval '1 ms')) AS foreign_write
   FROM sync_plan_entries entry JOIN listings listing ON listing.id = entry.listing_id
   LEFT JOIN listing_writes write ON write.id = entry.restore_write_id
  WHERE entry.plan_id = $1 AND entry.state = 'applied' AND entry.withdrawn_at IS NOT NULL AND (listing.unit_id, listing.variant_id) > ($2, $3)

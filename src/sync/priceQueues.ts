@@ -2,9 +2,9 @@
 import type { PriceWriteResult, Submission } from '../connectors/connector.ts';
 import { queueOf } from '../connectors/queue.ts';
 import { withRetry } from '../dbErrors.ts';
+import { queuedMaxMs } from './core/limits.ts';
 import type { PriceClaim } from './priceClaims.ts';
 import type { PriceOutcome } from './priceSettling.ts';
-import { unreadableMaxMs } from './priceVerdict.ts';
 import type { Run } from './pushRun.ts';
 import { connectionErrors } from './writeErrors.ts';
 
@@ -38,7 +38,7 @@ export async function keepReferences(run: Run, answered: readonly Answered[]): P
 
 /** True while its queue may not be worked off yet: were it forgotten, what is wished for next would not wait for it. */
 export function stands({ reference, sentForMs }: PriceClaim): boolean {
-  return reference !== null && (sentForMs ?? 0) < unreadableMaxMs;
+  return reference !== null && (sentForMs ?? 0) < queuedMaxMs;
 }
 
 /** A queue that has stood for long is asked for more seldom: after an eighth of that time. */
@@ -70,7 +70,7 @@ export async function followQueues(
     const submission = said.get(listingId);
     if (submission === undefined) return [claim];
     const onItsWayMs = sentForMs ?? 0;
-    if (submission.kind !== 'ended' && onItsWayMs < unreadableMaxMs) {
+    if (submission.kind !== 'ended' && onItsWayMs < queuedMaxMs) {
       const error = submission.kind === 'unknown' ? submission.reason : null;
       decided.push({
         claim,
@@ -107,7 +107,6 @@ async function ask(run: Run, claims: readonly PriceClaim[]): Promise<ReadonlyMap
   const said = await connector.submitted(
     queued.map(({ address, reference, sentAt }) => ({ address, reference, sentAt })),
   );
-  run.heard ||= said.some(({ kind }) => kind !== 'unknown');
   run.errors.push(...connectionErrors(said));
   return new Map(
     queued.map(({ listingId }, index) => [

@@ -43,10 +43,9 @@ async function pushStock(options: PushOptions, channel: ConnectedChannel): Promi
   const owner = options.newId();
   const claims = await claimDirty(options.db, { connectionId, owner, limit, leaseMs });
   if (claims.length === 0) return false;
-  const begun = beginRun(options, channel, owner);
   const fillsWithRaises = claims.length === limit && !claims.some(({ lowers }) => lowers);
   const queue = fillsWithRaises ? await queueFor(options, channel) : null;
-  const run = queue === null ? begun : { ...begun, decisions: { ...begun.decisions, queue } };
+  const run = beginRun(options, channel, owner, queue);
   const more = Math.max(0, (queue?.callMax ?? 0) - limit);
   const others =
     more === 0 ? [] : await claimDirty(options.db, { connectionId, owner, limit: more, leaseMs });
@@ -59,13 +58,13 @@ async function pushStock(options: PushOptions, channel: ConnectedChannel): Promi
 
 /** Not null where so many listings wait that their raises may leave as one queue of the channel: then as many as that holds are taken on together. */
 async function queueFor(
-  { db }: PushOptions,
+  { db, backoffMaxMs: withinMs }: PushOptions,
   { connection, connector }: ConnectedChannel,
 ): Promise<StockQueue | null> {
   const { stockQueue } = connector.capabilities;
   if (stockQueue === null) return null;
   const { waitingMin } = stockQueue;
-  return (await countDue(db, connection.id, waitingMin)) < waitingMin ? null : stockQueue;
+  return (await countDue(db, connection.id, { withinMs, most: waitingMin })) < waitingMin ? null : stockQueue;
 }
 
 /** A fence, a reading and a compare that failed each lead to one more decision; whatever is still open after these comes again later. */

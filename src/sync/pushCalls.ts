@@ -138,6 +138,7 @@ async function takeAnswers(run: Run, answers: readonly Answered[]): Promise<read
       await recordAnswers(
         client,
         answers.filter(hasLeft).map((answer) => toRow(answer, kept.listings)),
+        run.options.verifyIntervalMs,
       );
       const others = alongIds.filter((id) => !byListing.has(id));
       if (others.length > 0) await markWrong(run, client, kept, new Set(others), now);

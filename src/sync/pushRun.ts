@@ -1,7 +1,7 @@
 /** One run of the push over one batch of one connection: what it was given, and how it gives claimed listings back. */
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
-import type { ChannelError } from '../connectors/connector.ts';
+import type { ChannelError, StockQueue } from '../connectors/connector.ts';
 import { withRetry } from '../dbErrors.ts';
 import type { Log } from '../log.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
@@ -80,14 +80,19 @@ export function decisionOptions(
   };
 }
 
-export function beginRun(options: PushOptions, channel: ConnectedChannel, owner: string): Run {
+export function beginRun(
+  options: PushOptions,
+  channel: ConnectedChannel,
+  owner: string,
+  queue: StockQueue | null = null,
+): Run {
   const reading = options.readings(channel);
   return {
     options,
     channel,
     reading,
     context: reading.context,
-    decisions: decisionOptions(options, channel),
+    decisions: { ...decisionOptions(options, channel), queue },
     owner,
     errors: [],
     looks: new Map(),

@@ -80,12 +80,17 @@ export async function claimDirty(
   return rows;
 }
 
-/** Listings of the connection that wait for nothing but their turn; at most `most`. */
-export async function countDue(pool: pg.Pool, connectionId: string, most: number): Promise<number> {
+/** Listings of the connection that are to be written within `withinMs`, also those that somebody has taken on; at most `most`. */
+export async function countDue(
+  pool: pg.Pool,
+  connectionId: string,
+  { withinMs, most }: { readonly withinMs: number; readonly most: number },
+): Promise<number> {
   const { rows } = await pool.query<{ due: number }>({
     name: 'push-due',
-    text: `SELECT count(*)::int AS due FROM (SELECT FROM dirty_listings WHERE connection_id = $1 AND not_before <= now() LIMIT $2) waiting`,
-    values: [connectionId, most],
+    text: `SELECT count(*)::int AS due
+             FROM (SELECT FROM dirty_listings WHERE connection_id = $1 AND not_before <= now() + $2 * interval '1 ms' LIMIT $3) waiting`,
+    values: [connectionId, withinMs, most],
   });
   return rows[0]?.due ?? 0;
 }
@@ -142,7 +147,7 @@ WITH answer AS (
 ), answered AS (
   UPDATE listing_writes write
      SET state = answer."state", error = answer."error", answered_at = now(), queue_reference = answer."queue",
-         queue_due_at = CASE WHEN answer."queue" IS NOT NULL THEN now() END,
+         queue_due_at = CASE WHEN answer."queue" IS NOT NULL THEN now() + $2 * interval '1 ms' END,
          settled_at = CASE WHEN answer."state" IN ('sent', 'accepted', 'unknown') THEN NULL ELSE now() END
     FROM answer WHERE write.id = answer."id"
 )
@@ -151,16 +156,15 @@ UPDATE listings listing
        last_error = answer."error", updated_at = now()
   FROM answer WHERE listing.id = answer."listingId"`;
 
+/** What came to stand in a queue is asked for after `askAfterMs`. */
 export async function recordAnswers(
   client: pg.PoolClient,
   answers: readonly WriteAnswerRow[],
+  askAfterMs: number,
 ): Promise<void> {
   if (answers.length === 0) return;
-  await client.query({ name: 'push-answer', text: answerSql, values: [JSON.stringify(answers)] });
+  await client.query({ name: 'push-answer', text: answerSql, values: [JSON.stringify(answers), askAfterMs] });
 }
-
-/** Of a write that stands, or may stand, in a queue: when to ask for it next. */
-export const isQueued = `state IN ('sent', 'accepted', 'unknown') AND queue_due_at`;
 
 /** What became of one claimed listing. */
 export type ClaimOutcome = {

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { ChannelError, type ListingAddress, type StockReading } from '../connectors/connector.ts';
 import { landingMaxMs, widenBound } from './bounds.ts';
 import type { ConnectedChannel } from './connections.ts';
+import { withStanding } from './core/answers.ts';
 import { type Lateness, latenessOf } from './core/lateness.ts';
 import { isEmptied, readingArrived, type Verdict } from './core/readings.ts';
 import { type Bounds, type Reading, readingOf, shadowFromReading } from './core/shadow.ts';
@@ -119,7 +120,8 @@ function take(
   if (result.kind === 'unknown') return shadow && readingArrived(shadow, result, now).verdict;
   const reading = readAs(bounds, result.quantity, window);
   if (shadow === null) {
-    const first = shadowFromReading(listing.listingId, bounds, reading, 0);
+    const read = shadowFromReading(listing.listingId, bounds, reading, 0);
+    const first = withStanding(read, listing.stored.standing ?? []);
     listing.shadow = listing.sales.reduce((known, sale) => learned(known, sale, now), first);
     return null;
   }

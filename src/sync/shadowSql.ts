@@ -24,6 +24,10 @@ export type KeptRow = StoredBounds & {
   readonly variantId: string;
   readonly enabled: boolean;
   readonly state: StoredState | null;
+  /** Where nothing is known of what it shows: what was sent there before and may stand in a queue still. `sentAt` in milliseconds. */
+  readonly standing:
+    | readonly { readonly key: string; readonly value: number; readonly sentAt: number }[]
+    | null;
   readonly hold: number;
   readonly raisesStopped: boolean;
   /** How often it was switched on, by itself and with its connection: by now, and when a reading last was what we knew. */
@@ -53,6 +57,9 @@ export type KeptRow = StoredBounds & {
  */
 export const isFollowed = `(listing.sync_enabled AND listing.writable AND connection.sync_enabled
   OR EXISTS (SELECT FROM inventory_items WHERE id = listing.item_id AND protection <> 'shared' OFFSET 0))`;
+
+/** SQL over a write: it stands, or may stand, in a queue of its channel. */
+export const isQueued = `state IN ('sent', 'accepted', 'unknown') AND queue_due_at IS NOT NULL`;
 
 /**
  * Items under escrow are locked before any listing, together with all their listings: what one of them gives back another may take. A listing that
@@ -110,7 +117,11 @@ WITH sold AS (
 )
 SELECT listing.id AS "listingId", listing.account_id AS "accountId", listing.connection_id AS "connectionId", listing.platform, listing.item_id AS "itemId",
        listing.unit_id AS "unitId", listing.variant_id AS "variantId", listing.sync_enabled AND listing.writable AND connection.sync_enabled AND connection.status = 'active' AS enabled,
-       shadow.state, coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
+       shadow.state, CASE WHEN shadow.state IS NULL THEN (
+         SELECT json_agg(json_build_object('key', id, 'value', quantity, 'sentAt', ${milliseconds('sent_at')}) ORDER BY sent_at, id)
+           FROM listing_writes WHERE listing_id = listing.id AND ${isQueued}
+       ) END AS standing,
+       coalesce(shadow.hold, 0) AS hold, coalesce(shadow.raises_stopped, false) AS "raisesStopped",
        listing.switched_on + connection.switched_on AS switches, coalesce(shadow.known_switch, listing.switched_on + connection.switched_on) AS "knownSwitch",
        ${milliseconds('connection.orders_watermark')} AS "ordersFetchedAt",
        ${boundColumns},

@@ -7,14 +7,16 @@ import type { ConnectedChannel, Connections } from './connections.ts';
 import { writeAnswered, writeWorkedOff } from './core/answers.ts';
 import { queuedMaxMs } from './core/limits.ts';
 import type { Shadow } from './core/shadow.ts';
-import { isQueued, recordAnswers } from './pushSql.ts';
+import { recordAnswers } from './pushSql.ts';
 import type { ReadingOptions } from './readings.ts';
+import { isQueued } from './shadowSql.ts';
 import { withShadows } from './shadows.ts';
 import { connectionErrors, worstError } from './writeErrors.ts';
 
 export type QueueOptions = {
   readonly db: Queryable;
   readonly connections: Connections;
+  /** Writes asked for at once. */
   readonly batchMax: number;
   /** Pause before a queue is asked for again, in milliseconds; one that has stood for long is asked for after an eighth of that time. */
   readonly intervalMs: number;
@@ -33,10 +35,10 @@ type Queued = {
   readonly sentForMs: number;
 };
 
-/** Marks them as asked for, so that two workers do not ask twice. What was handed over together is asked for together. */
+/** Marks them as asked for, so that two workers do not ask twice. Those of one queue come together, as far as they fit. */
 const dueSql = `
 WITH due AS (
-  SELECT id FROM listing_writes WHERE connection_id = $1 AND ${isQueued} <= now() ORDER BY queue_due_at, queue_reference LIMIT $2 FOR UPDATE SKIP LOCKED
+  SELECT id FROM listing_writes WHERE connection_id = $1 AND ${isQueued} AND queue_due_at <= now() ORDER BY queue_due_at, queue_reference LIMIT $2 FOR UPDATE SKIP LOCKED
 ), asked AS (
   UPDATE listing_writes write
      SET queue_due_at = now() + least($4, greatest($3, extract(epoch FROM now() - write.sent_at) * 1000 / 8)) * interval '1 ms'
@@ -47,25 +49,29 @@ SELECT asked.id AS key, listing.id AS "listingId", listing.unit_id AS "unitId", 
        asked.sent_at AS "sentAt", (extract(epoch FROM now() - asked.sent_at) * 1000)::float8 AS "sentForMs"
   FROM asked JOIN listings listing ON listing.id = asked.listing_id`;
 
-/** What waits until the write can no longer land is decided about anew. */
+/** `checked_at` is when that became known. Of what nothing is known no reading will speak. What waits for the end is decided about anew. */
 const endedSql = `
 WITH ended AS (
-  UPDATE listing_writes SET queue_due_at = NULL WHERE id = ANY($1) RETURNING listing_id
+  UPDATE listing_writes write
+     SET queue_due_at = NULL, checked_at = now(),
+         state = CASE WHEN write.listing_id = ANY($2) AND write.state <> 'rejected' THEN 'superseded' ELSE write.state END,
+         settled_at = CASE WHEN write.listing_id = ANY($2) THEN now() ELSE write.settled_at END
+   WHERE write.id = ANY($1) RETURNING write.listing_id
 )
 UPDATE dirty_listings dirty SET not_before = least(dirty.not_before, now()) FROM ended WHERE dirty.listing_id = ended.listing_id`;
 
-/** One batch. Answers how many writes stand in no queue any more. */
-export async function followQueues(options: QueueOptions, connectionId: string): Promise<number> {
+/** Asks for one batch, and takes in what has come to an end. */
+export async function followStockQueues(options: QueueOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
   const ask = channel?.connector.submitted;
-  if (channel === null || ask === undefined) return 0;
+  if (channel === null || ask === undefined) return;
   const { batchMax, intervalMs, backoffMaxMs } = options;
   const { rows: queued } = await options.db.query<Queued>({
     name: 'queues-due',
     text: dueSql,
     values: [connectionId, batchMax, intervalMs, backoffMaxMs],
   });
-  if (queued.length === 0) return 0;
+  if (queued.length === 0) return;
   const said = await ask(
     queued.map(({ unitId, variantId, reference, sentAt }) => ({
       address: { unitId, variantId },
@@ -75,16 +81,14 @@ export async function followQueues(options: QueueOptions, connectionId: string):
   );
   const { readings, connections } = options;
   const reading = readings(channel);
-  const errors = connectionErrors(said);
-  // Only the channel's own answer says that nothing is wrong with it.
-  if (errors.length > 0 || said.some(({ kind }) => kind !== 'unknown'))
-    await connections.report(connectionId, worstError(errors));
+  // What is answered without asking the channel says nothing of it.
+  const error = worstError(connectionErrors(said));
+  if (error !== null) await connections.report(connectionId, error);
   const ended = queued.flatMap((write, index): Ended[] => {
     const end = endOf(write, said[index], reading.context.now());
     return end === null ? [] : [{ ...write, ...end }];
   });
   if (ended.length > 0) await withRetry(() => takeEnds(reading, ended));
-  return ended.length;
 }
 
 type End = Pick<Extract<Submission, { kind: 'ended' }>, 'at' | 'refused'>;
@@ -116,11 +120,17 @@ async function takeEnds({ context, onConcerned }: ReadingOptions, ended: readonl
             },
           ],
     );
-    await recordAnswers(client, refusals);
+    await recordAnswers(client, refusals, 0);
+    const known = new Set(
+      kept.listings.flatMap(({ listingId, shadow }) => (shadow === null ? [] : listingId)),
+    );
     await client.query({
       name: 'queues-ended',
       text: endedSql,
-      values: [ended.map(({ key }) => key)],
+      values: [
+        ended.map(({ key }) => key),
+        [...byListing.keys()].filter((listingId) => !known.has(listingId)),
+      ],
     });
   });
   onConcerned([...new Set([...wake, context.connectionId])]);

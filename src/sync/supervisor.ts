@@ -3,8 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db.ts';
 import { pruneLog } from './eventLog.ts';
 import { isOpen } from './priceRows.ts';
-import { isQueued } from './pushSql.ts';
-import { pruneSales } from './shadowSql.ts';
+import { isQueued, pruneSales } from './shadowSql.ts';
 import type { TaskName, WakeUps } from './wakeUps.ts';
 
 export type SupervisorOptions = {
@@ -37,7 +36,7 @@ UNION ALL
 -- The soonest alone says it, however many are due: after an outage that is every listing.
 SELECT 'read', id FROM connections connection WHERE status = 'active' AND sync_enabled
    AND ((SELECT min(read_due_at) FROM shadows WHERE connection_id = connection.id) <= now()
-        OR EXISTS (SELECT FROM listing_writes WHERE connection_id = connection.id AND ${isQueued} <= now()))
+        OR EXISTS (SELECT FROM listing_writes WHERE connection_id = connection.id AND ${isQueued} AND queue_due_at <= now()))
 UNION ALL
 SELECT 'prices', id FROM connections WHERE status = 'active' AND sync_enabled AND NOT awaiting_plan AND next_price_look_at <= now()
 UNION ALL

@@ -247,6 +247,14 @@ describe('what became of a feed', () => {
     expect(seller.asked('getFeed').length).toBeGreaterThan(before);
   });
 
+  test('that Amazon does not list yet, minutes after it was sent, may be on its way into the list', async () => {
+    await using seller = await startFeedSeller({ getFeed: { status: 404 } });
+    const sentAt = new Date(new Date('2026-11-22T08:05:00Z').getTime() - 299_000);
+    expect(await outcomes(seller.connector, { ...queued(1), sentAt })).toMatchObject([
+      { kind: 'unknown', error: 'not_found' },
+    ]);
+  });
+
   test('of nobody’s reference is left to what is read', async () => {
     await using seller = await startFeedSeller();
     const said = await outcomes(seller.connector, { ...queued(1), reference: 'f1dc0000' });

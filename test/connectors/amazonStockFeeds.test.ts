@@ -173,7 +173,7 @@ test('what the report refuses of a quantity is told with Amazon’s code, and th
 
 test('a queue is offered from as many waiting listings as the connection says, for calls of 51 to 400', async () => {
   await using usual = await startFeedSeller();
-  const sizes = { callMin: 51, callMax: 400 };
+  const sizes = { callMin: 51, callMax: 400, landingMs: 1_200_000 };
   expect(usual.connector.capabilities.stockQueue).toEqual({ waitingMin: 1_500, ...sizes });
   await using eager = await startFeedSeller({}, { stockFeedMin: 51 });
   expect(eager.connector.capabilities.stockQueue).toEqual({ waitingMin: 51, ...sizes });

@@ -330,6 +330,28 @@ describe('the old number', () => {
     expect(shop.shows(mug)).toBe(3);
   });
 
+  test('waits for a write of the push that stands in a queue, and until what that held can have landed', async () => {
+    const { mug, planId } = await applied();
+    const change = (to: string) =>
+      open.pool.query(`UPDATE listing_writes SET ${to} WHERE connection_id = $1`, [shop.connection.id]);
+    const workOn = async () => {
+      for (let look = 0; look < 3; look += 1) {
+        await shop.work(planId);
+        await shop.poll();
+      }
+    };
+    await change(`state = 'accepted', sent_at = sent_at - interval '1 day', queue_due_at = now()`);
+    await shop.undo(planId);
+    await workOn();
+    expect(shop.shows(mug)).toBe(9);
+    await change('queue_due_at = NULL, checked_at = now()');
+    await workOn();
+    expect(shop.shows(mug)).toBe(9);
+    await change(`checked_at = now() - interval '1 day'`);
+    await shop.finish(planId);
+    expect(shop.shows(mug)).toBe(3);
+  });
+
   test('is not written while a push is busy with a variant of the same unit', async () => {
     const { mug, planId } = await applied();
     const { rows } = await open.pool.query<{ id: string }>(

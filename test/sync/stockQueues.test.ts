@@ -4,7 +4,7 @@ import type { StockWrite, StockWriteResult, Submission } from '../../src/connect
 import type { Connections } from '../../src/sync/connections.ts';
 import { pushConnection } from '../../src/sync/push.ts';
 import { readConnection } from '../../src/sync/reads.ts';
-import { followQueues } from '../../src/sync/stockQueues.ts';
+import { followStockQueues } from '../../src/sync/stockQueues.ts';
 import { lookForWork } from '../../src/sync/supervisor.ts';
 import * as support from '../support/channel.ts';
 import * as fixtures from '../support/fixtures.ts';
@@ -13,7 +13,7 @@ const hour = 3_600_000;
 const settleMaxMs = 60_000;
 /** From the end of a queue until what it held has landed: what a write, a call and its leaving take at most. */
 const landingMs = settleMaxMs + support.callMaxMs + support.sendWithinMs;
-const queue = { waitingMin: 5, callMin: 3, callMax: 6 };
+const queue = { waitingMin: 5, callMin: 3, callMax: 6, landingMs: hour };
 
 let open: fixtures.TestPool;
 let connection: fixtures.TestConnection;
@@ -56,8 +56,8 @@ function takenIn(write: StockWrite): StockWriteResult {
 const push = (batchMax = 2): Promise<void> =>
   pushConnection(support.pushOptions(open.pool, connections, { batchMax }), connection.id);
 
-const follow = (): Promise<number> =>
-  followQueues({ ...support.readOptions(open.pool, connections), backoffMaxMs: hour }, connection.id);
+const follow = (): Promise<void> =>
+  followStockQueues({ ...support.readOptions(open.pool, connections), backoffMaxMs: hour }, connection.id);
 
 const read = (): Promise<number> =>
   readConnection(support.readOptions(open.pool, connections), connection.id);
@@ -135,6 +135,33 @@ describe('raises leave as one queue', () => {
     for (const one of raises) expect(sentTo(one)).toEqual([9]);
   });
 
+  test('but go by themselves where the others will have sold what they offer before a queue has landed, or where they may come under escrow', async () => {
+    const [fast, automatic] = await many(8, raised);
+    if (fast === undefined || automatic === undefined) throw new Error('nothing was listed');
+    await open.pool.query(`UPDATE inventory_items SET protection = 'automatic' WHERE id = $1`, [
+      automatic.item.id,
+    ]);
+    const sibling = await fixtures.insertListing(open.pool, connection, { itemId: fast.item.id });
+    await support.insertShadow(open.pool, channel, sibling, 9);
+    await open.pool.query('UPDATE shadows SET sold_per_hour = 12 WHERE listing_id = $1', [sibling]);
+    await open.pool.query('UPDATE listings SET sync_enabled = false WHERE id = $1', [sibling]);
+    await push();
+    expect(queuedCalls().flat()).toHaveLength(queue.callMax - 2);
+    for (const { unitId } of [fast, automatic])
+      expect(channel.writes.find(({ address }) => address.unitId === unitId)).not.toHaveProperty('mayQueue');
+  });
+
+  test('also where the last look at the orders has failed, and they wait for the next one', async () => {
+    const all = await many(6, raised);
+    await open.pool.query(
+      `UPDATE dirty_listings SET not_before = now() + interval '20 s' WHERE listing_id = ANY($1)`,
+      [all.slice(2).map(({ listingId }) => listingId)],
+    );
+    await many(1, raised);
+    await push();
+    expect(queuedCalls().map((call) => call.length)).toEqual([3]);
+  });
+
   test('after the lowering writes, of which none ever does', async () => {
     const lowering = await many(2, lowered);
     await many(6, raised);
@@ -192,16 +219,65 @@ describe('a number that stands in a queue', () => {
     expect(sentTo(one)).toEqual([9, 12]);
   });
 
-  test('is in force when a reading shows it, and its queue is not asked for again', async () => {
+  test('is in force when a reading shows it, and yet followed to the end of its queue: somebody else may have set that number', async () => {
     const one = await standing();
     await later(hour);
     support.show(channel, one, 9);
     await later(hour);
     expect(await support.readListing(open.pool, one.listingId)).toMatchObject({ quantity: 9 });
-    expect(await writeOf(one)).toMatchObject({ state: 'effective' });
+    expect(await writeOf(one)).toMatchObject({ state: 'accepted', followed: true });
+    // All of them are sold, and the queue lands on top of the zero.
+    await support.moveStock(open.pool, one.item, -9);
+    await later(60_000);
+    expect(shownAt(one)).toBe(0);
+    channel.onQueued = () => ended();
+    await later(hour);
+    expect(sentTo(one).slice(-2)).toEqual([0, 0]);
     channel.queueAsks.length = 0;
     await later(4 * hour);
-    expect(channel.queueAsks.flat().filter(({ address }) => address.unitId === one.unitId)).toEqual([]);
+    expect(channel.queueAsks).toEqual([]);
+    expect(await writeOf(one)).toMatchObject({ followed: false });
+  });
+
+  test('that a reading proves leaves nothing waiting, also where its answer was lost', async () => {
+    channel.onWrite = (write) =>
+      write.mayQueue === true ? { kind: 'unknown', reason: 'no answer', reference: 'lost' } : takenIn(write);
+    const one = await standing();
+    await later(hour);
+    expect((await support.readDirty(open.pool, one.listingId))?.waitMs).toBeLessThanOrEqual(600_000);
+    support.show(channel, one, 9);
+    await later(hour);
+    await later(600_000);
+    expect(await support.readDirty(open.pool, one.listingId)).toBeNull();
+  });
+
+  test('of an item that was mapped to another meanwhile is known to the new one, and followed', async () => {
+    const one = await standing();
+    const other = await fixtures.insertItem(open.pool, connection.accountId, { onHand: 1 });
+    await open.pool.query('UPDATE listings SET item_id = $2 WHERE id = $1', [one.listingId, other.id]);
+    await support.markDirty(open.pool, one.listingId, true);
+    await later(60_000);
+    expect(sentTo(one)).toEqual([9, 1]);
+    expect(await writeOf(one)).toMatchObject({ state: 'accepted', followed: true });
+    channel.onQueued = () => ended();
+    await later(hour);
+    expect(sentTo(one)).toEqual([9, 1, 1]);
+    support.show(channel, one, 9);
+    await later(landingMs + 1_000);
+    expect(shownAt(one)).toBe(1);
+    const { rowCount: edits } = await open.pool.query('SELECT FROM sync_conflicts WHERE listing_id = $1', [
+      one.listingId,
+    ]);
+    expect(edits).toBe(0);
+  });
+
+  test('of a listing that sells no known item any more is closed at the end of its queue', async () => {
+    const one = await standing();
+    await open.pool.query('UPDATE listings SET item_id = NULL WHERE id = $1', [one.listingId]);
+    channel.onQueued = () => ended();
+    await later(hour);
+    expect(await writeOf(one)).toMatchObject({ state: 'superseded', followed: false });
+    expect(await support.readWrites(open.pool, one.listingId)).toMatchObject([{ settled: true }]);
   });
 
   test('is written again when its queue has ended without it, once it can no longer land', async () => {
@@ -225,7 +301,7 @@ describe('a number that stands in a queue', () => {
         address.unitId === one.unitId ? { refusal: 'other', code: '8541', message: 'no such value' } : null,
       );
     await support.letTimePass(open.pool, connection.id, hour);
-    expect(await follow()).toBe(6);
+    await follow();
     await push();
     expect(sentTo(one)).toEqual([9]);
     expect(await writeOf(one)).toEqual({ state: 'rejected', reference: null, followed: false });
@@ -245,6 +321,7 @@ describe('a number that stands in a queue', () => {
 
   test('is asked for by whoever looks for work', async () => {
     await standing();
+    await support.letTimePass(open.pool, connection.id, 11_000);
     const woken: string[] = [];
     const wakeUps = new Proxy(
       {},

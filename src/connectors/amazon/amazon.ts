@@ -14,6 +14,9 @@ import { shipAmazonOrder } from './shipments.ts';
 import { readAmazonStock, setAmazonStock } from './stock.ts';
 import { parseAmazonWebhook, receiveAmazonWebhook } from './webhooks.ts';
 
+/** A feed shows after five to twenty minutes, as a rule. */
+const feedLandingMs = 1_200_000;
+
 /** Throws `ChannelError` (`misconfigured`) when a setting is wrong. */
 export const createAmazonConnector: ConnectorFactory = (context) => {
   const settings = readAmazonSettings(context.settings);
@@ -33,7 +36,8 @@ export const createAmazonConnector: ConnectorFactory = (context) => {
       priceWritesUnit: false,
       get stockQueue() {
         const { stockFeedMin: waitingMin } = settings;
-        return feeds.mayBeSent() ? { waitingMin, callMin: patchedMax + 1, callMax: changesPerFeed } : null;
+        const size = { callMin: patchedMax + 1, callMax: changesPerFeed };
+        return feeds.mayBeSent() ? { waitingMin, ...size, landingMs: feedLandingMs } : null;
       },
       quantityMax: 1_000_000,
       // The usage plan of searchOrders refills one call in about 179 s.

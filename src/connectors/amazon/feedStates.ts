@@ -38,8 +38,11 @@ type Issue = z.output<typeof reportSchema>['issues'][number];
 export type Ended = { readonly kind: 'ended'; readonly at: Date; readonly issues: readonly Issue[] };
 export type State = Ended | Exclude<Submission, { readonly kind: 'ended' }>;
 
+/** A feed that is not listed so soon after it was created may be on its way into the list. */
+const unlistedMs = 5 * 60_000;
+
 /** What has become of one feed. */
-export async function askFeed(api: AmazonApi, feedId: string): Promise<State> {
+export async function askFeed(api: AmazonApi, feedId: string, sentAt: number): Promise<State> {
   return saying(async () => {
     const response = await api.send({
       operation: 'getFeed',
@@ -47,7 +50,8 @@ export async function askFeed(api: AmazonApi, feedId: string): Promise<State> {
       path: `${feedsPath}/feeds/${encodeURIComponent(feedId)}`,
       retry: 'safe',
     });
-    if (response.status === 404) return { kind: 'ended', at: new Date(api.now()), issues: [] };
+    if (response.status === 404 && api.now() - sentAt >= unlistedMs)
+      return { kind: 'ended', at: new Date(api.now()), issues: [] };
     if (response.status !== 200) throw amazonError(response, 'getFeed');
     const feed = parseBody(feedSchema, response, 'amazon.getFeed');
     if (stands(feed)) return { kind: 'open' };

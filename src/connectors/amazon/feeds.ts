@@ -124,7 +124,11 @@ function placeOf({ reference, sentAt }: QueuedWrite): Place | null {
   if (reference === null) return placeInTime(sentAt.getTime());
   const [, feedId, messageId] = /^feed\/(.+)\/(\d+)$/.exec(reference) ?? [];
   if (feedId !== undefined)
-    return { key: `feed/${feedId}`, messageId: Number(messageId), ask: (api) => askFeed(api, feedId) };
+    return {
+      key: `feed/${feedId}`,
+      messageId: Number(messageId),
+      ask: (api) => askFeed(api, feedId, sentAt.getTime()),
+    };
   const [, time = ''] = /^feeds\/(.+)$/.exec(reference) ?? [];
   const at = Date.parse(time);
   return Number.isNaN(at) ? null : placeInTime(at);

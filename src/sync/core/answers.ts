@@ -1,7 +1,8 @@
 /** What the answer to a write tells: it proves the effect, or that it comes, or nothing. Pure. */
 import { mayLandTwice, settled } from './collapse.ts';
 import { withoutUnshown } from './lateWrites.ts';
-import { leftAt } from './range.ts';
+import { queuedMaxMs } from './limits.ts';
+import { asCandidate, leftAt } from './range.ts';
 import { type Candidate, readingTaken, type Shadow } from './shadow.ts';
 
 export type WriteAnswer =
@@ -57,6 +58,23 @@ function goneBy(written: Candidate, { queued }: { readonly queued?: false }): Ca
   if (queued !== false) return written;
   const { queuedUntil: _never, ...byItself } = written;
   return byItself;
+}
+
+/** What was sent when nothing of what is known now was, and may stand in a queue still: it can land on top of everything. */
+export function withStanding(
+  shadow: Shadow,
+  writes: readonly { readonly key: string; readonly value: number; readonly sentAt: number }[],
+): Shadow {
+  const standing = writes.map(
+    ({ key, value, sentAt }): Candidate => ({
+      ...asCandidate({ value, from: sentAt, until: sentAt }),
+      key,
+      settledAt: null,
+      state: 'ACCEPTED',
+      queuedUntil: sentAt + queuedMaxMs,
+    }),
+  );
+  return standing.length === 0 ? shadow : { ...shadow, candidates: [...shadow.candidates, ...standing] };
 }
 
 /** The channel has worked off the queue that the write stood in, at `at` by its clock: from then on it lands like any other. */

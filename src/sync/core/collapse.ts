@@ -116,8 +116,9 @@ function refutedBy(shadow: Shadow, reading: Reading): readonly Candidate[] {
       return { ...candidate, endedAt: Math.min(candidate.endedAt ?? reading.until, reading.until) };
     }
     if (surviving.length > 1 || candidate.state === 'EFFECTIVE') return candidate;
-    // Each attempt of an absolute write may land by itself: one has, the last one still may.
-    if (mayLandTwice(candidate)) return { ...candidate, state: 'ACCEPTED' as const };
+    // Each attempt of an absolute write may land by itself: one has, the last one still may. Of one in a queue somebody else may have set the same number.
+    if (mayLandTwice(candidate) || (candidate.queuedUntil ?? 0) > reading.until)
+      return candidate.state === 'ACCEPTED' ? candidate : { ...candidate, state: 'ACCEPTED' as const };
     return { ...candidate, state: 'EFFECTIVE' as const, settledAt: Math.min(latest, reading.until) };
   });
   return unlessAllEnd(next, shadow.candidates);
@@ -218,8 +219,10 @@ const mergedKey = 'merged';
 /** Two candidates become one that allows whatever either of them did. */
 function merged(candidates: readonly Candidate[], bounds: Bounds): readonly Candidate[] {
   if (candidates.length <= candidatesMax) return candidates;
-  const [first, second, ...rest] = candidates;
+  // What stands in a queue is asked for under its key.
+  const [first, second] = candidates.filter(({ queuedUntil }) => queuedUntil === undefined);
   if (first === undefined || second === undefined) return candidates;
+  const rest = candidates.filter((candidate) => candidate !== first && candidate !== second);
   const value = Math.max(first.value, second.value);
   const lowest = Math.min(first.value - first.spread, second.value - second.spread);
   const one: Candidate = {

@@ -1,5 +1,5 @@
 /** What a reading tells of how late a channel is: it still shows a higher number that a lowering write of ours had replaced. Pure. */
-import { candidateRange, inForce, leftAt } from './range.ts';
+import { candidateRange, inForce, latestEffect, leftAt } from './range.ts';
 import type { Candidate, Reading, Shadow } from './shadow.ts';
 
 /** At least so many milliseconds old was what a read showed, or so late a write that only time had settled has landed. */
@@ -17,8 +17,10 @@ export function latenessOf(shadow: Shadow, reading: Reading): Lateness | null {
   if (reading.value <= candidateRange(shadow, written, reading).high) return null;
   // So may a newer write, of which nobody knows yet whether it is in force.
   if (candidates.slice(index + 1).some((newer) => mayShow(shadow, newer, reading))) return null;
-  const replaced = candidates.slice(0, index).some((older) => explains(shadow, older, reading));
-  if (!replaced) return null;
+  const replaced = candidates.slice(0, index).filter((older) => explains(shadow, older, reading));
+  if (replaced.length === 0) return null;
+  // What may still land is in time, if on top of what was written after it.
+  if (replaced.some((older) => latestEffect(older, bounds) > reading.from)) return null;
   const byTimeAlone = written.settledAt >= leftAt(written) + bounds.settleMax;
   const ms = byTimeAlone
     ? reading.from - leftAt(written)

@@ -121,7 +121,7 @@ export type ReadPace = {
 
 /**
  * Open questions are asked again soon, a unit in step now and then. While nothing but a write in a queue is open, and nothing was written since that it could
- * overwrite, ever more seldom: after an eighth of the time that it has stood.
+ * overwrite, ever more seldom: after an eighth of the time that it has stood, and four times as long as else at least.
  */
 export function readDueAt(
   shadow: Shadow,
@@ -135,13 +135,17 @@ export function readDueAt(
   const asked = Number.isFinite(shadow.readAt) ? shadow.readAt : now;
   const unexplained = shadow.hold > 0 || stopsRaises(shadow);
   if (!open && !unexplained) return asked + reconcileIntervalMs;
-  const pauseMs = unexplained ? verifyIntervalMs : Math.max(verifyIntervalMs, stoodFor(shadow, now) / 8);
+  const stood = unexplained ? null : stoodFor(shadow, now);
+  const pauseMs =
+    stood === null
+      ? verifyIntervalMs
+      : Math.min(Math.max(4 * verifyIntervalMs, stood / 8), Math.max(verifyIntervalMs, reconcileIntervalMs));
   return Math.max(asked, now - pauseMs) + pauseMs;
 }
 
-/** How long the newest write has stood in a queue, in milliseconds; 0 when it does not. */
-function stoodFor({ candidates }: Shadow, now: number): number {
+/** How long the newest write has stood in a queue, in milliseconds; null when it does not. */
+function stoodFor({ candidates }: Shadow, now: number): number | null {
   const newest = candidates.at(-1);
   const stands = newest?.settledAt === null && (newest.queuedUntil ?? 0) > now;
-  return stands ? now - newest.lastSentAt : 0;
+  return stands ? now - newest.lastSentAt : null;
 }

@@ -6,7 +6,7 @@ import { thinnedReadings } from './thinning.ts';
 
 export { settled } from './collapse.ts';
 
-/** ACCEPTED is not EFFECTIVE: that needs a reading, an answer that proves it, or the end of `settleMax`. A lost answer is UNKNOWN. */
+/** ACCEPTED is not EFFECTIVE: that needs a reading, an answer that proves it, or, but for a queue, the end of `settleMax`. A lost answer is UNKNOWN. */
 export type CandidateState = 'SENT' | 'ACCEPTED' | 'EFFECTIVE' | 'UNKNOWN' | 'REJECTED';
 
 /** A number that may be in force, and when it came into force at the earliest and at the latest. All times in milliseconds. */
@@ -60,7 +60,7 @@ export type Mode = 'shared' | 'escrow' | 'paused' | 'observe';
 export type Bounds = {
   /** How old what a read shows may be. */
   readonly staleMax: number;
-  /** How late a write may land, counted from when it was sent. */
+  /** How late a write may land, counted from when it was sent, or from when the queue that it stood in was worked off. */
   readonly settleMax: number;
   /** How far the channel's clock may be from ours. */
   readonly clockSkewMax: number;

@@ -77,17 +77,20 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
     const sameAgain = newest.value === want.target && newest.targetSeq === want.targetSeq;
     // Ours is on its way or there; only an older one that may land after it is still above the target, and nothing can be done about that before a
     // reading shows that it did: then ours has ended.
-    const stands = newest.state !== 'UNKNOWN' && newest.state !== 'REJECTED' && newest.endedAt === null;
+    const stands =
+      newest.state !== 'UNKNOWN' &&
+      newest.state !== 'REJECTED' &&
+      newest.endedAt === null &&
+      newest.queuedUntil === undefined;
     // What stood in a queue when ours left lands from now on, perhaps on top of it.
     if (isWorkedOffSince(shadow, newest, now)) return write(shadow, want, limits, direction, now);
     if (stands && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
+      stands &&
       isOpen(newest) &&
       want.target > limits.preemptMax &&
-      newest.state !== 'UNKNOWN' &&
       latest > now &&
-      newest.queuedUntil === undefined &&
       isLowering(shadow, newest)
     )
       return { kind: 'wait', until: latest };

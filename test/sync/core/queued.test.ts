@@ -1,9 +1,9 @@
 /** Proves what is known of a write that stands in a queue of its channel: when it can land, what it holds up, and how it comes to an end. */
 import { describe, expect, test } from 'vitest';
-import { writeAnswered, writeWorkedOff } from '../../../src/sync/core/answers.ts';
+import { withStanding, writeAnswered, writeWorkedOff } from '../../../src/sync/core/answers.ts';
 import { latenessOf } from '../../../src/sync/core/lateness.ts';
 import { readDueAt } from '../../../src/sync/core/readings.ts';
-import { readingOf, type Shadow, settled, writeSent } from '../../../src/sync/core/shadow.ts';
+import { readingOf, rebased, type Shadow, settled, writeSent } from '../../../src/sync/core/shadow.ts';
 import { eventualRange, rangeNow, sellableMax } from '../../../src/sync/core/shown.ts';
 import { decided, fresh, ordersKnown, read, sale, second, shadowOf, written } from './support.ts';
 
@@ -56,14 +56,41 @@ describe('a write in a queue', () => {
     expect([1, 9_994, 20_000, 49_994, 60_000].map(end)).toEqual([10_000, 10_001, 20_007, 50_000, 50_000]);
   });
 
-  test('is in force when nothing else explains a reading, and then the end of its queue tells nothing more', () => {
+  test('may land once more when a reading has shown its number before its queue was worked off: somebody else may have set it', () => {
     const seen = read(standing(), 9, hour).shadow;
+    const lost = writeAnswered(standing(), 'raise', { kind: 'unknown' }, hour);
 
-    expect(candidate(seen)).toMatchObject({ state: 'EFFECTIVE', settledAt: hour });
-    expect(candidate(settled(writeWorkedOff(seen, 'raise', 2 * hour, 2 * hour), 9 * hour))).toMatchObject({
-      state: 'EFFECTIVE',
-      settledAt: hour,
-    });
+    expect(candidate(seen)).toMatchObject({ state: 'ACCEPTED', settledAt: null });
+    expect(candidate(read(lost, 9, 2 * hour).shadow)).toMatchObject({ state: 'ACCEPTED', settledAt: null });
+    expect(rangeNow(seen, hour)).toEqual({ low: 9, high: 9 });
+    expect(decided(seen, 9, hour)).toEqual({ kind: 'none', reason: 'inStep' });
+    expect(rangeNow(sale(written(seen, ['zero', 0], hour, 'effective'), 9, hour), 2 * hour).high).toBe(9);
+  });
+
+  test('is in force when nothing else explains a reading after the end of its queue', () => {
+    const workedOff = writeWorkedOff(standing(), 'raise', hour, hour);
+    const at = hour + second;
+
+    expect(candidate(read(workedOff, 9, at, at).shadow)).toMatchObject({ state: 'EFFECTIVE', settledAt: at });
+  });
+
+  test('is merged with no other, for it is asked for under its key', () => {
+    let shadow = standing();
+    for (let n = 0; n < 40; n += 1)
+      shadow = written(shadow, [`w${n}`, 40 - n], hour + n, 'unknown', { targetSeq: n });
+
+    expect(shadow.candidates.length).toBeLessThanOrEqual(24);
+    expect(candidate(shadow)).toMatchObject({ state: 'ACCEPTED', settledAt: null });
+  });
+
+  test('that was sent before anything was known of the unit is one that may land on top of it', () => {
+    const known = withStanding(shadowOf(1), [{ key: 'raise', value: 9, sentAt: -hour }]);
+
+    expect(withStanding(shadowOf(1), [])).toEqual(shadowOf(1));
+    expect(rangeNow(known, second)).toEqual({ low: 1, high: 9 });
+    expect(decided(known, 1, second)).toMatchObject({ kind: 'write', direction: 'lower', value: 1 });
+    expect(candidate(settled(known, day - hour + fresh.settleMax))).toMatchObject({ state: 'UNKNOWN' });
+    expect(candidate(settled(known, day - hour + fresh.settleMax - 1))).toMatchObject({ state: 'ACCEPTED' });
   });
 
   test('lands like any other when it went by itself after all', () => {
@@ -131,6 +158,17 @@ describe('beside a write in a queue', () => {
     expect(decided(queued, 4, hour)).toMatchObject({ kind: 'write', direction: 'lower', value: 4 });
   });
 
+  test('a number that somebody else has set is lowered at once, though the queue would lower it, too', () => {
+    const edited = rebased(standing(), { value: 12, from: hour, until: hour }, hour);
+
+    expect(decided(edited, 9, hour + second)).toMatchObject({ kind: 'write', direction: 'lower', value: 9 });
+    expect(decided(edited, 10, hour + second)).toMatchObject({
+      kind: 'write',
+      direction: 'lower',
+      value: 10,
+    });
+  });
+
   test('a second lowering waits for the first alone, not for the queue', () => {
     const lowered = written(standing(), ['lower', 4], hour, 'accepted');
 
@@ -172,12 +210,16 @@ describe('beside a write in a queue', () => {
 describe('a unit with a write in a queue is read', () => {
   const pace = { verifyIntervalMs: 15 * second, reconcileIntervalMs: 1_800 * second };
 
-  test('after an eighth of the time that it has stood', () => {
+  test('after an eighth of the time that it has stood, neither so soon as another nor later than one in step', () => {
     const seen = read(standing(), 3, hour).shadow;
     const stoodFor = hour - 10 * second;
 
-    expect(readDueAt(standing(), pace, 20 * second)).toBe(35 * second);
+    expect(readDueAt(standing(), pace, 20 * second)).toBe(80 * second);
     expect(readDueAt(seen, pace, hour)).toBe(hour + stoodFor / 8);
+    expect(readDueAt(read(standing(), 3, 20 * hour).shadow, pace, 20 * hour)).toBe(
+      20 * hour + pace.reconcileIntervalMs,
+    );
+    expect(readDueAt(seen, { ...pace, reconcileIntervalMs: second }, hour)).toBe(hour + 15 * second);
   });
 
   test('as soon as any other while something newer may be overwritten, its end is known, or a reading is unexplained', () => {
@@ -192,24 +234,38 @@ describe('a unit with a write in a queue is read', () => {
   });
 
   test('now and then once it is in step', () => {
-    const seen = read(ordersKnown(standing(), 2 * hour), 9, hour).shadow;
+    const workedOff = writeWorkedOff(ordersKnown(standing(), 2 * hour), 'raise', hour, hour);
+    const seen = read(workedOff, 9, hour + second).shadow;
     const later = 2 * hour;
 
-    expect(readDueAt(settled(seen, later), pace, later)).toBe(hour + pace.reconcileIntervalMs);
+    expect(readDueAt(settled(seen, later), pace, later)).toBe(hour + second + pace.reconcileIntervalMs);
   });
 });
 
-test('how late a write can land is measured from the end of its queue', () => {
-  const write = { key: 'raise', value: 2, targetSeq: 0, expected: null, queuedUntil: day };
-  const lowered = writeAnswered(
-    writeSent(shadowOf(9), write, 10 * second),
-    'raise',
-    { kind: 'accepted' },
-    hour,
-  );
-  const workedOff = writeWorkedOff(lowered, 'raise', hour, hour);
-  const shown = read(settled(workedOff, hour + 2 * second), 2, hour + 3 * second).shadow;
-  const late = readingOf(fresh, { value: 9, requestedAt: hour + 9 * second, respondedAt: hour + 9 * second });
+const late = (at: number) => readingOf(fresh, { value: 9, requestedAt: at, respondedAt: at });
 
-  expect(latenessOf(shown, late)).toBeNull();
+describe('how late a channel is', () => {
+  test('is not measured by a queue that lands on top of what was written after it, before its end is known or after', () => {
+    const lowered = written(standing(), ['lower', 4], hour, 'accepted');
+    const proved = read(lowered, 4, hour + second).shadow;
+    const workedOff = writeWorkedOff(settled(lowered, 2 * hour), 'raise', 2 * hour, 2 * hour);
+
+    expect(latenessOf(settled(lowered, 2 * hour), late(2 * hour))).toBeNull();
+    expect(latenessOf(proved, late(2 * hour))).toBeNull();
+    expect(latenessOf(workedOff, late(2 * hour + second))).toBeNull();
+  });
+
+  test('is measured from the end of a queue where that was written over by nothing', () => {
+    const write = { key: 'raise', value: 2, targetSeq: 0, expected: null, queuedUntil: day };
+    const queued = writeAnswered(
+      writeSent(shadowOf(9), write, 10 * second),
+      'raise',
+      { kind: 'accepted' },
+      hour,
+    );
+    const workedOff = writeWorkedOff(queued, 'raise', hour, hour);
+    const shown = read(ordersKnown(workedOff, hour + 2 * second), 2, hour + second).shadow;
+
+    expect(latenessOf(shown, late(hour + 9 * second))).toEqual({ of: 'staleMax', ms: 8 * second });
+  });
 });
