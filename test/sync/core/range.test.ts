@@ -163,6 +163,18 @@ describe('what is shown now', () => {
     expect(rangeNow(read(above, 4, 40 * second).shadow, 50 * second)).toEqual({ low: 4, high: 8 });
   });
 
+  test('lacks what a reading found missing, whatever the channel may have put back since, until a later number is in force', () => {
+    const back = { orderId: 'order', quantity: 4, restockedByChannel: true, certain: false };
+    const putBack = (shadow: Shadow, at: number) => orderCancelled(shadow, { ...back, from: at, until: at }, at);
+    const short = read(shadowOf(5), 3, 10 * second).shadow;
+    const anew = written(short, ['eight', 8], 20 * second, 'effective');
+    const shortAgain = read(anew, 7, 25 * second).shadow;
+
+    expect(rangeNow(putBack(short, 30 * second), 40 * second)).toEqual({ low: 3, high: 7 });
+    expect(rangeNow(putBack(anew, 30 * second), 40 * second)).toEqual({ low: 8, high: 12 });
+    expect(rangeNow(putBack(shortAgain, 30 * second), 40 * second)).toEqual({ low: 7, high: 11 });
+  });
+
   test('does not reach below what was written since units were found missing', () => {
     const held = { ...shadowOf(5), hold: 2 };
 
