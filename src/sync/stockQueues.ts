@@ -63,8 +63,7 @@ UPDATE dirty_listings dirty SET not_before = least(dirty.not_before, now()) FROM
 /** Asks for one batch, and takes in what has come to an end. */
 export async function followStockQueues(options: QueueOptions, connectionId: string): Promise<void> {
   const channel = await options.connections.open(connectionId);
-  const ask = channel?.connector.submitted;
-  if (channel === null || ask === undefined) return;
+  if (channel?.connector.submitted === undefined) return;
   const { batchMax, intervalMs, backoffMaxMs } = options;
   const { rows: queued } = await options.db.query<Queued>({
     name: 'queues-due',
@@ -72,7 +71,7 @@ export async function followStockQueues(options: QueueOptions, connectionId: str
     values: [connectionId, batchMax, intervalMs, backoffMaxMs],
   });
   if (queued.length === 0) return;
-  const said = await ask(
+  const said = await channel.connector.submitted(
     queued.map(({ unitId, variantId, reference, sentAt }) => ({
       address: { unitId, variantId },
       reference,
