@@ -7,7 +7,7 @@ import { rangeNow } from '../sync/core/shown.ts';
 import type { Keeper, Keeping, KeptUnit } from './keeping.ts';
 import { indexLagOf } from './parameters.ts';
 import { nextPollMax } from './polls.ts';
-import { shownNow } from './steadiness.ts';
+import { shownNow, steadyUntil } from './steadiness.ts';
 
 /** By what is known too much may be shown, and no write that has left takes it away. */
 export type Owing = {
@@ -92,7 +92,10 @@ export function owingOf(kept: KeptUnit, want: Wanted, now: number): readonly Owi
 }
 
 /** Until then time alone changes nothing. */
-function nextLanding({ candidates, bounds }: Shadow, now: number): number {
+function nextLanding(shadow: Shadow, now: number): number {
+  // What has just become known counts for certain from the next millisecond on.
+  if (steadyUntil(shadow, now) <= now) return now + wakeMs;
+  const { candidates, bounds } = shadow;
   return candidates.reduce((until, one) => {
     const landed = latestEffect(one, bounds) + wakeMs;
     return landed > now ? Math.min(until, landed) : until;

@@ -13,7 +13,7 @@ import { sharedKeeping } from '../../src/simulator/sharedKeeping.ts';
 import { createWorld } from '../../src/simulator/world.ts';
 import { type WriteAnswer, writeAnswered } from '../../src/sync/core/answers.ts';
 import { booked, grant, newEscrow, restocked } from '../../src/sync/core/escrow.ts';
-import { newShadow, settled, writeSent } from '../../src/sync/core/shadow.ts';
+import { newShadow, orderSeen, settled, writeSent } from '../../src/sync/core/shadow.ts';
 
 const calm: Parameters = { ...pageWorld, answerLoss: 0, duplicates: 0 };
 
@@ -156,6 +156,15 @@ describe('a lowering that a write in flight stands in the way of', () => {
       ['unknown', 1],
     ] as const)
       expect(owingOf(writing('ebay', answer), want, start + second)).toHaveLength(owed);
+  });
+
+  test('is no debt any more once the millisecond is over in which a sale that takes it away became known', () => {
+    const kept = writing('ebay', 'effective');
+    const at = start + minute;
+    kept.shadow = orderSeen(kept.shadow, { orderId: 'o', quantity: 5, from: at, until: at }, at);
+    const want = { wanted: 0, seq: 2 };
+    expect(owingOf(kept, want, at)).toMatchObject([{ shown: 5, wanted: 0 }]);
+    expect(owingOf(kept, want, at + second)).toEqual([]);
   });
 
   test('is a debt again when both have landed and nobody knows which of them last', () => {

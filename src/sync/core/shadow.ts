@@ -219,8 +219,8 @@ export function orderSeen(shadow: Shadow, sale: Change, now: number): Shadow {
     sale.from - shadow.bounds.clockSkewMax < latestEffect(last, shadow.bounds);
   const known = settled({ ...shadow, sales: [...shadow.sales, { ...sale, knownAt: now }] }, now);
   if (!offeredAgain) return known;
-  // Units that a reading had found missing were withheld from that write already.
-  const again = Math.max(0, sale.quantity - Math.max(0, shadow.hold - known.hold));
+  // Units that a reading had found missing were withheld from that write already, and it offers no more than its number.
+  const again = Math.min(last.value, Math.max(0, sale.quantity - Math.max(0, shadow.hold - known.hold)));
   return { ...known, resurrectedUnits: known.resurrectedUnits + again };
 }
 

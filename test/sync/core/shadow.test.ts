@@ -367,6 +367,9 @@ test('S8: a sale that becomes known after an absolute write which did not know o
   expect(sale(absolute, 1, 9 * second, 30 * second).resurrectedUnits).toBe(1);
   expect(sale(absolute, 1, 20 * second, 30 * second).resurrectedUnits).toBe(0);
   expect(sale(compared, 1, 9 * second, 30 * second).resurrectedUnits).toBe(0);
+  // It offers no more than its number.
+  const few = [2, 0].map((value) => written(shadowOf(5), ['few', value], 10 * second, 'effective'));
+  expect(few.map((one) => sale(one, 3, 9 * second, 30 * second).resurrectedUnits)).toEqual([2, 0]);
 });
 
 test('S2: what a repeated key answers may be as old as its first attempt', () => {
