@@ -160,11 +160,11 @@ describe('a lowering that a write in flight stands in the way of', () => {
 
   test('is no debt any more once the millisecond is over in which a sale that takes it away became known', () => {
     const kept = writing('ebay', 'effective');
-    const at = start + minute;
-    kept.shadow = orderSeen(kept.shadow, { orderId: 'o', quantity: 5, from: at, until: at }, at);
+    const soldAt = start + minute;
+    kept.shadow = orderSeen(kept.shadow, { orderId: 'o', quantity: 5, from: soldAt, until: soldAt }, soldAt);
     const want = { wanted: 0, seq: 2 };
-    expect(owingOf(kept, want, at)).toMatchObject([{ shown: 5, wanted: 0 }]);
-    expect(owingOf(kept, want, at + second)).toEqual([]);
+    expect(owingOf(kept, want, soldAt)).toMatchObject([{ shown: 5, wanted: 0 }]);
+    expect(owingOf(kept, want, soldAt + second)).toEqual([]);
   });
 
   test('is a debt again when both have landed and nobody knows which of them last', () => {
