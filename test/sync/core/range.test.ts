@@ -165,8 +165,8 @@ describe('what is shown now', () => {
 
   test('lacks what a reading found missing, whatever the channel may have put back since, until a later number is in force', () => {
     const back = { orderId: 'order', quantity: 4, restockedByChannel: true, certain: false };
-    const putBack = (shadow: Shadow, at: number) =>
-      orderCancelled(shadow, { ...back, from: at, until: at }, at);
+    const putBack = (shadow: Shadow, time: number) =>
+      orderCancelled(shadow, { ...back, from: time, until: time }, time);
     const short = read(shadowOf(5), 3, 10 * second).shadow;
     const anew = written(short, ['eight', 8], 20 * second, 'effective');
     const shortAgain = read(anew, 7, 25 * second).shadow;
