@@ -79,6 +79,27 @@ describe('a write that left in company and got no answer', () => {
     expect(decided(read(open, 1, at).shadow, 0, at + 4 * second, compares)).toMatchObject({ expected: 5 });
   });
 
+  test('is counted with the sales since: a lowering is compared with what is left of what was read', () => {
+    const atWork = { ...shopify, settleMax: 35 * second };
+    const open = written(shadowOf(3, atWork), ['first', 8], at, 'unknown', { expected: 3, inCompany: true });
+    const sold = sale(read(open, 3, at + 3 * second).shadow, 1, at + 4 * second);
+
+    expect(decided(sold, 1, at + 6 * second, compares)).toMatchObject({ direction: 'lower', expected: 2 });
+    expect(decided(sold, 2, at + 6 * second, compares)).toMatchObject({ expected: 8 });
+  });
+
+  test('is the only one so compared: one that was alone, or was answered, is on its way', () => {
+    const atWork = { ...shopify, settleMax: 35 * second };
+    const first = (answer: 'accepted' | 'unknown', more: { readonly inCompany?: true }) => {
+      const sent = written(shadowOf(1, atWork), ['first', 5], at, answer, { expected: 1, ...more });
+      return decided(read(sent, 1, at + 3 * second).shadow, 0, at + 4 * second, compares);
+    };
+
+    expect(first('unknown', { inCompany: true })).toMatchObject({ direction: 'zero', expected: 1 });
+    expect(first('unknown', {})).toMatchObject({ direction: 'zero', expected: 5 });
+    expect(first('accepted', { inCompany: true })).toMatchObject({ direction: 'zero', expected: 5 });
+  });
+
   test('holds up no other lowering, and no raise once another write was answered', () => {
     expect(decided(lost(1, 5), 0, at + 2 * second, compares)).toMatchObject({ value: 0, expected: 5 });
     const replaced = written(lost(1, 5), ['second', 0], at + 2 * second, 'effective', { expected: 5 });

@@ -16,6 +16,7 @@ import {
   watermarkAdvanced,
   writeSent,
 } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { decideWrite, type WriteDecision } from '../../../src/sync/core/writing.ts';
 import { decided, fresh, limits, read, sale, second, shadowOf, written } from './support.ts';
 
@@ -47,6 +48,8 @@ describe('a raise is compared', () => {
     expect(decided(seen, 8, 20 * second, compared)).toEqual({ kind: 'wait', until: 25 * second });
     const known = fetched(seen, 25 * second);
     expect(decided(known, 8, 25 * second, compared)).toEqual({ kind: 'wait', until: 30 * second });
+    // Due by now and not told: they are fetched again, not waited for.
+    expect(decided(known, 8, 30 * second, compared)).toEqual({ kind: 'fence' });
     expect(decided(known, 8, 30 * second + 1, compared)).toEqual({ kind: 'fence' });
     expect(decided(fetched(known, 30 * second), 8, 30 * second, compared)).toMatchObject({
       kind: 'write',
@@ -63,6 +66,16 @@ describe('a raise is compared', () => {
     expect(told.hold).toBe(1);
     const looked = { ...told, ordersFetchedAt: 23 * second, spokenAt: 23 * second };
     expect(decided(looked, 5, 23 * second, compared)).toMatchObject({ kind: 'write', expected: 3 });
+  });
+
+  test('with less than its range allows where a compare before it tells what the clock does not: the sale is in the number whenever it was', () => {
+    const known = fetched(shadowOf(5, skewed), 12 * second);
+    const raised = written(known, ['seven', 7], 13 * second, 'effective', { expected: 5 });
+    const sold = sale(raised, 1, 13.5 * second, 15 * second);
+    const looked = { ...sold, ordersFetchedAt: 20 * second, spokenAt: 20 * second };
+
+    expect(rangeNow(looked, 20 * second)).toEqual({ low: 6, high: 7 });
+    expect(decided(looked, 8, 20 * second, compared)).toMatchObject({ direction: 'raise', expected: 6 });
   });
 
   test('with nothing while fewer units are withheld than are missing: then its orders must tell', () => {

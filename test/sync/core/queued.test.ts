@@ -5,7 +5,7 @@ import { latenessOf } from '../../../src/sync/core/lateness.ts';
 import { readDueAt } from '../../../src/sync/core/readings.ts';
 import { readingOf, rebased, type Shadow, settled, writeSent } from '../../../src/sync/core/shadow.ts';
 import { eventualRange, rangeNow, sellableMax } from '../../../src/sync/core/shown.ts';
-import { decided, fresh, ordersKnown, read, sale, second, shadowOf, written } from './support.ts';
+import { decided, fresh, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 const hour = 3_600 * second;
 const day = 24 * hour;
@@ -189,6 +189,19 @@ describe('beside a write in a queue', () => {
     expect(decided(workedOff, 4, 2 * hour)).toMatchObject({ kind: 'write', direction: 'lower', value: 4 });
     expect(decided(again, 4, 2 * hour + second)).toEqual({ kind: 'wait', until: 2 * hour + fresh.settleMax });
     expect(decided(after, 4, 2 * hour + second).kind).toBe('wait');
+  });
+
+  test('a lowering that was answered and may still land leaves once more under a new key: its own would tell that answer again', () => {
+    const lowered = written(standing(10 * second, slow), ['lower', 4], 2 * hour - 10 * second, 'accepted');
+    const workedOff = writeWorkedOff(lowered, 'raise', 2 * hour, 2 * hour);
+
+    expect(decided(lowered, 4, 2 * hour).kind).toBe('wait');
+    expect(decided(workedOff, 4, 2 * hour)).toMatchObject({
+      kind: 'write',
+      direction: 'lower',
+      value: 4,
+      repeats: null,
+    });
   });
 
   test('a zero is sent again and again until the queue can no longer land on top of it', () => {

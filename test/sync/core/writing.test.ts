@@ -180,7 +180,11 @@ describe('lowering', () => {
     const zero = written(inFlight, ['zero', 0], 60 * second, 'accepted');
 
     expect(decided(zero, 0, 70 * second)).toEqual({ kind: 'wait', until: 90 * second });
-    expect(decided(zero, 0, 90 * second)).toMatchObject({ kind: 'write', value: 0, repeats: 'zero' });
+    expect(decided(zero, 0, 90 * second)).toMatchObject({
+      kind: 'write',
+      direction: 'zero',
+      repeats: 'zero',
+    });
     const again = written(zero, ['zero', 0], 120 * second, 'accepted');
     expect(decided(again, 0, 150 * second)).toEqual({ kind: 'wait', until: 180 * second });
   });
@@ -239,6 +243,8 @@ describe("S4: a raise waits until nothing is in flight, the channel's orders wer
 
     expect(decided(looked, 8, 105 * second)).toMatchObject({ kind: 'write', direction: 'raise', value: 8 });
     expect(decided(looked, 8, 115 * second)).toEqual({ kind: 'fence' });
+    expect(decided(shadowOf(5, quick), 8, 59 * second)).toEqual({ kind: 'wait', until: 60 * second });
+    expect(decided(shadowOf(5, quick), 8, 60 * second)).toEqual({ kind: 'fence' });
   });
 
   test('takes looks that are just as old as allowed, and no older one of either kind', () => {
