@@ -80,6 +80,14 @@ describe('a unit that shows more than all its rights', () => {
     expect(lessUntil(69 * second - 1)).toBe('A4');
   });
 
+  test('is known although an earlier reading showed less: what was raised since says nothing of now', () => {
+    const raised = written(read(shadowOf(1), 1, 20 * second).shadow, ['raise', 5], 30 * second, 'effective');
+    const seen = read(raised, 5, 60 * second).shadow;
+
+    expect(seen.readings.map(({ value }) => value)).toEqual([1, 5]);
+    expect([4, 5].map((had) => because(had, seen) !== null)).toEqual([true, false]);
+  });
+
   test('is known by a reading of one single instant', () => {
     expect(because(2, read(shadowOf(3), 3, 60 * second, 60 * second).shadow)).toBe('A4');
   });

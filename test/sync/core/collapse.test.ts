@@ -47,6 +47,9 @@ describe('time alone', () => {
     const quiet = ordersKnown(shadowOf(5), 10 * second);
 
     expect(settled(quiet, 1_000 * second)).toBe(quiet);
+    const replaced = sale(written(shadowOf(5), ['four', 4], 10 * second, 'effective'), 1, 12 * second);
+    expect(replaced.candidates).toHaveLength(2);
+    expect(settled(replaced, 13 * second)).toBe(replaced);
   });
 });
 
@@ -167,6 +170,10 @@ describe('what is forgotten', () => {
     expect(settled(effective, 21 * second).candidates).toHaveLength(2);
     expect(settled(effective, 21 * second + 1).candidates).toHaveLength(1);
     expect(refused.candidates.map(({ key }) => key)).toEqual(['reading']);
+    // Also when the answer comes later than the write could have landed.
+    const awaited = settled(written(shadowOf(5), ['four', 4], 10 * second, null), 30 * second);
+    const late = writeAnswered(awaited, 'four', { kind: 'rejected' }, 30 * second);
+    expect(late.candidates.map(({ key }) => key)).toEqual(['reading']);
   });
 
   test('is an older reading once the orders of a later one are known, never one whose orders are not', () => {

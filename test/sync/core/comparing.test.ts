@@ -78,6 +78,14 @@ describe('a raise is compared', () => {
     expect(decided(looked, 8, 20 * second, compared)).toMatchObject({ direction: 'raise', expected: 6 });
   });
 
+  test('with what is left after a sale that is heard of in this very millisecond: most raises are decided when something is heard', () => {
+    const sold = sale(shadowOf(5), 1, 20 * second);
+    const looked = { ...sold, ordersFetchedAt: 20 * second, spokenAt: 20 * second };
+
+    expect(rangeNow(looked, 20 * second)).toEqual({ low: 4, high: 5 });
+    expect(decided(looked, 8, 20 * second, compared)).toMatchObject({ direction: 'raise', expected: 4 });
+  });
+
   test('with nothing while fewer units are withheld than are missing: then its orders must tell', () => {
     const low = read(fetched(shadowOf(4, skewed), 12 * second), 2, 20 * second).shadow;
     const raised = written(low, ['three', 3], 21 * second, 'effective', { expected: 2 });

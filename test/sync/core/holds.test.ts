@@ -70,7 +70,7 @@ function looked(bounds = fresh) {
 describe('two sales that are not known yet, after one unit was taken by somebody else', () => {
   test('stay withheld when the edit is proven', () => {
     const { shadow, proof } = judge(looked(), 70 * second);
-    expect([proof?.delta, shadow.hold]).toEqual([-1, 2]);
+    expect([proof?.delta, shadow.hold, shadow.spokenAt]).toEqual([-1, 2, 61 * second]);
     expect(rangeNow(shadow, 70 * second)).toEqual({ low: 2, high: 2 });
     const told = sale(sale(shadow, 1, 58 * second, 95 * second), 1, 59 * second, 95 * second);
     expect(told.hold).toBe(0);
@@ -102,6 +102,9 @@ test('a raise waits until a reading can speak again after a proof', () => {
 test('a sale that nobody had seen before the write counts as offered again', () => {
   const raised = written(shadowOf(5), ['raise', 9], 60 * second, 'effective', { targetSeq: 2 });
   expect(sale(raised, 1, 45 * second, 300 * second).resurrectedUnits).toBe(1);
+  // Nor had the reading before it seen this one: the unit that it found missing is another.
+  const both = sale(raisedOver(), 1, 60.5 * second, 300 * second);
+  expect([both.hold, both.resurrectedUnits]).toEqual([1, 1]);
 });
 
 describe('a compared write changes the number by what it says, whichever sales came before it', () => {
@@ -121,6 +124,12 @@ describe('a compared write changes the number by what it says, whichever sales c
     const later = read(ordersKnown(missing, 78 * second), 5, 100 * second).shadow;
     expect(later.hold).toBe(1);
     expect(sale(later, 1, 79 * second, 110 * second).hold).toBe(0);
+  });
+
+  test('its echo is in range while no sale near it is known: what was missing before stays withheld, and nothing more is missing', () => {
+    const { shadow, verdict } = read(compared(), 6, 80 * second);
+    expect([verdict.kind, shadow.hold]).toEqual(['inRange', 1]);
+    expect(shadow.candidates.map(({ value }) => value)).toEqual([4, 6]);
   });
 
   test('what nobody bought is proven missing, and its evidence shows the range that it is missing from', () => {

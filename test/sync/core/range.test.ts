@@ -81,6 +81,8 @@ describe('a sale', () => {
     expect(seen(89, 999)).toEqual({ low: 4, high: 4 });
     expect(seen(90, 999)).toEqual({ low: 4, high: 5 });
     expect(seen(95, 99)).toEqual({ low: 4, high: 4 });
+    // However far ahead its clock is, further than it ever should be.
+    expect(seen(150, 99)).toEqual({ low: 4, high: 4 });
     expect(seen(110, 999)).toEqual({ low: 4, high: 5 });
     expect(seen(111, 999)).toEqual({ low: 5, high: 5 });
   });
@@ -174,6 +176,13 @@ describe('what is shown now', () => {
     expect(rangeNow(putBack(short, 30 * second), 40 * second)).toEqual({ low: 3, high: 7 });
     expect(rangeNow(putBack(anew, 30 * second), 40 * second)).toEqual({ low: 8, high: 12 });
     expect(rangeNow(putBack(shortAgain, 30 * second), 40 * second)).toEqual({ low: 7, high: 11 });
+  });
+
+  test('lacks it still while a later write is only under way', () => {
+    const raising = written(read(shadowOf(5, slow), 3, 10 * second).shadow, ['eight', 8], 20 * second, null);
+
+    expect(rangeNow(raising, 21 * second)).toEqual({ low: 3, high: 8 });
+    expect(rangeNow(written(raising, ['nine', 9], 22 * second, 'unknown'), 30 * second).low).toBe(3);
   });
 
   test('does not reach below what was written since units were found missing', () => {

@@ -160,6 +160,8 @@ describe('a write', () => {
     const missing = read(read(sold, 3, 60 * second).shadow, 3, 90 * second).shadow;
     expect(missing.hold).toBe(1);
     expect(delta(ordersKnown(missing, 3_690 * second), 3_690 * second)).toBe(-1);
+    const later = written(sold, ['later', 6], 20 * second, 'unknown');
+    expect(rangeNow(later, 30 * second)).toEqual({ low: 4, high: 6 });
     const news = { ...changeAt(9 * second), restockedByChannel: true };
     const putBack = inForce(orderCancelled(shadowOf(3, skewed), news, 10 * second));
     expect(read(putBack, 5, 60 * second).verdict).toEqual({ kind: 'aboveHigh', units: 1 });
@@ -294,6 +296,8 @@ describe('an order', () => {
     expect(again(12 * second - 1, skewed)).toBe(2);
     expect(again(12 * second, skewed)).toBe(0);
     expect(again(5 * second, shadowOf(5))).toBe(0);
+    const first = shadowFromReading('unit', fresh, { value: 5, from: 0, until: 40 * second }, 0);
+    expect(again(20 * second, first)).toBe(0);
     // A write that may never have happened has offered nothing for certain.
     expect(again(5 * second, written(shadowOf(5), ['four', 4], 10 * second, 'unknown'))).toBe(0);
     expect(sale(sale(effective, 2, 10 * second), 1, 10 * second).resurrectedUnits).toBe(3);
@@ -385,5 +389,12 @@ describe('a reading', () => {
     ]);
     expect(next).toMatchObject({ knownSince: 471 * second, readings: [], hold: 0 });
     expect(next.candidates[0]).toMatchObject({ value: 8, sentAt: 465 * second, settledAt: 471 * second });
+    // What may have landed after it is open again, whatever had spoken against that.
+    const wider = rebased(refuted, { ...reading, from: 425 * second }, 471 * second);
+    expect(wider.candidates.map(({ value, endedAt }) => [value, endedAt])).toEqual([
+      [8, null],
+      [5, null],
+      [3, null],
+    ]);
   });
 });
