@@ -82,6 +82,13 @@ describe('a confirmation', () => {
     expect(rights(confirmed(granted(start, 2), 'a', 20))).toMatchObject({ cur: 2, old: 3, replacedAt: 20 });
   });
 
+  test('of an absolute write puts all of it in force, also where a sale was booked while it was under way: that may have come before', () => {
+    const one = confirmed(sold(granted(start, 4), 2, 15), 'a', 20);
+
+    expect(rights(one)).toMatchObject({ cur: 4, old: 1, new: 0, replacedAt: 20 });
+    expect(settledRights(one, 'a', 20)).toMatchObject({ available: 8, free: 2 });
+  });
+
   test('of a compared write that was sold from before it counts the rest as replaced until it settles', () => {
     // 3 in force and 2 granted; one sold after sending, so 4 are shown at most.
     const one = confirmed(sold(granted(start, 5, 3), 1, 15), 'a', 20);
@@ -95,6 +102,10 @@ describe('a confirmation', () => {
     expect(rights(lowered)).toMatchObject({ cur: 1, old: 1, replacedAt: 20 });
     expect(lowered.free).toBe(6);
     expect(rights(confirmed(sold(granted(start, 1, 3), 2, 15), 'a', 20))).toMatchObject({ cur: 0, old: 0 });
+    // A sale from before it that its compare did not see: no more comes back than was left.
+    const before = confirmed(sold(granted(start, 1, 3), 1, 5), 'a', 20);
+    expect(rights(before)).toMatchObject({ cur: 1, old: 0 });
+    expect(before).toMatchObject({ available: 9, free: 6 });
   });
 
   test('keeps the later of two instants for what was replaced twice, and counts units put back as shown', () => {
