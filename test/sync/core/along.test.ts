@@ -45,6 +45,11 @@ describe('a sale between the reading and the write', () => {
   });
 });
 
+test('a sale that is known and may have come before the reading or after it explains either number', () => {
+  const sold = sale(shadowOf(7), 1, 99.5 * second, 99.6 * second);
+  expect([6, 7].map((shown) => along(sold, shown).verdict?.kind)).toEqual(['inRange', 'inRange']);
+});
+
 describe('a sale before the reading', () => {
   test('that nobody has told of is held, and never counted as offered again', () => {
     const { shadow, verdict } = along(shadowOf(7), 6);

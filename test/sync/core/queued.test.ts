@@ -268,6 +268,17 @@ describe('how late a channel is', () => {
     expect(latenessOf(workedOff, late(2 * hour + second))).toBeNull();
   });
 
+  test('is not measured by a number that a queue may have landed with, though the same was replaced before, too', () => {
+    const write = { key: 'raise', value: 9, targetSeq: 0, expected: null, queuedUntil: day };
+    const lowered = (before: Shadow) => written(before, ['lower', 4], hour, 'effective');
+
+    expect(latenessOf(lowered(writeSent(shadowOf(9), write, second)), late(hour + 5 * second))).toBeNull();
+    expect(latenessOf(lowered(shadowOf(9)), late(hour + 5 * second))).toEqual({
+      of: 'staleMax',
+      ms: 4 * second,
+    });
+  });
+
   test('is measured from the end of a queue where that was written over by nothing', () => {
     const write = { key: 'raise', value: 2, targetSeq: 0, expected: null, queuedUntil: day };
     const queued = writeAnswered(

@@ -68,6 +68,8 @@ describe('an allocation', () => {
     // It sells as much as all others, even if only partly trusted.
     expect(shares(14, [fast, slow], 3)).toEqual([11, 3]);
     expect(shares(14, [slow])).toEqual([14]);
+    const busiest = { ...slow, ratePerMs: 3 / second };
+    expect(shares(14, [facts('a', { refill: 100 * second }), busiest])).toEqual([3, 11]);
   });
 
   test('shows one unit on the busiest channel that may show any where all are too slow to be trusted with one', () => {
@@ -162,6 +164,14 @@ describe('rights are taken back', () => {
     expect(rebalance(short, [{ ...exactly, exact: 1 }, facts('b')], limits)).toHaveLength(1);
     expect(rebalance(short, [{ ...exactly, exact: 3 }, facts('b')], limits)[0]).toMatchObject({ value: 0 });
     expect(rebalance(underWay(short, 'a'), [facts('a'), facts('b')], limits)).toHaveLength(1);
+    // What is shown may be known where nothing can be compared with it.
+    expect(rebalance(short, [facts('a', { exact: 2 }), facts('b')], limits)[0]).toEqual({
+      name: 'a',
+      value: 0,
+      expected: null,
+    });
+    const rest = rebalance(newEscrow(2, { a: 1, b: 2 }), [facts('a'), facts('b')], limits);
+    expect(rest).toEqual([{ name: 'b', value: 0, expected: null }]);
   });
 
   test('while units are short, from what has no write under way: it does not wait for one that takes back too few', () => {
@@ -191,6 +201,20 @@ describe('rights are taken back', () => {
     expect(rebalance(stuck, [{ ...rich, drain: 293 * second }, dry], limits)).toHaveLength(1);
   });
 
+  test('not while something is free: a channel that is sold out gets that', () => {
+    const raised = rebalance(newEscrow(26, { a: 5, b: 0 }), [rich, dry], limits);
+
+    expect(raised.map(({ name, value }) => [name, value > 0])).toEqual([['b', true]]);
+  });
+
+  test('when no channel is sold out yet, but the others will be before these rights are back', () => {
+    // The other one sells 1.7 units in the ten seconds that it takes.
+    expect(rebalance(newEscrow(6, { a: 5, b: 1 }), [rich, dry], limits)).toEqual([
+      { name: 'a', value: 0, expected: null },
+    ]);
+    expect(rebalance(newEscrow(7, { a: 5, b: 2 }), [rich, dry], limits)).toEqual([]);
+  });
+
   test('not while the others have enough to sell meanwhile, but for one that is dry', () => {
     const plenty = facts('c', { ratePerMs: 10 / (60 * second), refill: 120 * second });
     const escrow = newEscrow(25, { a: 5, b: 0, c: 20 });
@@ -218,6 +242,18 @@ describe('rights are taken back', () => {
       expected: null,
     });
     expect(rebalance(newEscrow(5, { a: 4, b: 1, c: 0 }), [idle, dry, other], limits)).toEqual([]);
+  });
+
+  test('E3: all of it where a part would have to stay, for a channel that sells more alone than each of these units here', () => {
+    const here = facts('a', { ratePerMs: 1 / (60 * second), refill: 600 * second, drain: 5 * second });
+    const there = (ratePerMinute: number) =>
+      facts('b', { ratePerMs: ratePerMinute / (60 * second), refill: 120 * second, quantityMax: 2 });
+    const handed = (ratePerMinute: number) =>
+      rebalance(newEscrow(3, { a: 3, b: 0 }), [here, there(ratePerMinute)], limits);
+
+    expect(shares(3, [here, there(10)])).toEqual([1, 2]);
+    expect(handed(10)).toEqual([{ name: 'a', value: 0, expected: null }]);
+    expect(handed(3)).toEqual([]);
   });
 
   test('E3: all of it where a part would have to stay, for a channel of the same pace, when it is back before many buyers have come', () => {
