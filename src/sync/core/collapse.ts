@@ -155,6 +155,9 @@ function keptCandidates(shadow: Shadow, horizon: number): readonly Candidate[] {
   const isPast = ({ state, endedAt }: Candidate) =>
     state === 'REJECTED' || (endedAt !== null && endedAt < horizon);
   if (!shadow.candidates.some(isPast)) return shadow.candidates;
+  // Evidence that contradicts itself has ended all that was in force for certain, and what may be in force instead can still be refused.
+  const isCertain = shadow.candidates.some(({ state, endedAt }) => state === 'EFFECTIVE' && endedAt === null);
+  if (!isCertain) return filtered(shadow.candidates, ({ state }) => state !== 'REJECTED');
   const needed = new Set<Candidate>();
   for (const candidate of shadow.candidates.toReversed()) {
     if (candidate.state === 'REJECTED' || (isPast(candidate) && !needed.has(candidate))) continue;

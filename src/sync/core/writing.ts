@@ -84,7 +84,9 @@ function decideLowering(shadow: Shadow, want: Want, limits: WritingLimits, now: 
       newest.queuedUntil === undefined;
     // What stood in a queue when ours left lands from now on, perhaps on top of it.
     if (isWorkedOffSince(shadow, newest, now)) return write(shadow, want, limits, direction, now);
-    if (stands && (sameAgain || alone.high <= want.target))
+    // A number that sales have brought to nothing stands in no older write's way, as a zero may.
+    const isSold = want.target === 0 && newest.value > 0;
+    if (stands && !isSold && (sameAgain || alone.high <= want.target))
       return want.target === 0 ? zeroAgain(shadow, newest, limits, now) : waiting(shadow, now);
     if (
       stands &&

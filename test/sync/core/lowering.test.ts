@@ -1,6 +1,7 @@
 /** Proves when a unit is lowered once more, and when not, while older writes of it may still land or may have landed on top of the newest. */
 import { describe, expect, test } from 'vitest';
 import { orderCancelled, type Shadow, settled } from '../../../src/sync/core/shadow.ts';
+import { rangeNow } from '../../../src/sync/core/shown.ts';
 import { decided, ordersKnown, read, sale, second, shadowOf, slow, written } from './support.ts';
 
 /** 9 were shown; 8 may land until 430 s, and 7 is in force since 21 s at the latest. */
@@ -100,6 +101,14 @@ describe('a zero', () => {
       kind: 'wait',
       until: 480 * second,
     });
+  });
+
+  test('leaves at once when the newest number is sold out, because an older one may still land on top of it', () => {
+    const four = written(inFlight, ['four', 4], 60 * second, 'effective');
+    const soldOut = sale(four, 4, 70 * second, 71 * second);
+
+    expect(rangeNow(soldOut, 80 * second)).toEqual({ low: 0, high: 7 });
+    expect(decided(soldOut, 0, 80 * second)).toMatchObject({ kind: 'write', direction: 'zero', value: 0 });
   });
 
   test('that nobody has answered when everything has landed is left to the caller, who gives up on answers', () => {
