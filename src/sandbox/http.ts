@@ -1,6 +1,7 @@
 /** HTTP over `node:http`, on loopback only: routes by method and path pattern, whole bodies, JSON answers. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
 
 export type Reply = {
   readonly status: number;
@@ -94,6 +95,14 @@ async function readBody(request: IncomingMessage): Promise<Buffer | null> {
   return Buffer.concat(chunks);
 }
 
+/** True when the caller has given up while its request lay there unread: on a busy machine it would be carried out at any time later. */
+async function isGivenUp({ socket }: IncomingMessage): Promise<boolean> {
+  // The end of a connection is read one turn of the event loop after what was sent over it.
+  await turnOfLoop();
+  await turnOfLoop();
+  return socket.destroyed || socket.readableEnded;
+}
+
 function send(response: ServerResponse, reply: Reply, midway: boolean): void {
   const isText = typeof reply.body === 'string';
   const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? '');
@@ -112,6 +121,7 @@ export async function listen(port: number, handle: (call: HttpCall) => Promise<A
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const body = await readBody(request);
     if (body === null) return send(response, { status: 413, body: { error: 'too large' } }, false);
+    if (await isGivenUp(request)) return void request.socket.destroy();
     const result = await handle({
       method: request.method ?? 'GET',
       path: url.pathname,

@@ -1,4 +1,6 @@
 /** Faults on demand, each over real HTTP: what the caller sees, and whether the effect happened. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { createFaults, type FaultInput } from '../../src/sandbox/faults.ts';
 import { createRandom } from '../../src/sandbox/random.ts';
@@ -39,6 +41,46 @@ test('A lost answer destroys the connection after the write took effect', async 
   const { answer, shown } = await writeUnder({ platform: 'etsy', kind: 'lostAnswer', count: 1 });
   expect(answer).toBeInstanceOf(TypeError);
   expect(shown).toBe(2);
+});
+
+test('A request that was given up before anybody looked at it is not carried out, however long it lay there', async () => {
+  await using bench = await openSandbox();
+  const { keystring, sharedSecret, accessToken } = bench.sandbox.connection('etsy').credentials;
+  const { hostname, port } = new URL(bench.sandbox.url('etsy'));
+  const body = JSON.stringify({ products: [one] });
+  const request = [
+    `PUT /v3/application/listings/${listingId(bench.sandbox, 'etsy', 'A')}/inventory HTTP/1.1`,
+    `host: ${hostname}:${port}`,
+    `x-api-key: ${keystring}:${sharedSecret}`,
+    `authorization: Bearer ${accessToken}`,
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+    '',
+    body,
+  ].join('\r\n');
+  /** What came back until the connection ended. */
+  const send = async (hangUp: boolean): Promise<string> => {
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    const closed = once(socket, 'close');
+    let answer = '';
+    socket.on('data', (bytes) => {
+      answer += bytes.toString();
+      socket.end();
+    });
+    socket.write(request);
+    if (hangUp) socket.destroy();
+    await closed;
+    return answer;
+  };
+  expect(await send(true)).toBe('');
+  // Whatever comes after it is answered after it.
+  expect(await etsyClient(bench.sandbox)('GET', '/v3/application/openapi-ping')).toMatchObject({
+    status: 200,
+  });
+  expect(bench.sandbox.displayed('etsy')['A']).toBe(5);
+  expect(await send(false)).toMatch(/^HTTP\/1.1 200/);
+  expect(bench.sandbox.displayed('etsy')['A']).toBe(2);
 });
 
 test('A broken answer ends in the middle of the body after the write took effect', async () => {
