@@ -96,7 +96,7 @@ export const workLimits = {
     'SEND_WITHIN_MS',
     'ms',
     5_000,
-    [200, 10 * minute],
+    [200, minute],
     'How long after its decision a channel write may leave; one that has waited longer is decided again.',
   ),
   pushBatchMax: integer(
@@ -124,8 +124,8 @@ export const workLimits = {
     'CHANNEL_DEADLINE_MS',
     'ms',
     30_000,
-    [100, 10 * minute],
-    'Longest run of one call to a marketplace; after it the outcome of a write is unknown.',
+    [100, minute],
+    'Longest run of one call to a marketplace, and of all calls that make up one write; after it the outcome of a write is unknown.',
   ),
 
   // Operation

@@ -74,13 +74,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 
 async function send(settings: Settings, request: HttpRequest): Promise<HttpResponse> {
   assertSendable(request);
-  const deadlineAt = settings.now() + (request.deadlineMs ?? settings.deadlineMs);
-  const waitsUntil = Math.min(deadlineAt, request.turn?.leaveBy ?? Number.POSITIVE_INFINITY);
+  const { leaveBy = Number.POSITIVE_INFINITY } = request.turn ?? {};
+  // However many calls a write takes, the last of them has ended one deadline after it was to leave.
+  const deadlineAt = Math.min(settings.now(), leaveBy) + (request.deadlineMs ?? settings.deadlineMs);
+  const waitsUntil = Math.min(deadlineAt, leaveBy);
   // Sticky: once an attempt may have taken effect, no later answer that says "nothing happened" takes that back.
   let maybeApplied = false;
   for (let attempt = 1; ; attempt += 1) {
     await waitForBudget(settings, request, waitsUntil, maybeApplied);
     const startedAt = settings.now();
+    assertBefore(deadlineAt, startedAt, request, maybeApplied);
     const outcome = await attemptOnce(settings, request, deadlineAt - startedAt);
     const fields = { operation: request.operation, attempt, durationMs: settings.now() - startedAt };
     if ('response' in outcome) {
@@ -116,6 +119,12 @@ function assertSendable(request: HttpRequest): void {
       `${request.operation}: "${redactUrl(request.url)}" is not an http(s) URL`,
     );
   }
+}
+
+function assertBefore(deadlineAt: number, now: number, request: HttpRequest, maybeApplied: boolean): void {
+  if (now < deadlineAt) return;
+  const message = `${request.operation}: its turn came too late`;
+  throw new ChannelError('rate_limited', message, { maybeApplied, retryAfterMs: 0 });
 }
 
 /** Asks again after each wait, because another worker may have been quicker. */

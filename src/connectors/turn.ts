@@ -7,8 +7,8 @@ export type Urgency = 'lower' | 'orders' | 'raise' | 'read' | 'price' | 'import'
 export type Turn = {
   readonly urgency: Urgency;
   /**
-   * In milliseconds since the epoch: whoever would have to wait until after this is refused at once, and nothing more is sent. A call under way is not
-   * cut short. Absent: only the deadline counts.
+   * In milliseconds since the epoch: whoever would have to wait until after this is refused at once, and nothing more is sent. What needs no wait goes on,
+   * such as a write after the reading that it needs, but all of it ends within the deadline of one call from here. Absent: each call has its own deadline.
    */
   readonly leaveBy?: number;
 };

@@ -254,9 +254,28 @@ describe('waiting', () => {
   test('what needs no wait leaves also when it is late: a slow reading before it may not keep it for ever', async () => {
     await using channel = await startLocalChannel(() => ({ json: 1 }));
     const budget = { key: 'free', perSecond: 1, burst: 1 };
-    const turn = { urgency: 'raise', leaveBy: 0 } as const;
+    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 20_000 } as const;
     await createClient().client.send(get(channel.url, { budget, turn }));
     expect(channel.requests).toHaveLength(1);
+  });
+
+  test('but never a deadline after it was to leave, or it could land when nobody reckons with it any more: nothing is sent', async () => {
+    await using channel = await startLocalChannel(() => ({ json: 1 }));
+    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 30_000 } as const;
+    expect(await failureOf(createClient().client.send(get(channel.url, { turn })))).toMatchObject({
+      code: 'rate_limited',
+      maybeApplied: false,
+      retryAfterMs: 0,
+    });
+    expect(channel.requests).toHaveLength(0);
+  });
+
+  test('what leaves late has only what is left of that deadline', async () => {
+    await using channel = await startLocalChannel(() => 'silent');
+    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 29_800 } as const;
+    const { client } = createClient({ attemptTimeoutMs: 60_000 });
+    const write = client.send(get(channel.url, { method: 'PUT', retry: 'never', turn }));
+    expect(await failureOf(write)).toMatchObject({ code: 'timeout', maybeApplied: true });
   });
 
   test('asks the budget as urgently as it is told, and like a reading when it is told nothing', async () => {

@@ -1,4 +1,4 @@
-/** A write that would wait until what it was decided from is too old is not sent, and says so; one that needs no wait always leaves. */
+/** A write that would wait until what it was decided from is too old is not sent, and says so; one that needs no wait leaves within its deadline. */
 import { describe, expect, test } from 'vitest';
 import type { StockWrite } from '../../src/connectors/connector.ts';
 import { connectEbay, createSeller, ebayError } from './ebaySeller.ts';
@@ -51,9 +51,40 @@ describe('on Etsy', () => {
     expect(results[4]).toMatchObject({ kind: 'deferred', error: 'rate_limited', retryAfterMs: 0 });
     expect(channel.requests.some(({ path }) => path.includes('/15/'))).toBe(false);
   });
+
+  test('nor is a listing whose reading has used up the deadline: its number would land when nobody reckons with it', async () => {
+    let at = noon;
+    const shop = createShop({ 11: listing() }, ({ method }) => {
+      if (method === 'GET') at += 33_001;
+      return null;
+    });
+    const { connector, channel } = await connectEtsy(shop.handle, undefined, { now: () => at });
+    const results = await connector.setStock([write('11', 4, 'X')], turn(noon + 3_000));
+    expect(results).toMatchObject([{ kind: 'deferred', error: 'rate_limited', retryAfterMs: 0 }]);
+    expect(channel.requests.map(({ method }) => method)).toEqual(['GET']);
+  });
 });
 
 describe('on eBay', () => {
+  test('a write that had to find its offers first leaves within its deadline or not at all', async () => {
+    let at = noon;
+    const seller = createSeller(
+      { A: item('1') },
+      {
+        before: ({ path }) => {
+          if (!path.endsWith('bulk_update_price_quantity')) at += 11_001;
+          return null;
+        },
+      },
+    );
+    const { connector, channel } = await connectEbay(seller.handle, { now: () => at });
+    expect(await connector.setStock([write('A', 2)], turn(noon - 8_000))).toMatchObject([
+      { kind: 'deferred', error: 'rate_limited', retryAfterMs: 0 },
+    ]);
+    expect(updates(channel.requests)).toHaveLength(0);
+    expect(await connector.setStock([write('A', 2)], turn(at))).toMatchObject([{ kind: 'effective' }]);
+  });
+
   test('a bulk call that would wait too long is not sent', async () => {
     const seller = createSeller({ A: item('1') });
     const { connector, channel, context } = await connectEbay(seller.handle, {

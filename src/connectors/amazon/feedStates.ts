@@ -133,7 +133,7 @@ function unpacked(bytes: Buffer, operation: string): string {
 
 /** Ours, the database's and Amazon's clock are never further apart. */
 const skewMs = 120_000;
-/** From when a write is noted as sent until its feed is created at the latest: its turn (5 s) and the deadline of a call (30 s), with room for longer ones. */
+/** From when a write is noted as sent until its feed is created at the latest: its turn and the deadline of its calls, of which each is a minute at most. */
 const createdWithinMs = 120_000;
 /** How many feeds one page holds at most (Feeds 2021-06-30). */
 const pageSize = 100;
