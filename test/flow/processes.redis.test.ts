@@ -106,6 +106,9 @@ test(
     const environment = testEnvironment(database.url, secretsKey, {
       REDIS_URL: redis.url,
       POLL_INTERVAL_MS: '1000',
+      // Four processes and four marketplaces share this machine: a call that is starved for a second or two is no call that was given up.
+      SEND_WITHIN_MS: '2000',
+      CHANNEL_DEADLINE_MS: '10000',
       LOG_LEVEL: 'info',
     });
     const processes = [...(await startAll(environment))];
