@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global.ts'],
-    setupFiles: ['test/support/propertySeed.ts'],
+    setupFiles: ['test/support/properties.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     include: ['test/sync/core/**/*.test.ts'],
-    setupFiles: ['test/support/propertySeed.ts'],
+    setupFiles: ['test/support/properties.ts'],
     expect: { requireAssertions: true },
   },
 });

@@ -333,7 +333,7 @@ test.each([
     let raises = 0;
     fc.assert(
       fc.property(
-        fc.array(clockedStep(clockSkewMax), { minLength: 5, maxLength: 40, size: 'max' }),
+        fc.array(clockedStep(clockSkewMax), { minLength: 5, maxLength: 40 }),
         (all) => {
           const shop = new Shop(bounds);
           shop.live(all);

@@ -241,7 +241,7 @@ function untruths(unit: Unit): readonly string[] {
 
 test('S1 and S2: the true number stays in the reachable range, and nothing is taken for an outside edit', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const unit = new Unit();
       for (const one of steps) {
         unit.take(one);
@@ -256,9 +256,9 @@ test('S1 and S2: also of a unit that begins with a reading, whose window may or 
   const earlier = step.filter(({ kind }) => kind === 'wait' || kind === 'sell');
   fc.assert(
     fc.property(
-      fc.array(earlier, { maxLength: 10, size: 'max' }),
+      fc.array(earlier, { maxLength: 10 }),
       fc.nat(20),
-      fc.array(step, { maxLength: 40, size: 'max' }),
+      fc.array(step, { maxLength: 40 }),
       (before, age, steps) => {
         const unit = new Unit();
         for (const one of before) unit.take(one);
