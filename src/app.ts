@@ -3,7 +3,6 @@ import { randomUUIDv7 } from 'node:crypto';
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { Redis } from 'ioredis';
 import { type ApiKeys, openApiKeys } from './apiKeys.ts';
-import { type Clock, systemClock } from './clock.ts';
 import type { Config, Role } from './config.ts';
 import { createHttpClient } from './connectors/httpClient.ts';
 import { connectorFactories } from './connectors/index.ts';
@@ -14,6 +13,7 @@ import { createHttpServer, graphqlPath, type HttpServer } from './http.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
 import { createSecretBox } from './secrets.ts';
+import { openSharedClock } from './sharedClock.ts';
 import { type Bus, createLocalBus, createRedisBus } from './sync/bus.ts';
 import { type Connection, type Connections, createConnections } from './sync/connections.ts';
 import { createSyncEngine, type SyncEngine } from './sync/engine.ts';
@@ -79,7 +79,6 @@ type Core = Pick<App, 'database' | 'connections' | 'engine'> & {
 
 async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   const { config, log } = options;
-  const clock: Clock = systemClock;
   const onError = (what: string) => (error: unknown) => log.error({ error }, what);
   const database = openDatabase({
     url: options.databaseUrl,
@@ -90,6 +89,12 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
     onError: onError('a database connection broke'),
   });
   down.push({ name: 'database', run: () => database.close() });
+  const clock = await openSharedClock({
+    db: database.pool,
+    onError: onError('the clock of the database could not be read'),
+    onSet: (ms) => log.warn({ ms }, 'the clock of the database or of this machine was set'),
+  });
+  down.push({ name: 'clock', run: async () => clock.close() });
   const { redis, bus, budget } = openShared(config, log);
   down.push({ name: 'redis', run: async () => redis?.disconnect() });
   down.push({ name: 'bus', run: () => bus.close() });
@@ -109,6 +114,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
       createHttpClient({
         budget: budgetOf(connection, budget),
         log: log.child({ connectionId: connection.id }),
+        now: clock.now,
         deadlineMs: config.channelDeadlineMs,
         attemptTimeoutMs: Math.min(config.channelDeadlineMs, 10_000),
         signal: calls.signal,

@@ -1,6 +1,6 @@
 /**
  * Two servers and two workers over one PostgreSQL and one Redis lose nothing and double nothing, with every misfortune at once: webhooks lost,
- * doubled, late and reordered, a worker killed, Redis restarted, subscribers cut off. `FLOW_ORDERS=10000` runs it with that many orders.
+ * doubled, late and reordered, a worker killed, Redis restarted, subscribers cut off, and machines whose clocks are minutes apart. `FLOW_ORDERS=10000` runs it with that many orders.
  */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
@@ -42,8 +42,13 @@ type OrderSubscriber = Subscriber<{
 async function startAll(environment: Readonly<Record<string, string>>): Promise<readonly ProductProcess[]> {
   // One after the other: the first brings the queue's own schema up to date.
   const processes: ProductProcess[] = [];
-  for (const role of ['serve', 'serve', 'worker', 'worker'] as const)
-    processes.push(await startProcess({ role, environment }));
+  for (const [role, clockAheadMs] of [
+    ['serve', 0],
+    ['serve', -45_000],
+    ['worker', 0],
+    ['worker', 90_000],
+  ] as const)
+    processes.push(await startProcess({ role, environment, clockAheadMs }));
   return processes;
 }
 

@@ -29,6 +29,8 @@ export type ProcessOptions = {
   readonly environment: Readonly<Record<string, string>>;
   /** The checkout whose code is run. Default: this one. */
   readonly checkout?: string;
+  /** By how many milliseconds the clock of its machine is ahead. Default 0. */
+  readonly clockAheadMs?: number;
 };
 
 export const checkoutDirectory = path.join(import.meta.dirname, '..', '..');
@@ -40,9 +42,10 @@ export async function startProcess({
   role,
   environment,
   checkout = checkoutDirectory,
+  clockAheadMs = 0,
 }: ProcessOptions): Promise<ProductProcess> {
   const words = role === 'all' ? [] : [role];
-  const child = spawn(process.execPath, ['src/main.ts', ...words], {
+  const child = spawn(process.execPath, [...machineClock(clockAheadMs), 'src/main.ts', ...words], {
     cwd: checkout,
     env: { ...withoutSettings(process.env), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,6 +76,18 @@ export async function startProcess({
     child.kill('SIGKILL');
     throw error;
   }
+}
+
+/** What Node says of the time of day is moved before the product's first line is read; how time passes is not. */
+function machineClock(aheadMs: number): readonly string[] {
+  if (aheadMs === 0) return [];
+  const moved = `
+    const Machine = Date;
+    globalThis.Date = class extends Machine {
+      constructor(...parts) { if (parts.length === 0) super(Machine.now() + ${aheadMs}); else super(...parts); }
+      static now() { return Machine.now() + ${aheadMs}; }
+    };`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(moved)}`];
 }
 
 function running(

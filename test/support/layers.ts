@@ -81,7 +81,11 @@ export const layers: readonly Layer[] = [
     files: ['src/simulator/**'],
     mayImport: ['simulator', 'sync', 'contract', 'foundation'],
   },
-  { name: 'database', files: ['src/db.ts', 'src/dbErrors.ts'], mayImport: ['database', 'foundation'] },
+  {
+    name: 'database',
+    files: ['src/db.ts', 'src/dbErrors.ts', 'src/sharedClock.ts'],
+    mayImport: ['database', 'foundation'],
+  },
   {
     name: 'settings',
     files: ['config*', 'embeddedPostgres*', 'migrate', 'place'].map((name) => `src/${name}.ts`),

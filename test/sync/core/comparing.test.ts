@@ -332,21 +332,18 @@ test.each([
     const bounds = { ...fresh, settleMax: 15, readMax: 10, restocksOnCancel: true, clockSkewMax, staleMax };
     let raises = 0;
     fc.assert(
-      fc.property(
-        fc.array(clockedStep(clockSkewMax), { minLength: 5, maxLength: 40 }),
-        (all) => {
-          const shop = new Shop(bounds);
-          shop.live(all);
-          raises += shop.raises;
-          shop.rest(4);
-          expect(shop.breaches).toEqual([]);
-          expect(shop.shown).toBe(Math.max(0, shop.available));
-          const { writes } = shop;
-          shop.rest(3);
-          expect(shop.writes).toBe(writes);
-          expect(judge(shop.shadow, shop.now).proof).toBeNull();
-        },
-      ),
+      fc.property(fc.array(clockedStep(clockSkewMax), { minLength: 5, maxLength: 40 }), (all) => {
+        const shop = new Shop(bounds);
+        shop.live(all);
+        raises += shop.raises;
+        shop.rest(4);
+        expect(shop.breaches).toEqual([]);
+        expect(shop.shown).toBe(Math.max(0, shop.available));
+        const { writes } = shop;
+        shop.rest(3);
+        expect(shop.writes).toBe(writes);
+        expect(judge(shop.shadow, shop.now).proof).toBeNull();
+      }),
       { numRuns: 1_000 },
     );
     // Nothing would be proved if nothing was raised.

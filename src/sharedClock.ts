@@ -1,0 +1,76 @@
+/** One clock for every process of an installation, the database's: those of the machines differ, and are set while something runs. */
+import { performance } from 'node:perf_hooks';
+import { type Clock, systemClock } from './clock.ts';
+import type { Queryable } from './db.ts';
+
+export type SharedClock = Clock & {
+  /** Looks at the database's clock once more. Never rejects. */
+  check(): Promise<void>;
+  close(): void;
+};
+
+export type SharedClockOptions = {
+  readonly db: Queryable;
+  readonly onError: (error: unknown) => void;
+  /** Told by how many milliseconds the clock was found to be wrong, when a look could not explain it. */
+  readonly onSet: (ms: number) => void;
+  /** Between two looks at the database's clock, in milliseconds. Default 5 000. */
+  readonly intervalMs?: number;
+  /** Milliseconds that pass evenly, whatever is done to the machine's clock. Default Node's. */
+  readonly elapsed?: () => number;
+};
+
+/** Looks of the beginning, of which the narrowest counts. */
+const firstLooks = 5;
+/** The clock stands still rather than going back by less, in milliseconds. */
+const standsForMax = 1_000;
+
+/** Rejects when the database cannot be asked. */
+export async function openSharedClock(options: SharedClockOptions): Promise<SharedClock> {
+  const { db, onError, onSet, intervalMs = 5_000, elapsed = () => performance.now() } = options;
+
+  /** What is to be added to `elapsed` lies between the two. */
+  const look = async (): Promise<{ readonly least: number; readonly most: number }> => {
+    const before = elapsed();
+    const { rows } = await db.query<{ at: number }>(
+      'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS at',
+    );
+    const at = rows[0]?.at ?? Number.NaN;
+    return { least: at - elapsed(), most: at - before };
+  };
+
+  let least = Number.NEGATIVE_INFINITY;
+  let most = Number.POSITIVE_INFINITY;
+  for (let count = 0; count < firstLooks; count += 1) {
+    const seen = await look();
+    least = Math.max(least, seen.least);
+    most = Math.min(most, seen.most);
+  }
+  let offset = (least + most) / 2;
+  let told = Number.NEGATIVE_INFINITY;
+
+  /** A look is as exact as it was quick: what it can explain stays. */
+  const check = async (): Promise<void> => {
+    try {
+      const seen = await look();
+      const next = Math.min(Math.max(offset, seen.least), seen.most);
+      if (Math.abs(next - offset) >= standsForMax) onSet(Math.round(next - offset));
+      offset = next;
+    } catch (error) {
+      onError(error);
+    }
+  };
+  const timer = setInterval(() => void check(), intervalMs);
+  timer.unref();
+
+  return {
+    ...systemClock,
+    now() {
+      const at = Math.floor(elapsed() + offset);
+      told = at < told && told - at < standsForMax ? told : at;
+      return told;
+    },
+    check,
+    close: () => clearInterval(timer),
+  };
+}
