@@ -15,7 +15,8 @@ import { migrate } from './migrate.ts';
 import { createSecretBox } from './secrets.ts';
 import { openSharedClock } from './sharedClock.ts';
 import { type Bus, createLocalBus, createRedisBus } from './sync/bus.ts';
-import { type Connection, type Connections, createConnections } from './sync/connections.ts';
+import { watchChannelClock } from './sync/channelClocks.ts';
+import { type Connection, type Connections, createConnections, unsavedId } from './sync/connections.ts';
 import { createSyncEngine, type SyncEngine } from './sync/engine.ts';
 import { createWakeUps } from './sync/wakeUps.ts';
 import { openJobQueue, startWorker } from './sync/worker.ts';
@@ -115,6 +116,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
         budget: budgetOf(connection, budget),
         log: log.child({ connectionId: connection.id }),
         now: clock.now,
+        ...(connection.id === unsavedId ? {} : { onAnswer: clockWatch(database, connection, log) }),
         deadlineMs: config.channelDeadlineMs,
         attemptTimeoutMs: Math.min(config.channelDeadlineMs, 10_000),
         signal: calls.signal,
@@ -135,6 +137,17 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   await engine.tail.start();
   down.push({ name: 'event tail', run: () => engine.tail.stop() });
   return { database, connections, engine, calls };
+}
+
+function clockWatch(database: Database, connection: Connection, log: Log) {
+  const { id: connectionId, platform } = connection;
+  return watchChannelClock({
+    db: database.pool,
+    connectionId,
+    onApart: ({ least, most }) =>
+      log.warn({ connectionId, platform, least, most }, 'the clock of a channel is far from ours (ms)'),
+    onError: (error) => log.error({ error, connectionId }, 'a bound could not be widened'),
+  });
 }
 
 function openShared(config: Config, log: Log): { redis: Redis | null; bus: Bus; budget: RateBudget } {

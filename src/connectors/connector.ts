@@ -6,7 +6,7 @@ import type { Accepted, QueuedWrite, StockQueue, Submission, Unanswered } from '
 import type { Turn } from './turn.ts';
 
 export { ChannelError, type ChannelErrorCode } from './channelError.ts';
-export type { HttpClient, HttpRequest, HttpResponse, RateLimit } from './http.ts';
+export type { AnsweredAt, HttpClient, HttpRequest, HttpResponse, RateLimit } from './http.ts';
 export type { PriceReading, PriceRefusal, PriceWrite, PriceWriteResult } from './price.ts';
 export type {
   Accepted,

@@ -37,6 +37,17 @@ export type HttpResponse = {
   readonly text: string;
 };
 
+/** When an answer was made, by the channel's clock and by ours. */
+export type AnsweredAt = {
+  /** The header `Date`; null without one. */
+  readonly date: string | null;
+  /** The header `Age`, in seconds: above 0 where the answer was kept for others before; null without one. */
+  readonly age: string | null;
+  /** Milliseconds since the epoch by our clock, between which it was made. */
+  readonly from: number;
+  readonly until: number;
+};
+
 /** Sends with deadline, retry with full jitter, `Retry-After`, rate budget and redacted logs. Any status below 500 but 429 is an answer. */
 export interface HttpClient {
   send(request: HttpRequest): Promise<HttpResponse>;

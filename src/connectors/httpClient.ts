@@ -1,7 +1,13 @@
 /** Sends one request within a deadline: waits for its rate budget, retries what may be retried, and never lets a secret into a log or error. */
 
 import { setTimeout as wait } from 'node:timers/promises';
-import { ChannelError, type HttpClient, type HttpRequest, type HttpResponse } from './connector.ts';
+import {
+  type AnsweredAt,
+  ChannelError,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+} from './connector.ts';
 import type { RateBudget } from './rateBudget.ts';
 import { redactText, redactUrl } from './redaction.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
@@ -14,6 +20,8 @@ export type HttpLog = {
 export type HttpClientOptions = {
   readonly budget: RateBudget;
   readonly log?: HttpLog;
+  /** Told of every answer, whatever it says. */
+  readonly onAnswer?: (answer: AnsweredAt) => void;
   readonly fetch?: typeof globalThis.fetch;
   /** Milliseconds since the epoch; default the system clock. */
   readonly now?: () => number;
@@ -56,6 +64,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const settings: Settings = {
     budget: options.budget,
     log: options.log ?? { debug() {}, warn() {} },
+    onAnswer: options.onAnswer ?? (() => undefined),
     fetch: options.fetch ?? globalThis.fetch,
     now: options.now ?? Date.now,
     random: options.random ?? Math.random,
@@ -166,6 +175,7 @@ async function attemptOnce(settings: Settings, request: HttpRequest, remainingMs
   const timeout = AbortSignal.timeout(Math.max(1, Math.min(settings.attemptTimeoutMs, remainingMs)));
   const signal = settings.signal ? AbortSignal.any([timeout, settings.signal]) : timeout;
   try {
+    const from = settings.now();
     const answer = await settings.fetch(request.url, {
       method: request.method,
       headers: { 'user-agent': settings.userAgent, ...request.headers },
@@ -174,8 +184,10 @@ async function attemptOnce(settings: Settings, request: HttpRequest, remainingMs
       redirect: 'manual',
       signal,
     });
+    const { headers } = answer;
+    settings.onAnswer({ date: headers.get('date'), age: headers.get('age'), from, until: settings.now() });
     const text = await boundedText(answer, settings.responseBytesMax, request);
-    const response = { status: answer.status, headers: answer.headers, text };
+    const response = { status: answer.status, headers, text };
     const refusal = refusalOf(response.status, response.headers, text, settings.now());
     return refusal === null ? { response } : refusedAttempt(request, response, refusal);
   } catch (error) {

@@ -184,18 +184,22 @@ export async function serveChannel(
     return hit.brokenAnswer ? { destroy: 'midway', reply } : reply;
   }
 
-  const server = await listen(parts.port, async (call) => {
-    const result = await answer(call);
-    const found = findRoute(table, call);
-    requests.push({
-      at: clock.now(),
-      operation: found === null ? '' : operationOf(found.route, call),
-      method: call.method,
-      path: call.path,
-      status: 'destroy' in result ? null : result.status,
-    });
-    return result;
-  });
+  const server = await listen(
+    parts.port,
+    async (call) => {
+      const result = await answer(call);
+      const found = findRoute(table, call);
+      requests.push({
+        at: clock.now(),
+        operation: found === null ? '' : operationOf(found.route, call),
+        method: call.method,
+        path: call.path,
+        status: 'destroy' in result ? null : result.status,
+      });
+      return result;
+    },
+    clock.now,
+  );
 
   return {
     url: server.url,

@@ -115,13 +115,18 @@ function send(response: ServerResponse, reply: Reply, midway: boolean): void {
   else response.end(reply.status === 204 ? undefined : bytes);
 }
 
-/** Listens on 127.0.0.1. `port` 0 takes a free one. */
-export async function listen(port: number, handle: (call: HttpCall) => Promise<Answer>): Promise<HttpServer> {
+/** Listens on 127.0.0.1. `port` 0 takes a free one. Its answers say the time that `now` tells (milliseconds), else the machine's. */
+export async function listen(
+  port: number,
+  handle: (call: HttpCall) => Promise<Answer>,
+  now?: () => number,
+): Promise<HttpServer> {
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
     const body = await readBody(request);
     if (body === null) return send(response, { status: 413, body: { error: 'too large' } }, false);
     if (await isGivenUp(request)) return void request.socket.destroy();
+    if (now !== undefined) response.setHeader('date', new Date(now()).toUTCString());
     const result = await handle({
       method: request.method ?? 'GET',
       path: url.pathname,

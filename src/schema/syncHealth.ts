@@ -64,13 +64,14 @@ const BoundSource = builder.enumType('BoundSource', {
     MEASURED: {
       value: 'measured',
       description:
-        'The channel was later than its bound once: measured, with a margin of a quarter, an hour at most.',
+        'The channel was later, or its clock further off, than its bound once: measured, with a margin of a quarter, an hour at most.',
     },
   } as const,
 });
 
 const ChannelBound = builder.objectRef<BoundInForce>('ChannelBound').implement({
-  description: 'How late a marketplace is at worst; everything that is decided reckons with it.',
+  description:
+    'How late a marketplace is at worst, or how far its clock is off; everything that is decided reckons with it.',
   extensions: scoped,
   fields: (t) => ({
     ms: t.exposeInt('ms', { description: 'Milliseconds, 0 or more.' }),
@@ -122,6 +123,7 @@ const bounds: Readonly<Record<MeasuredBound, string>> = {
   settleMaxMs:
     'How long a number may take to be in force once the request has left; null before it was first used.',
   indexLagMs: 'How long after a sale its order may be missing; null before it was first used.',
+  clockSkewMaxMs: 'How far its clock may be from ours; null before it was first used.',
 };
 
 builder.objectFields(ConnectionHealth, (t) => ({
@@ -142,6 +144,12 @@ builder.objectFields(ConnectionHealth, (t) => ({
     nullable: true,
     description: bounds.indexLagMs,
     resolve: (health) => health.bounds.indexLagMs,
+  }),
+  clockSkew: t.field({
+    type: ChannelBound,
+    nullable: true,
+    description: bounds.clockSkewMaxMs,
+    resolve: (health) => health.bounds.clockSkewMaxMs,
   }),
 }));
 

@@ -1,4 +1,4 @@
-/** How late a channel is at worst: the marketplace's default or what the seller has set, widened by what was measured. Nothing measured narrows it. */
+/** How late a channel is at worst, and how far its clock is from ours: the marketplace's default or what the seller has set, widened by what was measured. Nothing measured narrows it. */
 import type { ConnectorCapabilities } from '../connectors/connector.ts';
 import type { Queryable } from '../db.ts';
 import { withRetry } from '../dbErrors.ts';
@@ -9,20 +9,25 @@ export type StoredBounds = { readonly [Name in keyof ChannelBounds]: number | nu
   readonly staleMeasuredMs: number | null;
   readonly settleMeasuredMs: number | null;
   readonly indexLagMeasuredMs: number | null;
+  readonly clockSkewMeasuredMs: number | null;
 };
 
 /** For a statement that names the connection's row `connection`. */
 export const boundColumns = `
   connection.stale_max_ms AS "staleMaxMs", connection.settle_max_ms AS "settleMaxMs", connection.index_lag_ms AS "indexLagMs",
   connection.clock_skew_max_ms AS "clockSkewMaxMs", connection.stale_measured_ms AS "staleMeasuredMs",
-  connection.settle_measured_ms AS "settleMeasuredMs", connection.index_lag_measured_ms AS "indexLagMeasuredMs"`;
+  connection.settle_measured_ms AS "settleMeasuredMs", connection.index_lag_measured_ms AS "indexLagMeasuredMs",
+  connection.clock_skew_measured_ms AS "clockSkewMeasuredMs"`;
 
 export function channelBounds(stored: StoredBounds, defaults: ConnectorCapabilities): ChannelBounds {
   return {
     staleMaxMs: Math.max(stored.staleMaxMs ?? defaults.staleMaxMs, stored.staleMeasuredMs ?? 0),
     settleMaxMs: Math.max(stored.settleMaxMs ?? defaults.settleMaxMs, stored.settleMeasuredMs ?? 0),
     indexLagMs: Math.max(stored.indexLagMs ?? defaults.indexLagMs, stored.indexLagMeasuredMs ?? 0),
-    clockSkewMaxMs: stored.clockSkewMaxMs ?? defaults.clockSkewMaxMs,
+    clockSkewMaxMs: Math.max(
+      stored.clockSkewMaxMs ?? defaults.clockSkewMaxMs,
+      stored.clockSkewMeasuredMs ?? 0,
+    ),
   };
 }
 
@@ -39,20 +44,21 @@ export function landingMaxMs(settleMaxMs: number, { sendWithinMs, callMaxMs }: O
   return sendWithinMs + callMaxMs + settleMaxMs;
 }
 
-/** Bounds that are measured. How far a channel's clock is off cannot be: every time of it that we see has travelled. */
-export const measuredBounds = ['staleMaxMs', 'settleMaxMs', 'indexLagMs'] as const;
+export const measuredBounds = ['staleMaxMs', 'settleMaxMs', 'indexLagMs', 'clockSkewMaxMs'] as const;
 export type MeasuredBound = (typeof measuredBounds)[number];
 
 const measuredColumns: Readonly<Record<MeasuredBound, string>> = {
   staleMaxMs: 'stale_measured_ms',
   settleMaxMs: 'settle_measured_ms',
   indexLagMs: 'index_lag_measured_ms',
+  clockSkewMaxMs: 'clock_skew_measured_ms',
 };
 
 const measuredNames = {
   staleMaxMs: 'staleMeasuredMs',
   settleMaxMs: 'settleMeasuredMs',
   indexLagMs: 'indexLagMeasuredMs',
+  clockSkewMaxMs: 'clockSkewMeasuredMs',
 } as const satisfies Record<MeasuredBound, keyof StoredBounds>;
 
 /** What was late once may be a little later the next time. */
@@ -60,7 +66,7 @@ const margin = 1.25;
 /** What takes longer is an outage: a bound of hours would keep everything waiting for good. */
 const measuredMaxMs = 3_600_000;
 
-/** Something was later than its bound, by the evidence at least `ms`: from now on that is reckoned with. Connecting anew forgets it. */
+/** Something was later, or a clock further off, than its bound, by the evidence at least `ms`: from now on that is reckoned with. Connecting anew forgets it. */
 export async function widenBound(
   db: Queryable,
   connectionId: string,

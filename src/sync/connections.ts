@@ -72,6 +72,9 @@ type ConnectionRow = {
   settings: Record<string, unknown>;
 } & SecretsRow;
 
+/** Of a connection that is only tried. */
+export const unsavedId = 'new';
+
 /** How long credentials that were read are believed; a token refreshed elsewhere meanwhile is found at the refusal. */
 const credentialsMs = 1_000;
 
@@ -114,7 +117,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
             return credentials;
           },
         },
-        http: options.httpClient({ id: 'new', externalAccountId: '', ...connection }),
+        http: options.httpClient({ id: unsavedId, externalAccountId: '', ...connection }),
         now: options.clock.now,
       });
       const { externalAccountId } = await connector.check();
@@ -133,7 +136,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
                 secrets_version = current.secrets_version + 1, refresh_lease_until = NULL,
                 stale_max_ms = excluded.stale_max_ms, settle_max_ms = excluded.settle_max_ms, index_lag_ms = excluded.index_lag_ms,
                 clock_skew_max_ms = excluded.clock_skew_max_ms,
-                stale_measured_ms = NULL, settle_measured_ms = NULL, index_lag_measured_ms = NULL,
+                stale_measured_ms = NULL, settle_measured_ms = NULL, index_lag_measured_ms = NULL, clock_skew_measured_ms = NULL,
                 status = 'active', last_error = NULL, last_error_at = NULL, failing_since = NULL, updated_at = now()
          RETURNING id`,
         [

@@ -116,6 +116,11 @@ function worriesOf(row: ConnectionRow, now: number): readonly string[] {
     reasons.push(
       `${counted(unknownWrites, 'write')} to ${name} got no answer and ${unknownWrites === 1 ? 'is' : 'are'} being read back.`,
     );
+  const { clockSkewMeasuredMs: apartMs, clockSkewMaxMs: setMs } = row.stored;
+  if (apartMs !== null && apartMs > (setMs ?? 0))
+    reasons.push(
+      `The clocks of ${name} and of our database are up to ${Math.ceil(apartMs / 1_000)} seconds apart, and everything waits so much longer: have ours set by a time server, then connect it anew.`,
+    );
   if (failed > 0)
     reasons.push(
       `${counted(failed, 'webhook')} of ${name} could not be applied and ${failed === 1 ? 'was' : 'were'} set aside.`,

@@ -65,8 +65,8 @@ export async function pollConnection(options: PollOptions, connectionId: string)
   if (lease === undefined) return 0;
   const { capabilities } = channel.connector;
   const { intervalMs, watchfulMs } = pollPace(options, capabilities);
-  const { staleMaxMs, settleMaxMs, indexLagMs } = capabilities;
-  const defaults = JSON.stringify({ staleMaxMs, settleMaxMs, indexLagMs });
+  const { staleMaxMs, settleMaxMs, indexLagMs, clockSkewMaxMs } = capabilities;
+  const defaults = JSON.stringify({ staleMaxMs, settleMaxMs, indexLagMs, clockSkewMaxMs });
   // Taken before the first page: a change made while we read belongs to the next poll.
   const startedAt = new Date(options.clock.now());
   const { deep, since } = begin(options, lease, options.overlapMs ?? capabilities.pollOverlapMs, startedAt);

@@ -1,5 +1,6 @@
 /** Reads listings that are due: writes that no answer has proved, readings that nothing explains, and now and then what is in step. */
 import type { Queryable } from '../db.ts';
+import { boundColumns, channelBounds, type StoredBounds } from './bounds.ts';
 import type { ConnectedChannel, Connections } from './connections.ts';
 import { type DecisionOptions, outOfStep } from './decisions.ts';
 import type { ShownStock } from './inbox.ts';
@@ -97,14 +98,16 @@ export async function takeShown(
   { address, quantity, at }: ShownStock,
 ): Promise<number> {
   const reading = options.readings(channel);
-  const { rows } = await options.db.query<{ id: string }>({
+  const { rows } = await options.db.query<{ id: string } & StoredBounds>({
     name: 'reads-told',
-    text: `SELECT listing.id FROM listings listing JOIN shadows ON shadows.listing_id = listing.id
+    text: `SELECT listing.id, ${boundColumns} FROM listings listing JOIN shadows ON shadows.listing_id = listing.id
              JOIN connections connection ON connection.id = listing.connection_id
             WHERE listing.connection_id = $1 AND listing.unit_id = $2 AND listing.variant_id = $3 AND ${isFollowed}`,
     values: [channel.connection.id, address.unitId, address.variantId],
   });
-  const skew = channel.connector.capabilities.clockSkewMaxMs;
+  const [stored] = rows;
+  if (stored === undefined) return 0;
+  const { clockSkewMaxMs: skew } = channelBounds(stored, channel.connector.capabilities);
   const window = { from: at.getTime() - skew, until: Math.min(at.getTime() + skew, reading.context.now()) };
   let dirty = 0;
   const result = { kind: 'quantity', quantity } as const;

@@ -67,6 +67,20 @@ describe('what is an answer', () => {
     expect(channel.requests).toHaveLength(1);
   });
 
+  test('is told with its time by the channel’s clock and by ours, whatever it says', async () => {
+    const date = 'Sun, 22 Nov 2026 08:00:07 GMT';
+    await using channel = await startLocalChannel(
+      inTurn({ status: 503, headers: { date } }, { headers: { date, age: '3' } }),
+    );
+    const told: unknown[] = [];
+    const at = Date.parse('2026-11-22T08:00:00Z');
+    await createClient({ onAnswer: (answer) => told.push(answer) }).client.send(get(channel.url));
+    expect(told).toMatchObject([
+      { date, age: null, from: at, until: at },
+      { date, age: '3' },
+    ]);
+  });
+
   test('sends method, headers and body as given, with a user agent', async () => {
     await using channel = await startLocalChannel(() => ({ json: { ok: true } }));
     const { client } = createClient({ userAgent: 'tester/1' });

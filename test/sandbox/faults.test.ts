@@ -43,6 +43,14 @@ test('A lost answer destroys the connection after the write took effect', async 
   expect(shown).toBe(2);
 });
 
+test('Every answer says the time of the sandbox’s clock, a refusal as well', async () => {
+  await using bench = await openSandbox();
+  for (const path of ['/v3/application/openapi-ping', '/nowhere']) {
+    const { headers } = await fetch(bench.sandbox.url('etsy') + path);
+    expect(headers.get('date')).toBe(new Date(bench.clock.now()).toUTCString());
+  }
+});
+
 test('A request that was given up before anybody looked at it is not carried out, however long it lay there', async () => {
   await using bench = await openSandbox();
   const { keystring, sharedSecret, accessToken } = bench.sandbox.connection('etsy').credentials;

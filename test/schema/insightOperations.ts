@@ -106,7 +106,7 @@ export const connectionsHealth = graphql(`
         health {
           status reasons connection { name }
           saleToKnown { p50Ms p90Ms p95Ms maxMs count } writeToEffective { p50Ms } saleToEffective { p50Ms } saleToEverywhere { p50Ms }
-          staleMax { ms source } settleMax { ms source } indexLag { ms source }
+          staleMax { ms source } settleMax { ms source } indexLag { ms source } clockSkew { ms source }
           resurrectedUnits unknownWrites unknownWritesLastDay driftFound { conflictType count }
           waitingListings waitingSince lastPolledAt ordersKnownUntil failingSince failedDeliveries
         }

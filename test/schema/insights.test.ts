@@ -240,7 +240,8 @@ test('the health of a connection is counted from its rows', async () => {
   await insertShadow(api, item, two, {}, { resurrected_units: 0 });
   await pool.query(
     `UPDATE connections SET measures = jsonb_build_object('saleToKnown', measured(NULL, '{10,20,400}')), resurrected_units = 3, stale_max_ms = 30000,
-            default_bounds = '{"staleMaxMs": 60000, "settleMaxMs": 5000, "indexLagMs": 60000}', index_lag_measured_ms = 75000`,
+            default_bounds = '{"staleMaxMs": 60000, "settleMaxMs": 5000, "indexLagMs": 60000, "clockSkewMaxMs": 1000}', index_lag_measured_ms = 75000,
+            clock_skew_measured_ms = 9300`,
   );
   const write = { account_id, connection_id, listing_id: one, quantity: 1, target_seq: 1 };
   await insert(pool, 'listing_writes', { ...write, state: 'unknown', error: 'timeout' });
@@ -289,6 +290,7 @@ test('the health of a connection is counted from its rows', async () => {
         reasons: [
           '1 listing of Etsy (Shop on Etsy) waits to be brought in step, for 5 minutes.',
           '2 writes to Etsy (Shop on Etsy) got no answer and are being read back.',
+          'The clocks of Etsy (Shop on Etsy) and of our database are up to 10 seconds apart, and everything waits so much longer: have ours set by a time server, then connect it anew.',
           '1 webhook of Etsy (Shop on Etsy) could not be applied and was set aside.',
         ],
         connection: { name: 'Shop on Etsy' },
@@ -298,6 +300,7 @@ test('the health of a connection is counted from its rows', async () => {
         saleToEverywhere: null,
         staleMax: { ms: 30_000, source: 'SET' },
         settleMax: { ms: 5_000, source: 'DEFAULT' },
+        clockSkew: { ms: 9_300, source: 'MEASURED' },
         indexLag: { ms: 75_000, source: 'MEASURED' },
         resurrectedUnits: 3,
         unknownWrites: 2,

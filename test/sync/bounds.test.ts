@@ -1,6 +1,12 @@
 /** Proves how late a channel is taken to be: its marketplace's default or what was set, widened at once by what was measured and narrowed by nothing. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { boundInForce, channelBounds, type StoredBounds, widenBound } from '../../src/sync/bounds.ts';
+import {
+  boundInForce,
+  channelBounds,
+  measuredBounds,
+  type StoredBounds,
+  widenBound,
+} from '../../src/sync/bounds.ts';
 import type { Connections } from '../../src/sync/connections.ts';
 import { loadExposures } from '../../src/sync/exposures.ts';
 import { storeDelivery, workOffInbox } from '../../src/sync/inbox.ts';
@@ -34,6 +40,7 @@ const nothing: StoredBounds = {
   staleMeasuredMs: null,
   settleMeasuredMs: null,
   indexLagMeasuredMs: null,
+  clockSkewMeasuredMs: null,
 };
 
 const pass = (ms: number): Promise<void> => support.letTimePass(open.pool, connection.id, ms);
@@ -55,11 +62,12 @@ type Columns = {
   readonly stale_measured_ms: number | null;
   readonly settle_measured_ms: number | null;
   readonly index_lag_measured_ms: number | null;
+  readonly clock_skew_measured_ms: number | null;
 };
 
 async function measured(): Promise<Columns | undefined> {
   const { rows } = await open.pool.query<Columns>(
-    'SELECT stale_measured_ms, settle_measured_ms, index_lag_measured_ms FROM connections WHERE id = $1',
+    'SELECT stale_measured_ms, settle_measured_ms, index_lag_measured_ms, clock_skew_measured_ms FROM connections WHERE id = $1',
     [connection.id],
   );
   return rows[0];
@@ -84,21 +92,26 @@ async function shownAfter(missingMs: number): Promise<void> {
 
 describe('the bound in force', () => {
   test('is the larger of what was given and what was measured, and says where it comes from', () => {
-    const stored = { ...nothing, staleMaxMs: 2_000, settleMeasuredMs: 400_000, indexLagMeasuredMs: 10 };
-    const defaults = { staleMaxMs: 9_000, settleMaxMs: 300_000, indexLagMs: 60_000 };
+    const stored = {
+      ...nothing,
+      staleMaxMs: 2_000,
+      settleMeasuredMs: 400_000,
+      indexLagMeasuredMs: 10,
+      clockSkewMaxMs: 3_000,
+      clockSkewMeasuredMs: 9_000,
+    };
+    const defaults = { staleMaxMs: 9_000, settleMaxMs: 300_000, indexLagMs: 60_000, clockSkewMaxMs: 1_000 };
     expect(channelBounds(stored, { ...channel.capabilities, ...defaults })).toMatchObject({
       staleMaxMs: 2_000,
       settleMaxMs: 400_000,
       indexLagMs: 60_000,
+      clockSkewMaxMs: 9_000,
     });
-    expect(
-      (['staleMaxMs', 'settleMaxMs', 'indexLagMs'] as const).map((name) =>
-        boundInForce(stored, defaults, name),
-      ),
-    ).toEqual([
+    expect(measuredBounds.map((name) => boundInForce(stored, defaults, name))).toEqual([
       { ms: 2_000, source: 'set' },
       { ms: 400_000, source: 'measured' },
       { ms: 60_000, source: 'default' },
+      { ms: 9_000, source: 'measured' },
     ]);
     expect(boundInForce(nothing, {}, 'staleMaxMs')).toBeNull();
   });
@@ -118,7 +131,12 @@ describe('the bound in force', () => {
     await widenBound(open.pool, connection.id, 'staleMaxMs', 80_000);
     await widenBound(open.pool, connection.id, 'staleMaxMs', 70_000);
     await widenBound(open.pool, connection.id, 'settleMaxMs', 9_000_000);
-    expect(await measured()).toMatchObject({ stale_measured_ms: 100_000, settle_measured_ms: 3_600_000 });
+    await widenBound(open.pool, connection.id, 'clockSkewMaxMs', 4_000);
+    expect(await measured()).toMatchObject({
+      stale_measured_ms: 100_000,
+      settle_measured_ms: 3_600_000,
+      clock_skew_measured_ms: 5_000,
+    });
     const { rows } = await open.pool.query<{ external_account_id: string }>(
       'SELECT external_account_id FROM connections WHERE id = $1',
       [connection.id],
@@ -135,6 +153,7 @@ describe('the bound in force', () => {
       stale_measured_ms: null,
       settle_measured_ms: null,
       index_lag_measured_ms: null,
+      clock_skew_measured_ms: null,
     });
   });
 });
