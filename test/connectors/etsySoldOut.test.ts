@@ -1,6 +1,6 @@
 /** Etsy: a listing that is sold out is renewed by Etsy's own rules, and what it shows then is known. */
 import { expect, test } from 'vitest';
-import { createShop } from './etsyShop.ts';
+import { connectEtsy, createShop } from './etsyShop.ts';
 import { connect, quantitiesOf, twoVariants, write } from './etsyWrites.ts';
 
 test('raising a sold-out listing writes the numbers again after Etsy has renewed it with 1', async () => {
@@ -35,6 +35,21 @@ test('a sold-out listing that came back with numbers nobody asked for is taken d
   });
   const { connector } = await connect(shop);
   expect(await connector.setStock([write(11, 'X', 4)])).toMatchObject([{ kind: 'effective', quantity: 0 }]);
+  expect(shop.listings.get(11)?.state).toBe('inactive');
+});
+
+test('it is taken down also when the time of the write is over', async () => {
+  let at = Date.parse('2026-11-22T12:00:00Z');
+  const turn = { urgency: 'raise', leaveBy: at + 5_000 } as const;
+  const shop = createShop({ 11: twoVariants('sold_out') }, ({ method }) => {
+    if (method === 'PATCH') at += 35_000;
+    return null;
+  });
+  const { connector, channel } = await connectEtsy(shop.handle, undefined, { now: () => at });
+  expect(await connector.setStock([write(11, 'X', 4)], turn)).toMatchObject([
+    { kind: 'effective', quantity: 0 },
+  ]);
+  expect(channel.requests.filter(({ method }) => method === 'PUT')).toHaveLength(1);
   expect(shop.listings.get(11)?.state).toBe('inactive');
 });
 

@@ -53,8 +53,9 @@ export async function bringAbout(
     return { listing: { state: activated, inventory: restored }, written: true };
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
-    // It sells numbers that nobody has asked for: taken down again, it shows none.
-    const takenDown = await changeState(api, listingId, 'inactive').catch(() => null);
+    // It sells numbers that nobody has asked for: taken down again, it shows none. That is never too late.
+    const atOnce = api.inTurn({ urgency: 'lower' });
+    const takenDown = await changeState(atOnce, listingId, 'inactive').catch(() => null);
     if (takenDown !== null) return { listing: { inventory, state: takenDown }, written: true };
     throw perhapsApplied(error);
   }
