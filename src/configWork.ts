@@ -125,7 +125,7 @@ export const workLimits = {
     'ms',
     30_000,
     [100, minute],
-    'Longest run of one call to a marketplace, and of all calls that make up one write; after it the outcome of a write is unknown.',
+    'Longest run of one call to a marketplace, and of the calls that make up one write; after it the outcome of a write is unknown.',
   ),
 
   // Operation

@@ -84,15 +84,16 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
 async function send(settings: Settings, request: HttpRequest): Promise<HttpResponse> {
   assertSendable(request);
   const { leaveBy = Number.POSITIVE_INFINITY } = request.turn ?? {};
-  // However many calls a write takes, the last of them has ended one deadline after it was to leave.
+  // However many calls a write takes, the last of them that goes by its turn has ended one deadline after it was to leave.
   const deadlineAt = Math.min(settings.now(), leaveBy) + (request.deadlineMs ?? settings.deadlineMs);
   const waitsUntil = Math.min(deadlineAt, leaveBy);
+  let failed: ChannelError | null = null;
   // Sticky: once an attempt may have taken effect, no later answer that says "nothing happened" takes that back.
   let maybeApplied = false;
   for (let attempt = 1; ; attempt += 1) {
     await waitForBudget(settings, request, waitsUntil, maybeApplied);
     const startedAt = settings.now();
-    assertBefore(deadlineAt, startedAt, request, maybeApplied);
+    if (startedAt > deadlineAt - leastMs(settings, request)) throw failed ?? tooLate(request);
     const outcome = await attemptOnce(settings, request, deadlineAt - startedAt);
     const fields = { operation: request.operation, attempt, durationMs: settings.now() - startedAt };
     if ('response' in outcome) {
@@ -114,8 +115,8 @@ async function send(settings: Settings, request: HttpRequest): Promise<HttpRespo
       },
       message,
     );
-    if (!retry)
-      throw withDetails(error, maybeApplied, error.code === 'rate_limited' ? delay : error.retryAfterMs);
+    failed = withDetails(error, maybeApplied, error.code === 'rate_limited' ? delay : error.retryAfterMs);
+    if (!retry) throw failed;
     await pause(settings, request, delay, maybeApplied);
   }
 }
@@ -130,10 +131,13 @@ function assertSendable(request: HttpRequest): void {
   }
 }
 
-function assertBefore(deadlineAt: number, now: number, request: HttpRequest, maybeApplied: boolean): void {
-  if (now < deadlineAt) return;
-  const message = `${request.operation}: its turn came too late`;
-  throw new ChannelError('rate_limited', message, { maybeApplied, retryAfterMs: 0 });
+/** What is sent once would, with hardly any time left, only end as not known: a tenth of the deadline at least, a second at most. */
+function leastMs({ deadlineMs }: Settings, { retry }: HttpRequest): number {
+  return retry === 'never' ? Math.min(1_000, deadlineMs / 10) : 1;
+}
+
+function tooLate({ operation }: HttpRequest): ChannelError {
+  return new ChannelError('rate_limited', `${operation}: its turn came too late`, { retryAfterMs: 0 });
 }
 
 /** Asks again after each wait, because another worker may have been quicker. */
@@ -250,14 +254,8 @@ function connectionFailure(request: HttpRequest, cause: unknown, late: boolean, 
   const unsent = code !== null && unsentCodes.has(code);
   const maybeApplied = !unsent && request.method !== 'GET';
   const reason = stopped ? 'stopped' : late ? 'no answer in time' : (code ?? 'the connection failed');
-  const error = new ChannelError(
-    late && !stopped ? 'timeout' : 'network',
-    `${request.operation}: ${reason}`,
-    {
-      maybeApplied,
-      cause,
-    },
-  );
+  const kind = late && !stopped ? 'timeout' : 'network';
+  const error = new ChannelError(kind, `${request.operation}: ${reason}`, { maybeApplied, cause });
   return { error, retryable: !stopped && (unsent || request.retry === 'safe'), maybeApplied };
 }
 

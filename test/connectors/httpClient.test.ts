@@ -1,60 +1,10 @@
 /** The HTTP client: deadlines, retries, budgets, and no secret in any log or error. */
 import { describe, expect, test } from 'vitest';
-import { ChannelError, type HttpRequest } from '../../src/connectors/connector.ts';
-import { createHttpClient, type HttpClientOptions } from '../../src/connectors/httpClient.ts';
 import { createMemoryRateBudget, type RateBudget } from '../../src/connectors/rateBudget.ts';
 import { redactHeaders, redactText, redactUrl } from '../../src/connectors/redaction.ts';
 import { freePort } from '../support/network.ts';
-import { type Handler, startLocalChannel } from './localChannel.ts';
-
-type Log = { readonly fields: Readonly<Record<string, unknown>>; readonly message: string };
-
-function createClient(options: Partial<HttpClientOptions> = {}) {
-  let at = Date.parse('2026-11-22T08:00:00Z');
-  const slept: number[] = [];
-  const logs: Log[] = [];
-  const record = (fields: Readonly<Record<string, unknown>>, message: string): void => {
-    logs.push({ fields, message });
-  };
-  const now = (): number => at;
-  const client = createHttpClient({
-    budget: createMemoryRateBudget({ now }),
-    now,
-    random: () => 0.5,
-    sleep: async (milliseconds) => {
-      slept.push(milliseconds);
-      at += milliseconds;
-    },
-    log: { debug: record, warn: record },
-    attemptTimeoutMs: 2_000,
-    ...options,
-  });
-  return { client, slept, logs };
-}
-
-function get(url: string, more: Partial<HttpRequest> = {}): HttpRequest {
-  return { method: 'GET', url, operation: 'test.get', retry: 'safe', ...more };
-}
-
-/** Answers each request with the next reply; the last one stays. */
-function inTurn(...replies: ReturnType<Handler>[]): Handler {
-  let turn = 0;
-  return () => {
-    const reply = replies[Math.min(turn, replies.length - 1)] ?? {};
-    turn += 1;
-    return reply;
-  };
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<ChannelError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof ChannelError) return error;
-    throw error;
-  }
-  throw new Error('it did not fail');
-}
+import { createClient, failureOf, get, inTurn } from './httpCalls.ts';
+import { startLocalChannel } from './localChannel.ts';
 
 describe('what is an answer', () => {
   test.each([200, 204, 302, 400, 401, 404, 499])('%i is an answer and is not tried again', async (status) => {
@@ -236,60 +186,6 @@ describe('waiting', () => {
     expect(error).toMatchObject({ code: 'rate_limited', maybeApplied: false });
     expect(error.retryAfterMs).toBeGreaterThan(178_000);
     expect(channel.requests).toHaveLength(1);
-  });
-
-  test('whoever is to leave soon does not wait longer than that: nothing is sent, and it is said when to come back', async () => {
-    await using channel = await startLocalChannel(() => ({ json: 1 }));
-    const { client, slept } = createClient();
-    const budget = { key: 'soon', perSecond: 0.5, burst: 1 };
-    const leaveBy = Date.parse('2026-11-22T08:00:01Z');
-    await client.send(get(channel.url, { budget }));
-    const late = client.send(get(channel.url, { budget, turn: { urgency: 'lower', leaveBy } }));
-    expect(await failureOf(late)).toMatchObject({
-      code: 'rate_limited',
-      maybeApplied: false,
-      retryAfterMs: 2_000,
-    });
-    expect(slept).toEqual([]);
-    expect(channel.requests).toHaveLength(1);
-  });
-
-  test('nor does it wait for another attempt', async () => {
-    await using channel = await startLocalChannel(
-      inTurn({ status: 429, headers: { 'retry-after': '3' } }, { json: 1 }),
-    );
-    const { client } = createClient();
-    const leaveBy = Date.parse('2026-11-22T08:00:02Z');
-    const late = client.send(get(channel.url, { turn: { urgency: 'lower', leaveBy } }));
-    expect(await failureOf(late)).toMatchObject({ code: 'rate_limited', retryAfterMs: 3_000 });
-    expect(channel.requests).toHaveLength(1);
-  });
-
-  test('what needs no wait leaves also when it is late: a slow reading before it may not keep it for ever', async () => {
-    await using channel = await startLocalChannel(() => ({ json: 1 }));
-    const budget = { key: 'free', perSecond: 1, burst: 1 };
-    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 20_000 } as const;
-    await createClient().client.send(get(channel.url, { budget, turn }));
-    expect(channel.requests).toHaveLength(1);
-  });
-
-  test('but never a deadline after it was to leave, or it could land when nobody reckons with it any more: nothing is sent', async () => {
-    await using channel = await startLocalChannel(() => ({ json: 1 }));
-    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 30_000 } as const;
-    expect(await failureOf(createClient().client.send(get(channel.url, { turn })))).toMatchObject({
-      code: 'rate_limited',
-      maybeApplied: false,
-      retryAfterMs: 0,
-    });
-    expect(channel.requests).toHaveLength(0);
-  });
-
-  test('what leaves late has only what is left of that deadline', async () => {
-    await using channel = await startLocalChannel(() => 'silent');
-    const turn = { urgency: 'raise', leaveBy: Date.parse('2026-11-22T08:00:00Z') - 29_800 } as const;
-    const { client } = createClient({ attemptTimeoutMs: 60_000 });
-    const write = client.send(get(channel.url, { method: 'PUT', retry: 'never', turn }));
-    expect(await failureOf(write)).toMatchObject({ code: 'timeout', maybeApplied: true });
   });
 
   test('asks the budget as urgently as it is told, and like a reading when it is told nothing', async () => {

@@ -42,21 +42,43 @@ export async function bringAbout(
   }
   // The numbers first: an activated listing sells at once.
   const stored = await putInventory(api, listingId, inventory, quantities);
-  const activated = await changeState(api, listingId, 'active');
-  // Renewing a sold-out listing makes Etsy set every quantity to 1. Where that is what was asked for, a second write could only sell a unit twice: the
-  // listing is on sale, and somebody may have bought it meanwhile.
-  const asRenewed = [...quantities.values()].every((quantity) => quantity === 1);
-  if (state !== 'sold_out' || asRenewed)
-    return { listing: { state: activated, inventory: stored }, written: true };
+  if (state === 'sold_out') return renew(api, listingId, { inventory, stored, quantities });
+  return {
+    listing: { state: await changeState(api, listingId, 'active'), inventory: stored },
+    written: true,
+  };
+}
+
+/** Renewing a sold-out listing makes Etsy set every quantity to 1, so that the numbers are written once more. */
+async function renew(
+  api: EtsyApi,
+  listingId: string,
+  {
+    inventory,
+    stored,
+    quantities,
+  }: { readonly inventory: Inventory; readonly stored: Inventory; readonly quantities: Quantities },
+): Promise<Outcome> {
+  // Where that is what was asked for, a second write could only sell a unit twice: the listing is on sale, and somebody may have bought it meanwhile.
+  if ([...quantities.values()].every((quantity) => quantity === 1))
+    return {
+      listing: { state: await changeState(api, listingId, 'active'), inventory: stored },
+      written: true,
+    };
+  let isOnSale = false;
   try {
+    const activated = await changeState(api, listingId, 'active');
+    isOnSale = true;
     const restored = await putInventory(api, listingId, inventory, quantities);
     return { listing: { state: activated, inventory: restored }, written: true };
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
-    // It sells numbers that nobody has asked for: taken down again, it shows none. That is never too late.
+    if (!isOnSale && !error.maybeApplied && error.code !== 'invalid_response') throw error;
+    // It sells numbers that nobody has asked for, or may: taken down again, it shows none. That is never too late.
     const atOnce = api.inTurn({ urgency: 'lower' });
     const takenDown = await changeState(atOnce, listingId, 'inactive').catch(() => null);
-    if (takenDown !== null) return { listing: { inventory, state: takenDown }, written: true };
+    // An activation that got no answer may still come.
+    if (takenDown !== null && isOnSale) return { listing: { inventory, state: takenDown }, written: true };
     throw perhapsApplied(error);
   }
 }
@@ -73,7 +95,8 @@ async function stateSince(
   const units = liveProducts(inventory).reduce((sum, product) => sum + (recordedQuantity(product) ?? 0), 0);
   if (units >= lastUnits) return state;
   try {
-    return (await readListing(api, listingId))?.state ?? null;
+    // What was written is in force: this look is never too late.
+    return (await readListing(api.inTurn({ urgency: 'raise' }), listingId))?.state ?? null;
   } catch (error) {
     throw error instanceof ChannelError ? perhapsApplied(error) : error;
   }
