@@ -13,7 +13,7 @@ import { createHttpServer, graphqlPath, type HttpServer } from './http.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
 import { createSecretBox } from './secrets.ts';
-import { openSharedClock } from './sharedClock.ts';
+import { openSharedClock, type SharedClock } from './sharedClock.ts';
 import { type Bus, createLocalBus, createRedisBus } from './sync/bus.ts';
 import { watchChannelClock } from './sync/channelClocks.ts';
 import { type Connection, type Connections, createConnections, unsavedId } from './sync/connections.ts';
@@ -74,6 +74,7 @@ export async function startApp(options: AppOptions): Promise<App> {
 const wakeUpPauseMs = 25;
 
 type Core = Pick<App, 'database' | 'connections' | 'engine'> & {
+  readonly clock: SharedClock;
   /** Ends every call to a marketplace. */
   readonly calls: AbortController;
 };
@@ -116,7 +117,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
         budget: budgetOf(connection, budget),
         log: log.child({ connectionId: connection.id }),
         now: clock.now,
-        ...(connection.id === unsavedId ? {} : { onAnswer: clockWatch(database, connection, log) }),
+        ...(connection.id === unsavedId ? {} : { onAnswer: clockWatch(database, clock, connection, log) }),
         deadlineMs: config.channelDeadlineMs,
         attemptTimeoutMs: Math.min(config.channelDeadlineMs, 10_000),
         signal: calls.signal,
@@ -136,14 +137,15 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
   });
   await engine.tail.start();
   down.push({ name: 'event tail', run: () => engine.tail.stop() });
-  return { database, connections, engine, calls };
+  return { clock, database, connections, engine, calls };
 }
 
-function clockWatch(database: Database, connection: Connection, log: Log) {
+function clockWatch(database: Database, clock: SharedClock, connection: Connection, log: Log) {
   const { id: connectionId, platform } = connection;
   return watchChannelClock({
     db: database.pool,
     connectionId,
+    checkOurs: clock.check,
     onApart: ({ least, most }) =>
       log.warn({ connectionId, platform, least, most }, 'the clock of a channel is far from ours (ms)'),
     onError: (error) => log.error({ error, connectionId }, 'a bound could not be widened'),
@@ -151,7 +153,7 @@ function clockWatch(database: Database, connection: Connection, log: Log) {
 }
 
 function openShared(config: Config, log: Log): { redis: Redis | null; bus: Bus; budget: RateBudget } {
-  const own = createMemoryRateBudget({ now: Date.now });
+  const own = createMemoryRateBudget({ now: () => performance.now() });
   if (config.redisUrl === null) {
     if (config.role !== 'all')
       log.warn('without REDIS_URL other processes hear of events up to a second late');
@@ -187,6 +189,7 @@ async function startTransports(options: AppOptions, core: Core, down: Teardown[]
     cacheMax: 10_000,
     recheckMs: 3_000,
     onError: (error) => log.error({ error }, 'the API keys of open streams could not be checked'),
+    now: core.clock.now,
   });
   down.push({ name: 'API keys', run: async () => keys.close() });
   const pipeline = createPipeline({

@@ -4,8 +4,8 @@ import { type Clock, systemClock } from './clock.ts';
 import type { Queryable } from './db.ts';
 
 export type SharedClock = Clock & {
-  /** Looks at the database's clock once more. Never rejects. */
-  check(): Promise<void>;
+  /** Looks at the database's clock once more; answers by how many milliseconds it was off. Rejects when that cannot be asked. */
+  check(): Promise<number>;
   close(): void;
 };
 
@@ -16,8 +16,10 @@ export type SharedClockOptions = {
   readonly onSet: (ms: number) => void;
   /** Between two looks at the database's clock, in milliseconds. Default 5 000. */
   readonly intervalMs?: number;
-  /** Milliseconds that pass evenly, whatever is done to the machine's clock. Default Node's. */
+  /** Milliseconds that pass evenly, whatever is done to the machine's clock, but not while it sleeps. Default Node's. */
   readonly elapsed?: () => number;
+  /** The machine's own clock: it tells no time, but when it jumps the machine has slept. Default `Date.now`. */
+  readonly machine?: () => number;
 };
 
 /** Looks of the beginning, of which the narrowest counts. */
@@ -27,7 +29,8 @@ const standsForMax = 1_000;
 
 /** Rejects when the database cannot be asked. */
 export async function openSharedClock(options: SharedClockOptions): Promise<SharedClock> {
-  const { db, onError, onSet, intervalMs = 5_000, elapsed = () => performance.now() } = options;
+  const { db, onError, onSet, intervalMs = 5_000, machine = Date.now } = options;
+  const elapsed = options.elapsed ?? (() => performance.now());
 
   /** What is to be added to `elapsed` lies between the two. */
   const look = async (): Promise<{ readonly least: number; readonly most: number }> => {
@@ -48,24 +51,27 @@ export async function openSharedClock(options: SharedClockOptions): Promise<Shar
   }
   let offset = (least + most) / 2;
   let told = Number.NEGATIVE_INFINITY;
+  let apart = machine() - elapsed();
 
   /** A look is as exact as it was quick: what it can explain stays. */
-  const check = async (): Promise<void> => {
-    try {
-      const seen = await look();
-      const next = Math.min(Math.max(offset, seen.least), seen.most);
-      if (Math.abs(next - offset) >= standsForMax) onSet(Math.round(next - offset));
-      offset = next;
-    } catch (error) {
-      onError(error);
-    }
+  const check = async (): Promise<number> => {
+    const seen = await look();
+    const wasOff = Math.min(Math.max(offset, seen.least), seen.most) - offset;
+    offset += wasOff;
+    if (Math.abs(wasOff) >= standsForMax) onSet(Math.round(wasOff));
+    return wasOff;
   };
-  const timer = setInterval(() => void check(), intervalMs);
+  const timer = setInterval(() => void check().catch(onError), intervalMs);
   timer.unref();
 
   return {
     ...systemClock,
     now() {
+      const jumped = Math.abs(machine() - elapsed() - apart) >= standsForMax;
+      if (jumped) {
+        apart = machine() - elapsed();
+        void check().catch(onError);
+      }
       const at = Math.floor(elapsed() + offset);
       told = at < told && told - at < standsForMax ? told : at;
       return told;

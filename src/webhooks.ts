@@ -75,10 +75,10 @@ function believingOpen(connections: Connections): Connections['open'] {
   const found = new Map<string, { readonly channel: ConnectedChannel; readonly believedUntil: number }>();
   return async (connectionId) => {
     const known = found.get(connectionId);
-    if (known !== undefined && known.believedUntil > Date.now()) return known.channel;
+    if (known !== undefined && known.believedUntil > performance.now()) return known.channel;
     const channel = await connections.open(connectionId);
     if (channel === null) found.delete(connectionId);
-    else found.set(connectionId, { channel, believedUntil: Date.now() + believedMs });
+    else found.set(connectionId, { channel, believedUntil: performance.now() + believedMs });
     return channel;
   };
 }

@@ -4,6 +4,7 @@ import type { Queryable } from '../src/db.ts';
 import { openSharedClock, type SharedClock } from '../src/sharedClock.ts';
 import { createDatabase } from './support/database.ts';
 import { openPool } from './support/fixtures.ts';
+import { waitFor } from './support/waiting.ts';
 
 const noon = Date.parse('2026-11-30T12:00:00Z');
 
@@ -17,9 +18,12 @@ function createWorld() {
     there: 0,
     back: 0,
     away: false,
+    /** What the machine's own clock says: nobody asks it for the time. */
+    machine: 0,
     pass(ms: number) {
       world.at += ms;
       world.elapsed += ms;
+      world.machine += ms;
     },
   };
   const query = async () => {
@@ -43,6 +47,7 @@ async function open({ world, db }: ReturnType<typeof createWorld>): Promise<Shar
   const clock = await openSharedClock({
     db,
     elapsed: () => world.elapsed,
+    machine: () => world.machine,
     onError: (error) => errors.push(error),
     onSet: (ms) => sets.push(ms),
   });
@@ -88,26 +93,46 @@ test('a clock that runs fast is held back, and never goes back', async () => {
   expect(sets).toEqual([]);
 });
 
-test('a machine that slept is put right by the next look, and one whose database was set goes by it, both told', async () => {
+test('a clock that is wrong is put right by the next look, and one whose database was set goes by it, both told', async () => {
   const made = createWorld();
   const clock = await open(made);
   made.world.at += 300_000;
-  await clock.check();
+  expect(await clock.check()).toBe(300_000);
   expect(clock.now()).toBe(noon + 300_000);
   made.world.at -= 60_000;
-  await clock.check();
+  expect(await clock.check()).toBe(-60_000);
   expect(clock.now()).toBe(noon + 240_000);
   expect(sets).toEqual([300_000, -60_000]);
+});
+
+test('a jump of the machine’s clock has it look at once, whatever it was: the machine may have slept', async () => {
+  const made = createWorld();
+  const { world } = made;
+  const clock = await open(made);
+  world.at += 300_000;
+  world.machine += 300_000;
+  clock.now();
+  await waitFor(() => clock.now() === noon + 300_000, { what: 'the clock to be right' });
+  expect(sets).toEqual([300_000]);
+  world.machine -= 3_600_000;
+  clock.now();
+  world.machine += 400;
+  expect(await clock.check()).toBe(0);
+  expect(clock.now()).toBe(noon + 300_000);
+  expect(sets).toEqual([300_000]);
 });
 
 test('without its database it goes on, and says that it could not ask', async () => {
   const made = createWorld();
   const clock = await open(made);
-  made.world.away = true;
-  made.world.pass(10_000);
-  await clock.check();
+  const { world } = made;
+  world.away = true;
+  world.pass(10_000);
+  await expect(clock.check()).rejects.toThrow('the database is away');
   expect(clock.now()).toBe(noon + 10_000);
-  expect(errors).toHaveLength(1);
+  world.machine += 5_000;
+  clock.now();
+  await waitFor(() => errors.length === 1, { what: 'the failure to be told' });
 });
 
 test('two of them on one PostgreSQL agree, whatever the clock of the machine says', async () => {

@@ -66,20 +66,21 @@ const margin = 1.25;
 /** What takes longer is an outage: a bound of hours would keep everything waiting for good. */
 const measuredMaxMs = 3_600_000;
 
-/** Something was later, or a clock further off, than its bound, by the evidence at least `ms`: from now on that is reckoned with. Connecting anew forgets it. */
+/** Something was later, or a clock further off, than its bound, by the evidence at least `ms`: from now on that is reckoned with. Connecting anew forgets it. True when that is new. */
 export async function widenBound(
   db: Queryable,
   connectionId: string,
   bound: MeasuredBound,
   ms: number,
-): Promise<void> {
+): Promise<boolean> {
   const column = measuredColumns[bound];
-  await withRetry(() =>
-    db.query(`UPDATE connections SET ${column} = greatest(${column}, $2), updated_at = now() WHERE id = $1`, [
-      connectionId,
-      Math.min(Math.ceil(ms * margin), measuredMaxMs),
-    ]),
+  const { rowCount } = await withRetry(() =>
+    db.query(
+      `UPDATE connections SET ${column} = $2, updated_at = now() WHERE id = $1 AND (${column} IS NULL OR ${column} < $2)`,
+      [connectionId, Math.min(Math.ceil(ms * margin), measuredMaxMs)],
+    ),
   );
+  return rowCount === 1;
 }
 
 export type BoundSource = 'default' | 'set' | 'measured';

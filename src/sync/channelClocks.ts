@@ -39,24 +39,41 @@ export function createClockGauge(): (answer: AnsweredAt) => ClockGap | null {
 
 /** What every channel's default reckons with, and hardly more than a `Date` can tell. */
 const reckonedMs = 1_000;
+/** What slow answers leave more open than this is not told: too much would be reckoned with for good. */
+const vagueMs = 2_000;
+/** For so long what was found is not told again; whoever connects the account anew forgets it. */
+const toldMs = 60_000;
 
 export type ClockWatch = {
   readonly db: Queryable;
   readonly connectionId: string;
-  /** The clocks were found to be further apart than ever before. */
+  /** Answers by how many milliseconds ours was off until now. */
+  readonly checkOurs: () => Promise<number>;
+  /** The clocks are further apart than was known. */
   readonly onApart: (gap: ClockGap) => void;
   readonly onError: (error: unknown) => void;
 };
 
 /** To be told of every answer of one connection's channel. */
-export function watchChannelClock({ db, connectionId, onApart, onError }: ClockWatch) {
-  const gauge = createClockGauge();
-  let known = reckonedMs;
+export function watchChannelClock({ db, connectionId, checkOurs, onApart, onError }: ClockWatch) {
+  let gauge = createClockGauge();
+  let quietUntil = Number.NEGATIVE_INFINITY;
+
+  const tell = async (gap: ClockGap): Promise<void> => {
+    // A machine that has slept is behind everybody until it looks.
+    if (Math.abs(await checkOurs()) >= reckonedMs) gauge = createClockGauge();
+    else if (await widenBound(db, connectionId, 'clockSkewMaxMs', Math.max(-gap.least, gap.most)))
+      onApart(gap);
+  };
+
   return (answer: AnsweredAt): void => {
     const gap = gauge(answer);
-    if (gap === null || Math.max(gap.least, -gap.most) <= known) return;
-    known = Math.max(-gap.least, gap.most);
-    onApart(gap);
-    widenBound(db, connectionId, 'clockSkewMaxMs', known).catch(onError);
+    if (gap === null || gap.most - gap.least > vagueMs || answer.until < quietUntil) return;
+    if (Math.max(gap.least, -gap.most) <= reckonedMs) return;
+    quietUntil = answer.until + toldMs;
+    tell(gap).catch((error: unknown) => {
+      quietUntil = Number.NEGATIVE_INFINITY;
+      onError(error);
+    });
   };
 }

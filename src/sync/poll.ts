@@ -40,9 +40,16 @@ export function pollPace(
 const leaseSql = `
 UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms'
  WHERE id = $1 AND sync_enabled AND next_poll_at <= now() AND (poll_lease_until IS NULL OR poll_lease_until < now())
-RETURNING coalesce(orders_watermark, connected_at) AS watermark, connected_at AS "connectedAt", coalesce(deep_polled_at, connected_at) AS "deepAt"`;
+RETURNING coalesce(orders_watermark, connected_at) AS watermark, connected_at AS "connectedAt", coalesce(deep_polled_at, connected_at) AS "deepAt",
+          coalesce(clock_skew_measured_ms, 0) AS "apartMs"`;
 
-type Lease = { readonly watermark: Date; readonly connectedAt: Date; readonly deepAt: Date };
+type Lease = {
+  readonly watermark: Date;
+  readonly connectedAt: Date;
+  readonly deepAt: Date;
+  /** So far the channel's clock may be behind ours beyond what the overlap is for, in milliseconds: it goes by its own. */
+  readonly apartMs: number;
+};
 
 const renewSql = `UPDATE connections SET poll_lease_until = now() + $2 * interval '1 ms' WHERE id = $1`;
 
@@ -89,20 +96,21 @@ export async function pollConnection(options: PollOptions, connectionId: string)
 
 function begin(
   { deep: rule }: PollOptions,
-  { watermark, connectedAt, deepAt }: Lease,
+  { watermark, connectedAt, deepAt, apartMs }: Lease,
   overlapMs: number,
   startedAt: Date,
 ): { readonly deep: boolean; readonly since: Date } {
-  const since = watermark.getTime() - overlapMs;
+  const since = watermark.getTime() - overlapMs - apartMs;
   const now = startedAt.getTime();
   if (rule === undefined || now - deepAt.getTime() < rule.intervalMs)
     return { deep: false, since: new Date(since) };
   // What is older than the connection was counted when it was connected.
-  const deepest = Math.max(now - rule.overlapMs, connectedAt.getTime() - overlapMs);
+  const deepest = Math.max(now - rule.overlapMs, connectedAt.getTime() - overlapMs - apartMs);
   return { deep: true, since: new Date(Math.min(since, deepest)) };
 }
 
-const sinceSql = `SELECT coalesce(orders_watermark, connected_at) AS watermark FROM connections WHERE id = $1`;
+const sinceSql = `
+SELECT coalesce(orders_watermark, connected_at) AS watermark, coalesce(clock_skew_measured_ms, 0) AS "apartMs" FROM connections WHERE id = $1`;
 const advanceSql = `UPDATE connections SET orders_watermark = greatest(orders_watermark, $2::timestamptz), last_polled_at = now() WHERE id = $1`;
 
 /** Asks for the orders now, whoever else is polling: what comes twice costs nothing. Null when every order up to the start of this call is known. */
@@ -111,13 +119,13 @@ export async function fetchOrders(
   channel: ConnectedChannel,
 ): Promise<ChannelError | null> {
   const { id } = channel.connection;
-  const { rows } = await options.db.query<{ watermark: Date }>(sinceSql, [id]);
+  const { rows } = await options.db.query<Pick<Lease, 'watermark' | 'apartMs'>>(sinceSql, [id]);
   const [row] = rows;
   if (row === undefined) return new ChannelError('misconfigured', 'the connection was removed');
   const overlapMs = options.overlapMs ?? channel.connector.capabilities.pollOverlapMs;
   const startedAt = new Date(options.clock.now());
   try {
-    const since = new Date(row.watermark.getTime() - overlapMs);
+    const since = new Date(row.watermark.getTime() - overlapMs - row.apartMs);
     await readPages(options, channel, { since, fetchedAt: row.watermark, deep: false });
     await options.db.query(advanceSql, [id, startedAt]);
     return null;

@@ -103,9 +103,9 @@ function lateBy({ bounds, shadow }: KeptListing, { result, window }: TakenReadin
 
 async function widen(context: ShadowContext, of: Lateness['of'], ms: number): Promise<void> {
   const { db, connectionId } = context;
-  if (of === 'staleMax') return widenBound(db, connectionId, 'staleMaxMs', ms);
+  if (of === 'staleMax') await widenBound(db, connectionId, 'staleMaxMs', ms);
   // The bound of a write holds our own part of it, too.
-  return widenBound(db, connectionId, 'settleMaxMs', ms - landingMaxMs(0, context));
+  else await widenBound(db, connectionId, 'settleMaxMs', ms - landingMaxMs(0, context));
 }
 
 /** Null when there was no shadow to compare with. */

@@ -50,8 +50,8 @@ test.each([-5_000, 5_000])(
       expect(bounds.clockSkewMaxMs?.ms).toBeGreaterThan(5_000);
       expect(bounds.clockSkewMaxMs?.ms).toBeLessThan(15_000);
     }
-    expect(health.reasons).toHaveLength(platforms.length);
-    expect(health.reasons[0]).toMatch(/^The clocks of .* and of our database are up to \d+ seconds apart/);
+    const told = /^The clocks of .* and of our database are up to \d+ seconds apart/;
+    expect(health.reasons.filter((reason) => told.test(reason))).toHaveLength(platforms.length);
   },
   180_000,
 );

@@ -1,6 +1,7 @@
 /** Proves what the `Date` of a channel's answers tells of its clock, and that a proved gap widens the bound of that connection once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { AnsweredAt } from '../../src/connectors/connector.ts';
+import type { Queryable } from '../../src/db.ts';
 import { createClockGauge, gapOf, watchChannelClock } from '../../src/sync/channelClocks.ts';
 import * as fixtures from '../support/fixtures.ts';
 import { waitFor } from '../support/waiting.ts';
@@ -75,34 +76,88 @@ describe('the clock of a connection’s channel', () => {
     return rows[0]?.ms;
   }
 
-  function watch() {
-    const told: unknown[] = [];
+  /** Ours was off by so much when it is looked at. */
+  function watch(offMs = 0, db: Queryable = open.pool) {
+    const gaps: unknown[] = [];
+    const errors: unknown[] = [];
+    let looks = 0;
     const take = watchChannelClock({
-      db: open.pool,
+      db,
       connectionId: connection.id,
-      onApart: (gap) => told.push(gap),
-      onError: (error) => told.push(error),
+      checkOurs: async () => {
+        looks += 1;
+        return offMs;
+      },
+      onApart: (gap) => gaps.push(gap),
+      onError: (error) => errors.push(error),
     });
-    return { told, take };
+    return { gaps, errors, take, looks: () => looks };
   }
 
   test.each([-7_000, 7_000])(
     'that is %d ms ahead of ours is told once, and reckoned with',
     async (aheadMs) => {
-      const { told, take } = watch();
+      const { gaps, take } = watch();
       for (let at = 0; at < 60_000; at += 1_130) take(answer(at, aheadMs));
-      await waitFor(async () => (await measured()) !== null, { what: 'the bound to be widened' });
+      await waitFor(() => gaps.length > 0, { what: 'the bound to be widened' });
       expect(await measured()).toBeGreaterThanOrEqual(1.25 * 7_000);
       expect(await measured()).toBeLessThanOrEqual(1.25 * 8_100);
-      expect(told).toHaveLength(1);
+      expect(gaps).toHaveLength(1);
     },
   );
 
+  test('is told again within two minutes after the account was connected anew', async () => {
+    const { gaps, take } = watch();
+    for (let at = 0; at < 5_000; at += 1_130) take(answer(at, 7_000));
+    await waitFor(() => gaps.length === 1, { what: 'the bound to be widened' });
+    await open.pool.query('UPDATE connections SET clock_skew_measured_ms = NULL WHERE id = $1', [
+      connection.id,
+    ]);
+    for (let at = 5_000; at < 120_000; at += 1_130) take(answer(at, 7_000));
+    await waitFor(() => gaps.length === 2, { what: 'the bound to be widened again' });
+    expect(await measured()).toBeGreaterThanOrEqual(1.25 * 7_000);
+  });
+
+  test('is told again where the database could not be asked', async () => {
+    let away = true;
+    const query = (text: string, values: unknown[]) => {
+      if (!away) return open.pool.query(text, values);
+      away = false;
+      return Promise.reject(new Error('the database is away'));
+    };
+    const { gaps, errors, take } = watch(0, { query } as unknown as Queryable);
+    for (let at = 0; at < 5_000; at += 1_130) take(answer(at, 7_000));
+    await waitFor(() => errors.length === 1, { what: 'the failure to be told' });
+    take(answer(6_000, 7_000));
+    await waitFor(() => gaps.length === 1, { what: 'the bound to be widened' });
+    expect(await measured()).toBeGreaterThanOrEqual(1.25 * 7_000);
+  });
+
+  test('is right where ours was not: a machine that has slept proves nothing', async () => {
+    const { gaps, take, looks } = watch(300_000);
+    for (let at = 0; at < 5_000; at += 1_130) take(answer(at, 300_000));
+    await waitFor(() => looks() === 1, { what: 'ours to be looked at' });
+    for (let at = 5_000; at < 200_000; at += 1_130) take(answer(at, 0));
+    expect(looks()).toBe(1);
+    expect(gaps).toEqual([]);
+    expect(await measured()).toBeNull();
+  });
+
+  test('is not told from slow answers alone, which leave too much open', async () => {
+    const { looks, take } = watch();
+    for (let at = 0; at < 60_000; at += 1_130) take(answer(at, 7_000, 2_000));
+    expect(looks()).toBe(0);
+    take(answer(60_000, 7_000));
+    take(answer(61_500, 7_000));
+    await waitFor(async () => (await measured()) !== null, { what: 'the bound to be widened' });
+    expect(await measured()).toBeLessThanOrEqual(1.25 * 8_100);
+  });
+
   test('that may be within the second that is reckoned with anyway is not told, however slow the answers are', async () => {
-    const { told, take } = watch();
+    const { gaps, take, looks } = watch();
     for (let at = 0; at < 60_000; at += 1_130) take(answer(at, 950, 5_000));
     for (let at = 0; at < 60_000; at += 1_130) take(answer(at, -950));
-    expect(told).toEqual([]);
-    expect(await measured()).toBeNull();
+    expect(looks()).toBe(0);
+    expect(gaps).toEqual([]);
   });
 });

@@ -124,6 +124,24 @@ describe('the watermark', () => {
     expect(await pollAt(23_800)).toEqual(fixtures.after(23_800 - 10_800));
   });
 
+  test('is counted back by how far the channel’s clock may be behind ours: it goes by its own', async () => {
+    await open.pool.query('UPDATE connections SET clock_skew_measured_ms = 600000 WHERE id = $1', [
+      connection.id,
+    ]);
+    await poll();
+    const connections = support.connectTo(open.pool, { shopify: channel });
+    const opened = await connections.open(connection.id);
+    const { fetching } = support.pushOptions(open.pool, connections);
+    expect(opened && (await fetchOrders({ ...fetching, overlapMs: null, clock }, opened))).toBeNull();
+    await pass(60_001);
+    await poll({ deep: { intervalMs: 0, overlapMs: 10_800_000 } });
+    expect(channel.polledSince).toEqual([
+      fixtures.after(-120 - 600),
+      fixtures.after(600 - 120 - 600),
+      fixtures.after(-120 - 600),
+    ]);
+  });
+
   test('tells nothing of how late the channel is where a poll looks further back than the one before', async () => {
     await poll();
     clock = createManualClock(fixtures.after(7_200).getTime());
