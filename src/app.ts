@@ -30,6 +30,8 @@ export type AppOptions = {
   /** 32 bytes that seal the marketplaces' credentials. */
   readonly secretsKey: Buffer;
   readonly log: Log;
+  /** Default: the database's. */
+  readonly clock?: SharedClock;
   /** Runs when everything but the background work is up. */
   readonly beforeWork?: (app: App) => Promise<void>;
   /** False opens everything but carries out no background work, whatever the role. Default true. */
@@ -91,11 +93,7 @@ async function startCore(options: AppOptions, down: Teardown[]): Promise<Core> {
     onError: onError('a database connection broke'),
   });
   down.push({ name: 'database', run: () => database.close() });
-  const clock = await openSharedClock({
-    db: database.pool,
-    onError: onError('the clock of the database could not be read'),
-    onSet: (ms) => log.warn({ ms }, 'the clock of the database or of this machine was set'),
-  });
+  const clock = options.clock ?? (await openSharedClock({ db: database.pool, log }));
   down.push({ name: 'clock', run: async () => clock.close() });
   const { redis, bus, budget } = openShared(config, log);
   down.push({ name: 'redis', run: async () => redis?.disconnect() });

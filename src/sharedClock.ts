@@ -11,9 +11,11 @@ export type SharedClock = Clock & {
 
 export type SharedClockOptions = {
   readonly db: Queryable;
-  readonly onError: (error: unknown) => void;
-  /** Told by how many milliseconds the clock was found to be wrong, when a look could not explain it. */
-  readonly onSet: (ms: number) => void;
+  /** Told when the database cannot be asked, and of how many milliseconds a look could not explain. */
+  readonly log: {
+    error(fields: { readonly error: unknown }, message: string): void;
+    warn(fields: { readonly ms: number }, message: string): void;
+  };
   /** Between two looks at the database's clock, in milliseconds. Default 5 000. */
   readonly intervalMs?: number;
   /** Milliseconds that pass evenly, whatever is done to the machine's clock, but not while it sleeps. Default Node's. */
@@ -29,7 +31,7 @@ const standsForMax = 1_000;
 
 /** Rejects when the database cannot be asked. */
 export async function openSharedClock(options: SharedClockOptions): Promise<SharedClock> {
-  const { db, onError, onSet, intervalMs = 5_000, machine = Date.now } = options;
+  const { db, log, intervalMs = 5_000, machine = Date.now } = options;
   const elapsed = options.elapsed ?? (() => performance.now());
 
   /** What is to be added to `elapsed` lies between the two. */
@@ -58,10 +60,15 @@ export async function openSharedClock(options: SharedClockOptions): Promise<Shar
     const seen = await look();
     const wasOff = Math.min(Math.max(offset, seen.least), seen.most) - offset;
     offset += wasOff;
-    if (Math.abs(wasOff) >= standsForMax) onSet(Math.round(wasOff));
+    if (Math.abs(wasOff) >= standsForMax)
+      log.warn({ ms: Math.round(wasOff) }, 'the clock of the database was set, or this machine has slept');
     return wasOff;
   };
-  const timer = setInterval(() => void check().catch(onError), intervalMs);
+  const checkAlone = () =>
+    void check().catch((error: unknown) =>
+      log.error({ error }, 'the clock of the database could not be read'),
+    );
+  const timer = setInterval(checkAlone, intervalMs);
   timer.unref();
 
   return {
@@ -70,7 +77,7 @@ export async function openSharedClock(options: SharedClockOptions): Promise<Shar
       const jumped = Math.abs(machine() - elapsed() - apart) >= standsForMax;
       if (jumped) {
         apart = machine() - elapsed();
-        void check().catch(onError);
+        checkAlone();
       }
       const at = Math.floor(elapsed() + offset);
       told = at < told && told - at < standsForMax ? told : at;

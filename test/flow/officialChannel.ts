@@ -1,6 +1,6 @@
 /** A running product whose connections meet one local server that answers as the official documents say, so that examples come in over real HTTP. */
 import { randomBytes } from 'node:crypto';
-import { startApp } from '../../src/app.ts';
+import { type AppOptions, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { ChannelMessage, Money, Order, OrderStatus, Platform } from '../../src/connectors/connector.ts';
 import type { Queryable } from '../../src/db.ts';
@@ -54,7 +54,7 @@ export type OfficialConnection = {
   orders(): Promise<readonly Order[]>;
 };
 
-export async function startInstallation(): Promise<Installation> {
+export async function startInstallation(given: Pick<AppOptions, 'clock'> = {}): Promise<Installation> {
   const down = new AsyncDisposableStack();
   const database = down.use(await createDatabase());
   const secretsKey = randomBytes(32);
@@ -64,6 +64,7 @@ export async function startInstallation(): Promise<Installation> {
       databaseUrl: database.url,
       secretsKey,
       log: testLog(),
+      ...given,
     }),
     (running) => running.stop(),
   );
