@@ -131,7 +131,7 @@ function assertSendable(request: HttpRequest): void {
   }
 }
 
-/** What is sent once would, with hardly any time left, only end as not known: a tenth of the deadline at least, a second at most. */
+/** What is sent once would, with hardly any time left, only end as not known: less than a second, or than a tenth of the deadline where that is shorter. */
 function leastMs({ deadlineMs }: Settings, { retry }: HttpRequest): number {
   return retry === 'never' ? Math.min(1_000, deadlineMs / 10) : 1;
 }
